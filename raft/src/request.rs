@@ -1,0 +1,218 @@
+//! What the client edge asks of the cluster, and what it is told.
+//!
+//! Every request goes through [`crate::node::Node`], which finds the leader, forwards, waits out an
+//! election, and retries where that is safe. A request ends as committed, rejected or unknown
+//! (rule R7), never as a guess.
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::catalog::{StartFrom, TopicType};
+use crate::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
+
+/// Why a request was not carried out, or why nobody knows whether it was.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RequestError {
+    /// The state machine refused it; nothing happened. Every replica refused it alike.
+    #[error("{0}")]
+    Rejected(#[from] Rejection),
+    /// The group had no leader until the deadline and nothing was proposed. Try again.
+    #[error("{group} has no leader at the moment")]
+    NoLeader {
+        /// The group that waits for a leader.
+        group: GroupId,
+    },
+    /// It was proposed and its fate is not known. Sends may be repeated with the same message id.
+    #[error("the outcome is unknown: {reason}")]
+    Unknown {
+        /// What got in the way.
+        reason: String,
+    },
+    /// A queue on the way is full (rule R9); nothing was proposed. Try again later.
+    #[error("too much is in flight: {what}")]
+    Overloaded {
+        /// Which bound was hit.
+        what: &'static str,
+    },
+    /// This node is stopping; nothing was proposed.
+    #[error("this node is stopping")]
+    Stopping,
+}
+
+/// A refusal by the state machine: deterministic, replicated, and without effect (rule R5).
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Rejection {
+    /// No such topic.
+    #[error("topic {name} does not exist")]
+    TopicNotFound {
+        /// The name asked for.
+        name: String,
+    },
+    /// The name is taken.
+    #[error("{what} {name} exists already")]
+    AlreadyExists {
+        /// "topic" or "consumer group".
+        what: String,
+        /// The name asked for.
+        name: String,
+    },
+    /// No such consumer group.
+    #[error("consumer group {name} does not exist")]
+    ConsumerNotFound {
+        /// The name asked for.
+        name: String,
+    },
+    /// The receipt is of a lease that is over, or never was.
+    #[error("the receipt handle is not valid: the lease is over")]
+    InvalidReceipt,
+    /// An argument makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// A message on its way into the log. `record` is encoded once, at the edge, by
+/// [`store::record::MessageRecord::encode`].
+#[derive(Clone, Debug)]
+pub struct Publish {
+    /// Where it goes.
+    pub queue: QueueKey,
+    /// The group that holds the queue.
+    pub group: GroupId,
+    /// The message id as 128 bits; a second message with the same id inside the window is answered
+    /// with the first one's offset.
+    pub dedup: u128,
+    /// The 64-bit hash of the tag, 0 for none. See [`crate::hash`].
+    pub tag_hash: u64,
+    /// The 64-bit hash of the message group, 0 for none.
+    pub order_hash: u64,
+    /// The encoded record.
+    pub record: Bytes,
+}
+
+/// A message that is durable on a quorum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The queue it is in (the first one's, if it was there already).
+    pub queue: QueueKey,
+    /// Its offset in that queue.
+    pub offset: QueueOffset,
+    /// Whether this id was there already.
+    pub duplicate: bool,
+}
+
+/// Which messages a consumer wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TagFilter {
+    /// All.
+    All,
+    /// Those whose tag hash is one of these. Sorted, each once.
+    AnyOf(Vec<u64>),
+}
+
+/// A lease on up to `max` messages.
+#[derive(Clone, Debug)]
+pub struct Receive {
+    /// Who reads.
+    pub consumer: ConsumerId,
+    /// The topic.
+    pub topic: TopicId,
+    /// The group that holds the queues.
+    pub group: GroupId,
+    /// The queues' numbers, in the order in which to try them.
+    pub queues: Vec<u32>,
+    /// At most so many messages.
+    pub max: u16,
+    /// How long they are invisible to others.
+    pub invisible_ms: u64,
+    /// In order within a message group, and none of a group that has a message in flight.
+    pub fifo: bool,
+    /// The leader renews the lease while the client is online.
+    pub auto_renew: bool,
+    /// Hash of the client id: who holds the lease.
+    pub client: u64,
+    /// Hash of the attempt id (never 0): the same attempt gets the same batch again.
+    pub attempt: u64,
+    /// Which messages.
+    pub filter: TagFilter,
+    /// After so many deliveries a message goes to `dead_letters` instead.
+    pub max_attempts: u16,
+    /// Where the consumer group begins in a queue it has not read yet.
+    pub start: StartFrom,
+    /// The queue of this group's dead letters.
+    pub dead_letters: QueueKey,
+}
+
+/// What names a lease: the content of a receipt handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Receipt {
+    /// Who reads.
+    pub consumer: ConsumerId,
+    /// The queue.
+    pub queue: QueueKey,
+    /// The group that holds the queue.
+    pub group: GroupId,
+    /// The message.
+    pub offset: QueueOffset,
+    /// The lease: unique within (consumer group, queue), growing.
+    pub lease: u64,
+    /// Grows when the lease's end is changed by the client.
+    pub revision: u32,
+}
+
+/// A message that was leased.
+#[derive(Clone, Debug)]
+pub struct Delivered {
+    /// What settles it.
+    pub receipt: Receipt,
+    /// How often it has been delivered, this time included.
+    pub attempt: u16,
+    /// When the lease ends, by the log's time, in milliseconds since 1970.
+    pub lease_until_ms: u64,
+    /// When the log took the message, by the leader's stamp, in milliseconds since 1970.
+    pub stored_ms: u64,
+    /// The record, as it was published.
+    pub record: Bytes,
+}
+
+/// How a queue stands, and how a consumer group stands in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct QueueState {
+    /// The first offset that is still there.
+    pub first: u64,
+    /// The offset that the next message gets.
+    pub end: u64,
+    /// Everything below is settled by the consumer group.
+    pub settled: u64,
+    /// The first offset never delivered to the consumer group.
+    pub next: u64,
+    /// Leases that are held now.
+    pub in_flight: u64,
+}
+
+/// A topic to make.
+#[derive(Clone, Debug)]
+pub struct NewTopic {
+    /// Its name, checked by the caller against PROTOCOL 2.
+    pub name: String,
+    /// Which messages it takes.
+    pub kind: TopicType,
+    /// How many queues.
+    pub queues: u32,
+    /// Answer with the one that is there, if it is.
+    pub if_not_exists: bool,
+}
+
+/// A consumer group to make.
+#[derive(Clone, Debug)]
+pub struct NewConsumer {
+    /// Its name, checked by the caller against PROTOCOL 2.
+    pub name: String,
+    /// In order within a message group.
+    pub fifo: bool,
+    /// Deliveries before a message becomes a dead letter.
+    pub max_attempts: u16,
+    /// Where it begins.
+    pub start: StartFrom,
+    /// Answer with the one that is there, if it is.
+    pub if_not_exists: bool,
+}

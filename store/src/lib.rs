@@ -1,0 +1,6 @@
+//! Storage of one group: the CommitLog and the tables derived from it.
+//!
+//! Synchronous. Knows no Raft, no gRPC, no async and no clock.
+
+pub mod position;
+pub mod record;
