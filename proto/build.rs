@@ -1,13 +1,27 @@
 //! Compiles the .proto files with protox, so that no protoc is needed.
 
-use std::path::Path;
+use protox::prost::Message;
+use std::path::{Path, PathBuf};
 
-const FILES: [&str; 2] = ["ledgermq/peer/v1/peer.proto", "ledgermq/admin/v1/admin.proto"];
+const FILES: [&str; 5] = [
+    "ledgermq/peer/v1/peer.proto",
+    "ledgermq/admin/v1/admin.proto",
+    "apache/rocketmq/v2/definition.proto",
+    "apache/rocketmq/v2/service.proto",
+    "apache/rocketmq/v2/admin.proto",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new("proto");
     println!("cargo::rerun-if-changed=proto");
-    let descriptors = protox::compile(FILES, [root])?;
-    tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
+    let mut descriptors = protox::compile(FILES, [root])?;
+    tonic_prost_build::configure().bytes(".").compile_fds(descriptors.clone())?;
+
+    // Reflection wants the shapes only; the comments would ride along in every binary.
+    for file in &mut descriptors.file {
+        file.source_code_info = None;
+    }
+    let out = PathBuf::from(std::env::var("OUT_DIR")?).join("descriptors.bin");
+    std::fs::write(out, descriptors.encode_to_vec())?;
     Ok(())
 }
