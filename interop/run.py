@@ -1,0 +1,233 @@
+"""Runs the five official clients against three nodes while the leader is killed again and again.
+
+    python3 run.py [--binary PATH] [--language NAME]... [--kills N] [--keep]
+
+Exit 0: everything held. 1: a check found something. 2: the run itself could not be done.
+"""
+
+import argparse
+import os
+import pathlib
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import checks
+import clients
+from cluster import Cluster, ClusterError
+
+NODES = 3
+# Few enough for two cores to carry nodes and clients, often enough that a gap shows.
+RATE = 40
+KILLS_PER_LANGUAGE = 6
+DOWN_SECONDS = 1.5
+BETWEEN_KILLS_SECONDS = 1.5
+SHOWN_PER_CHECK = 5
+
+
+def streams(language):
+    """What a language runs: (topics, groups, producing streams, consuming streams, audit streams)."""
+    name = language.name
+    normal, fifo = f"{name}-normal", f"{name}-fifo"
+    topics = {normal: "normal", fifo: "fifo"}
+    producing = [f"produce:{mode}:normal:{normal}" for mode in language.modes] + [f"produce:sync:fifo:{fifo}"]
+    groups = {}
+    consuming = []
+
+    def consumer(how, kind, topic, suffix, filter_="*"):
+        group = f"{name}-{suffix}"
+        groups[group] = kind == "fifo"
+        return f"{how}:{kind}:{topic}:{group}:{filter_}"
+
+    for how in language.consumers:
+        consuming.append(consumer(how, "normal", normal, how))
+        consuming.append(consumer(how, "fifo", fifo, f"fifo-{how}"))
+    consuming.append(consumer(language.consumers[0], "normal", normal, "filter", checks.TAG_FILTER))
+    audit = [consumer("simple", "normal", topic, f"audit-{kind}") for topic, kind in topics.items()]
+    return topics, groups, producing, consuming, audit
+
+
+def wait_until(condition, timeout):
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def is_ready(program):
+    settled = {event["stream"] for event in program.events() if event["op"] in ("ready", "died")}
+    return settled.issuperset(program.streams) or program.process.poll() is not None
+
+
+def run_language(language, cluster, work, kills_wanted, slow):
+    """Returns (events, kills, expected streams)."""
+    topics, groups, producing, consuming, audit = streams(language)
+    for topic, kind in topics.items():
+        cluster.create_topic(topic, kind)
+    for group, fifo in groups.items():
+        cluster.create_group(group, fifo)
+
+    programs = []
+
+    def start(name, specs):
+        programs.append(clients.Program(language, name, work, cluster.endpoint, RATE, specs))
+        wait_until(lambda: is_ready(programs[-1]), 30 * slow)
+        return programs[-1]
+
+    try:
+        consumers = start("consumers", consuming)
+        producers = start("producers", producing)
+        kills = []
+        status = cluster.settle()
+        for _ in range(kills_wanted):
+            time.sleep(BETWEEN_KILLS_SECONDS)
+            kill, status = cluster.fail_over(status, DOWN_SECONDS)
+            kills.append(kill)
+        time.sleep(BETWEEN_KILLS_SECONDS)
+        sent = producers.close(60 * slow)
+        auditors = start("audit", audit)
+
+        def missing():
+            return any(checks.acked_is_delivered(sent + consumers.events() + auditors.events()))
+
+        wait_until(lambda: not missing(), 60 * slow)
+        events = sent + consumers.close(60 * slow) + auditors.close(60 * slow)
+    finally:
+        for program in programs:
+            if program.process.poll() is None:
+                program.process.kill()
+                program.process.wait()
+    return events, kills, producing + consuming + audit
+
+
+def report(language, events, kills, found):
+    gaps = [max(gap.values()) for gap in checks.gaps_ms(events, kills) if gap]
+    sends, delivered = checks.of(events, "send"), checks.of(events, "deliver")
+    failed = sum(not event["ok"] for event in sends)
+    polls = sum(not event.get("ok", True) for op in ("receive", "ack") for event in checks.of(events, op))
+    figures = f"p50 {statistics.median(gaps):.0f} ms, max {max(gaps):.0f} ms" if gaps else "none measured"
+    print(f"{language.name}: {len(kills)} kills, {len(sends)} sends ({failed} failed), {len(delivered)} deliveries, "
+          f"{polls} polls or acks met a dead node; longest gap between acks: {figures}")
+    for name, sentences in found.items():
+        print(f"  VIOLATED: {name}: {len(sentences)}")
+        for sentence in sentences[:SHOWN_PER_CHECK]:
+            print(f"    {sentence[:400]}")
+
+
+def free_base_port():
+    """A base from which the ports of all nodes are free: three a node, ten apart."""
+    for base in range(18081, 30000, 100):
+        try:
+            for node in range(NODES):
+                for offset in range(3):
+                    with socket.socket() as probe:
+                        probe.bind(("127.0.0.1", base + 10 * node + offset))
+            return base
+        except OSError:
+            continue
+    raise ClusterError("no free ports on loopback")
+
+
+def prepare(wanted, required):
+    """Builds what the machine can; returns the languages that can run and the ones that cannot."""
+    ready, skipped = [], []
+    for language in clients.LANGUAGES:
+        if wanted and language.name not in wanted:
+            continue
+        absent = clients.missing(language)
+        if absent:
+            skipped.append(language)
+            print(f"{'MISSING' if required else 'SKIPPED'}: {language.name}: not on this machine: {', '.join(absent)}")
+            continue
+        print(f"preparing the official {language.name} client", flush=True)
+        clients.prepare(language)
+        ready.append(language)
+    return ready, skipped
+
+
+def compare_descriptors():
+    """The recorded facts of the protocol still are those of the installed package."""
+    here = pathlib.Path(__file__).resolve().parent
+    facts = here.parent / "proto" / "tests" / "official_client.facts"
+    return subprocess.run([clients.PYTHON, here / "descriptors.py", "--check", facts], check=False).returncode == 0
+
+
+def run_all(languages, cluster, work, options, slow):
+    """Runs the languages one after the other; returns how many passed and how many failed."""
+    passed, failed, gaps = 0, 0, []
+    cluster.start(NODES)
+    for language in languages:
+        directory = work / language.name
+        directory.mkdir()
+        events, kills, expected = run_language(language, cluster, directory, options.kills, slow)
+        found = checks.violations(events, kills, expected, language.never_retries, options.kills)
+        report(language, events, kills, found)
+        gaps += checks.gaps_ms(events, kills)
+        passed, failed = (passed, failed + 1) if found else (passed + 1, failed)
+    sentences = list(checks.gaps_are_short(gaps, slow)) if options.kills else []
+    for sentence in sentences:
+        print(f"VIOLATED: gaps are short: {sentence}")
+    worst = sorted(max(gap.values()) for gap in gaps if gap)
+    if worst:
+        print(f"all languages: {len(worst)} kills, longest gap between acks: p50 {statistics.median(worst):.0f} ms, "
+              f"max {worst[-1]:.0f} ms")
+    return (passed, failed + 1) if sentences else (passed + 1, failed)
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", help="the ledgermq binary (default: the release build)")
+    parser.add_argument("--language", action="append", help="only this one; may be repeated")
+    parser.add_argument("--kills", type=int, default=KILLS_PER_LANGUAGE, help="leader kills a language")
+    parser.add_argument("--keep", action="store_true", help="keep histories and data also when all is well")
+    parser.add_argument("--prepare-only", action="store_true", help="fetch and build the clients, run nothing")
+    return parser.parse_args()
+
+
+def default_binary():
+    target = os.environ.get("CARGO_TARGET_DIR") or pathlib.Path(__file__).resolve().parent.parent / "target"
+    return pathlib.Path(target) / "release" / "ledgermq"
+
+
+def main():
+    options = parse()
+    slow = float(os.environ.get("LEDGERMQ_SLOW", "1"))
+    required = os.environ.get("CI") == "true" and not options.language
+    languages, skipped = prepare(options.language, required)
+    if required and skipped:
+        return 2
+    if options.prepare_only:
+        return 0
+    if not compare_descriptors():
+        return 1
+
+    binary = pathlib.Path(options.binary or default_binary()).resolve()
+    if not binary.exists():
+        print(f"{binary} is not there: run `make build` first", file=sys.stderr)
+        return 2
+    work = pathlib.Path(tempfile.mkdtemp(prefix="ledgermq-interop-"))
+    cluster = Cluster(binary, work / "data", free_base_port(), slow)
+    failed = 1
+    try:
+        passed, failed = run_all(languages, cluster, work, options, slow)
+        print(f"interop: {passed} passed, {failed} failed, {len(skipped)} skipped")
+        return 1 if failed else 0
+    except (ClusterError, subprocess.SubprocessError) as error:
+        print(f"the run could not be done: {error}", file=sys.stderr)
+        return 2
+    finally:
+        cluster.stop()
+        if failed or options.keep:
+            print(f"histories and data are in {work}")
+        else:
+            cluster.remove()
+            subprocess.run(["rm", "-rf", "--", str(work)], check=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
