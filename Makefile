@@ -1,0 +1,39 @@
+# The commands of this project. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+CARGO ?= cargo
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+LEDGERMQ := $(CARGO_TARGET_DIR)/release/ledgermq
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test interop interop-tools interop-checks lint install
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## Install what is missing, build, start one node (ARGS="--data DIR")
+	@$(LEDGERMQ) dev $(ARGS)
+
+build: install ## Build the ledgermq binary
+	@$(CARGO) build --release --locked --workspace
+	@echo "built $(LEDGERMQ)"
+
+# One build graph with `build`: other flags would compile RocksDB a second time.
+test: install interop-checks ## Run all tests of the workspace
+	@$(CARGO) test --release --locked --workspace
+
+interop: build interop-checks ## The five official clients against three nodes, leader killed on and on (ARGS="--language go")
+	@python3 -B interop/run.py --binary $(LEDGERMQ) $(ARGS)
+
+interop-tools: ## Fetch and build the official clients, run nothing
+	@python3 -B interop/run.py --prepare-only $(ARGS)
+
+interop-checks: ## The self-tests of the checks that interop makes
+	@cd interop && python3 -B -m unittest -q test_checks
+
+lint: install ## Formatting, clippy, licences and advisories
+	@scripts/lint.sh
+
+install: ## Install what the build needs on Debian
+	@scripts/install-build-tools.sh
