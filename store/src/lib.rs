@@ -2,5 +2,7 @@
 //!
 //! Synchronous. Knows no Raft, no gRPC, no async and no clock.
 
+pub mod coding;
 pub mod position;
 pub mod record;
+pub mod tables;

@@ -1,0 +1,127 @@
+//! The tables: everything that is derived from the log, as sorted rows.
+//!
+//! A row's key begins with a byte that says its kind ([`RowKind`]); each kind has its own file,
+//! which documents the bytes of its key and its value. The log is the write-ahead log: a batch is
+//! atomic but durable only after [`TableStore::flush`], and the batch holds the applied log id, so
+//! that what is missing after a crash is applied again.
+
+mod batch;
+mod memory;
+mod rocks;
+mod row_kind;
+
+pub mod acknowledged;
+pub mod applied;
+pub mod catalog;
+pub mod consume_queue;
+pub mod cursor;
+pub mod dedup;
+pub mod deleted;
+pub mod lease;
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+pub use batch::{Batch, Operation};
+pub use memory::MemoryTables;
+pub use rocks::{RocksTables, TableOptions};
+pub use row_kind::RowKind;
+
+/// A row that was found: its key and its value.
+pub type Row = (Vec<u8>, Vec<u8>);
+
+/// Why the tables could not be read or written. Always an error of the environment or damage:
+/// the node must stop (rule R5).
+#[derive(Debug, Error)]
+pub enum TableError {
+    /// RocksDB failed.
+    #[error("the tables in {path}: {source}")]
+    Rocks {
+        /// Where the tables are.
+        path: PathBuf,
+        /// What RocksDB says.
+        source: rocksdb::Error,
+    },
+    /// A file or directory could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A row does not have the bytes that its kind has.
+    #[error("a {kind} row is malformed: key {key:02x?}")]
+    Malformed {
+        /// The kind of the row.
+        kind: &'static str,
+        /// Its key.
+        key: Vec<u8>,
+    },
+}
+
+/// Sorted rows with atomic batches. A handle is cheap to clone and all clones are the same tables.
+///
+/// One thread writes; others may read, flush and checkpoint meanwhile.
+pub trait TableStore: Clone + Send + Sync + 'static {
+    /// The value of a row.
+    ///
+    /// # Errors
+    /// The environment failed.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError>;
+
+    /// The last row with `from <= key <= to`.
+    ///
+    /// # Errors
+    /// The environment failed.
+    fn last(&self, from: &[u8], to: &[u8]) -> Result<Option<Row>, TableError>;
+
+    /// Visits the rows with `from <= key`, and `key < to` if there is a `to`, in ascending order
+    /// until the visitor breaks.
+    ///
+    /// # Errors
+    /// The environment failed.
+    fn scan(
+        &self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), TableError>;
+
+    /// Writes a batch: all of it or nothing, and never before an earlier one.
+    ///
+    /// # Errors
+    /// The environment failed.
+    fn write(&self, batch: &Batch) -> Result<(), TableError>;
+
+    /// Returns when every batch that was written before the call is on disk.
+    ///
+    /// # Errors
+    /// The environment failed.
+    fn flush(&self) -> Result<(), TableError>;
+
+    /// Puts a copy into the directory `to`, which must not exist. Nothing may be written meanwhile.
+    ///
+    /// # Errors
+    /// The environment failed.
+    fn checkpoint(&self, to: &Path) -> Result<(), TableError>;
+
+    /// A checksum over all rows in the order of their keys. Depends on nothing but the rows: two
+    /// replicas that applied the same log have the same digest (rule R4).
+    ///
+    /// # Errors
+    /// The environment failed.
+    fn digest(&self) -> Result<u64, TableError> {
+        let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
+        self.scan(&[], None, &mut |key, value| {
+            digest.update(&(key.len() as u32).to_le_bytes());
+            digest.update(key);
+            digest.update(&(value.len() as u32).to_le_bytes());
+            digest.update(value);
+            ControlFlow::Continue(())
+        })?;
+        Ok(digest.finalize())
+    }
+}

@@ -1,0 +1,68 @@
+//! The first byte of every key.
+
+use super::TableError;
+
+/// The kind of a row: the first byte of its key. Part of the format: never change or reuse one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RowKind {
+    /// The last applied log id: see [`super::applied`].
+    Applied = 0x01,
+    /// The last applied membership: see [`super::applied`].
+    Membership = 0x02,
+    /// A queue: see [`super::consume_queue`].
+    Queue = 0x10,
+    /// A block of a consume queue: see [`super::consume_queue`].
+    Block = 0x11,
+    /// Where a consumer group stands in a queue: see [`super::cursor`].
+    Cursor = 0x20,
+    /// What a consumer group has not settled in 64 offsets: see [`super::lease`].
+    Leases = 0x21,
+    /// Message ids of one frame: see [`super::dedup`].
+    Dedup = 0x30,
+    /// Acknowledgements of one frame: see [`super::acknowledged`].
+    Acknowledged = 0x31,
+    /// A topic or consumer group that is gone: see [`super::deleted`].
+    Deleted = 0x40,
+    /// Something that `meta` keeps: see [`super::catalog`].
+    Catalog = 0x50,
+}
+
+impl RowKind {
+    /// The least key of this kind.
+    pub fn first_key(self) -> [u8; 1] {
+        [self as u8]
+    }
+
+    /// The key behind the last of this kind.
+    pub fn end_key(self) -> [u8; 1] {
+        [self as u8 + 1]
+    }
+
+    /// The error for a row of this kind that cannot be read.
+    pub fn malformed(self, key: &[u8]) -> TableError {
+        let kind = match self {
+            RowKind::Applied => "applied",
+            RowKind::Membership => "membership",
+            RowKind::Queue => "queue",
+            RowKind::Block => "consume queue",
+            RowKind::Cursor => "cursor",
+            RowKind::Leases => "lease",
+            RowKind::Dedup => "dedup",
+            RowKind::Acknowledged => "acknowledged",
+            RowKind::Deleted => "deleted",
+            RowKind::Catalog => "catalog",
+        };
+        TableError::Malformed { kind, key: key.to_vec() }
+    }
+}
+
+/// Four bytes of a key, from `at`.
+pub(super) fn key_u32(key: &[u8], at: usize) -> Option<u32> {
+    key.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes)
+}
+
+/// Eight bytes of a key, from `at`.
+pub(super) fn key_u64(key: &[u8], at: usize) -> Option<u64> {
+    key.get(at..at + 8)?.try_into().ok().map(u64::from_be_bytes)
+}
