@@ -2,7 +2,11 @@
 //!
 //! Synchronous. Knows no Raft, no gRPC, no async and no clock.
 
+pub mod ballot;
 pub mod coding;
+pub mod commit_log;
+pub mod disk;
+pub mod limits;
 pub mod position;
 pub mod record;
 pub mod tables;

@@ -1,0 +1,395 @@
+//! The writer thread: first in, first out; many appends, one sync, then all callbacks.
+
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::frame::Frame;
+use super::prepare::{Preparer, begin_segment, index_bytes};
+use super::segment::{Footer, SegmentHeader, Watermark, segment_name};
+use super::state::{Op, SegmentEntry, Shared, Task};
+use super::superblock::{SUPERBLOCK_NAME, Superblock, Vitals};
+use super::{Completion, LogFailure, LogMark};
+use crate::disk::{Disk, DiskFile};
+use crate::limits::{SEGMENT_FOOTER_BYTES, WRITE_BATCH_BYTES_MAX};
+use crate::position::LogPosition;
+
+/// A disk call that failed, and what it was for.
+#[derive(Debug)]
+pub(crate) struct WriteError {
+    action: &'static str,
+    file: String,
+    source: io::Error,
+}
+
+impl std::fmt::Display for WriteError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "cannot {} {}: {}", self.action, self.file, self.source)
+    }
+}
+
+pub(crate) fn failed<T>(
+    result: io::Result<T>,
+    action: &'static str,
+    file: impl Into<String>,
+) -> Result<T, WriteError> {
+    result.map_err(|source| WriteError { action, file: file.into(), source })
+}
+
+/// A writer thread that panicked must not look like one that is slow.
+struct PanicPoisons(Arc<Shared>);
+
+impl Drop for PanicPoisons {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.poison("the log's writer thread panicked".into());
+        }
+    }
+}
+
+/// The open segment, as the writer knows it.
+#[derive(Debug)]
+pub(crate) struct Active {
+    pub header: SegmentHeader,
+    pub file: Arc<dyn DiskFile>,
+    /// Where the written frames end.
+    pub end: LogPosition,
+    /// The last entry written, in this segment or before.
+    pub last: Option<LogMark>,
+    /// What was last written into a slot.
+    pub watermark: Watermark,
+}
+
+impl Active {
+    pub(crate) fn next_index(&self) -> u64 {
+        self.last.map_or(0, |last| last.index + 1)
+    }
+
+    pub(crate) fn name(&self) -> String {
+        segment_name(self.header.base)
+    }
+}
+
+/// Owns the files; the only one that writes.
+pub(crate) struct Writer {
+    pub shared: Arc<Shared>,
+    pub disk: Arc<dyn Disk>,
+    pub dir: PathBuf,
+    pub segment_bytes: u64,
+    pub superblock: Superblock,
+    pub active: Active,
+    pub preparer: Preparer,
+    /// Frames that wait for the next write.
+    run: Vec<Frame>,
+    /// Where the run ends.
+    pub run_end: LogPosition,
+    /// Who waits for the next sync.
+    waiting: Vec<Completion>,
+    /// Something was written since the last sync.
+    dirty: bool,
+    /// Held as long as the log is open.
+    _lock: Arc<dyn DiskFile>,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        segment_bytes: u64,
+        (superblock, active, preparer): (Superblock, Active, Preparer),
+        lock: Arc<dyn DiskFile>,
+    ) -> Writer {
+        Writer {
+            shared,
+            disk,
+            dir: dir.to_owned(),
+            segment_bytes,
+            superblock,
+            run_end: active.end,
+            active,
+            preparer,
+            run: Vec::new(),
+            waiting: Vec::new(),
+            dirty: false,
+            _lock: lock,
+        }
+    }
+
+    /// Works until the log is closed.
+    pub(crate) fn work(mut self) {
+        let _bomb = PanicPoisons(self.shared.clone());
+        while let Some(ops) = self.take() {
+            let mut ops = ops.into_iter();
+            let result = ops.by_ref().try_for_each(|op| self.perform(op)).and_then(|()| self.sync());
+            let failure = match result {
+                Ok(()) => continue,
+                Err(error) => {
+                    self.shared.poison(error.to_string());
+                    LogFailure::Poisoned { reason: error.to_string() }
+                }
+            };
+            self.waiting.drain(..).chain(ops.map(|op| op.done)).for_each(|done| done(Err(failure.clone())));
+            self.refuse_all(failure);
+            return self.preparer.stop();
+        }
+        if let Err(error) = self.rest() {
+            self.shared.poison(error.to_string());
+        }
+        self.preparer.stop();
+    }
+
+    /// Waits for something to do; none when the log was closed and nothing is left.
+    fn take(&self) -> Option<Vec<Op>> {
+        let state = self.shared.lock();
+        let waiting = self.shared.work.wait_while(state, |state| state.queue.is_empty() && !state.closing);
+        let mut state = waiting.expect("no panic while the log's state is held");
+        let (mut ops, mut bytes) = (Vec::with_capacity(state.queue.len()), 0);
+        while bytes < WRITE_BATCH_BYTES_MAX {
+            let Some(op) = state.queue.pop_front() else { break };
+            bytes += op.bytes;
+            ops.push(op);
+        }
+        state.queued_bytes -= bytes;
+        self.shared.room.notify_all();
+        (!ops.is_empty()).then_some(ops)
+    }
+
+    /// Answers whoever asks from now on, until the log is closed.
+    fn refuse_all(&self, failure: LogFailure) {
+        loop {
+            let state = self.shared.lock();
+            let waiting =
+                self.shared.work.wait_while(state, |state| state.queue.is_empty() && !state.closing);
+            let mut state = waiting.expect("no panic while the log's state is held");
+            let ops = std::mem::take(&mut state.queue);
+            state.queued_bytes = 0;
+            let closing = state.closing;
+            drop(state);
+            ops.into_iter().for_each(|op| (op.done)(Err(failure.clone())));
+            if closing {
+                return;
+            }
+        }
+    }
+
+    fn perform(&mut self, op: Op) -> Result<(), WriteError> {
+        if let Task::Append { frames } = op.task {
+            self.waiting.push(op.done);
+            return frames.into_iter().try_for_each(|frame| self.stage(frame));
+        }
+        // Everything else starts when the appends before it are durable.
+        let synced = self.sync();
+        self.waiting.push(op.done);
+        synced?;
+        match op.task {
+            Task::Append { .. } => unreachable!("handled above"),
+            Task::SaveBallot { ballot } => {
+                let vitals = Vitals { ballot: Some(ballot), ..self.superblock.vitals() };
+                failed(self.superblock.save(vitals), "save the vote in", SUPERBLOCK_NAME)?;
+                self.complete();
+                failed(self.superblock.settle(), "save the vote in", SUPERBLOCK_NAME)?;
+            }
+            Task::Truncate { cut } => self.truncate(cut)?,
+            Task::Purge { mark } => {
+                self.save_vitals(|vitals| vitals.purged = Some(mark))?;
+                self.complete();
+                self.collect()?;
+            }
+            Task::Reset { keep, mark, next_position } => self.reset(keep, mark, next_position)?,
+            Task::Collect => self.collect()?,
+        }
+        self.complete();
+        Ok(())
+    }
+
+    /// Puts a frame into the run; if the open segment has no room for it, begins a new one.
+    fn stage(&mut self, frame: Frame) -> Result<(), WriteError> {
+        let position = frame.position().expect("a frame that was appended");
+        let due = self.run.last().map_or(self.active.next_index(), |last| last.index + 1);
+        assert!(frame.index == due, "frame {} where {due} is due", frame.index);
+        assert!(position == self.run_end, "frame {due} at {position} where {} is due", self.run_end);
+        let end = position + frame.encoded_len();
+        if self.active.header.offset(end) + SEGMENT_FOOTER_BYTES > self.segment_bytes {
+            self.write_run()?;
+            self.roll(position, self.active.last, false)?;
+        }
+        self.run_end = end;
+        self.run.push(frame);
+        Ok(())
+    }
+
+    /// Writes the run behind what is there, and shows it to readers.
+    fn write_run(&mut self) -> Result<(), WriteError> {
+        let Some(last) = self.run.last().map(Frame::mark) else { return Ok(()) };
+        let mut headers = Vec::with_capacity(self.run.len());
+        let mut offsets = Vec::with_capacity(self.run.len());
+        for frame in &self.run {
+            let position = frame.position().expect("a frame that was appended");
+            headers.push(frame.encode_header(position));
+            offsets.push(self.active.header.offset(position) as u32);
+        }
+        let mut parts = Vec::with_capacity(2 * self.run.len());
+        for (header, frame) in headers.iter().zip(&self.run) {
+            parts.push(IoSlice::new(header));
+            parts.push(IoSlice::new(&frame.body));
+        }
+        let at = self.active.header.offset(self.active.end);
+        failed(self.active.file.write_at(at, &mut parts), "write", self.active.name())?;
+        drop(parts);
+        self.run.clear();
+        self.active.end = self.run_end;
+        self.active.last = Some(last);
+        self.dirty = true;
+
+        let mut state = self.shared.lock();
+        state.open_offsets.extend(offsets);
+        state.written_end = self.active.end;
+        state.written_next = last.index + 1;
+        state.cache.evict(last.index + 1);
+        Ok(())
+    }
+
+    /// Writes the run, makes it durable, and calls back.
+    pub(crate) fn sync(&mut self) -> Result<(), WriteError> {
+        self.write_run()?;
+        if self.dirty {
+            failed(self.active.file.sync_data(), "sync", self.active.name())?;
+            self.dirty = false;
+            self.mark_durable()?;
+        }
+        self.complete();
+        Ok(())
+    }
+
+    /// Notes in the segment what the last sync covered; the next sync makes the note durable.
+    fn mark_durable(&mut self) -> Result<(), WriteError> {
+        let index = self.active.last.map(|last| last.index);
+        let committed = {
+            let mut state = self.shared.lock();
+            state.show_durable(index);
+            state.committed
+        };
+        self.write_watermark(committed)
+    }
+
+    pub(crate) fn write_watermark(&mut self, committed: Option<LogMark>) -> Result<(), WriteError> {
+        self.active.watermark = Watermark {
+            sequence: self.active.watermark.sequence + 1,
+            position: self.active.end,
+            index: self.active.last.map(|last| last.index),
+            committed,
+        };
+        let written = self.active.watermark.write(&*self.active.file);
+        failed(written, "write the watermark of", self.active.name())
+    }
+
+    /// Calls back whoever waited for what is now durable.
+    fn complete(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let durable = self.shared.lock().durable;
+        if let Some(index) = durable {
+            self.shared.tell_durable(index);
+        }
+        self.waiting.drain(..).for_each(|done| done(Ok(())));
+    }
+
+    pub(crate) fn save_vitals(&mut self, change: impl FnOnce(&mut Vitals)) -> Result<(), WriteError> {
+        let mut vitals = self.superblock.vitals();
+        change(&mut vitals);
+        failed(self.superblock.save_both(vitals), "save the floors in", SUPERBLOCK_NAME)
+    }
+
+    /// Seals the open segment and begins another one at `base`, behind `previous`.
+    pub(crate) fn roll(
+        &mut self,
+        base: LogPosition,
+        previous: Option<LogMark>,
+        after_reset: bool,
+    ) -> Result<(), WriteError> {
+        assert!(base >= self.active.end, "a segment at {base}, before the end {}", self.active.end);
+        // A segment of the same base takes the place of one that nothing was ever in.
+        if base != self.active.header.base {
+            self.seal()?;
+        }
+        let header = SegmentHeader {
+            base,
+            base_index: previous.map_or(0, |previous| previous.index + 1),
+            previous,
+            after_reset,
+            ..self.active.header
+        };
+        self.begin(header)?;
+        self.save_vitals(|vitals| vitals.newest = base)
+    }
+
+    /// Makes the segment of `header` the open one. The one before it is sealed, or empty and replaced.
+    pub(crate) fn begin(&mut self, header: SegmentHeader) -> Result<(), WriteError> {
+        let name = segment_name(header.base);
+        let spare = failed(self.preparer.take_spare(), "make", &name)?;
+        let committed = self.shared.lock().committed;
+        let index = header.previous.map(|previous| previous.index);
+        let watermark = Watermark { sequence: 1, position: header.base, index, committed };
+        failed(begin_segment(&*self.disk, &self.dir, &*spare, &header, watermark), "begin", &name)?;
+        self.preparer.spare_used();
+        self.run_end = header.base;
+        self.active = Active {
+            header,
+            file: spare.clone(),
+            end: header.base,
+            last: header.previous,
+            watermark: Watermark { sequence: 2, ..watermark },
+        };
+
+        let mut state = self.shared.lock();
+        if state.segments.last().is_some_and(|last| last.footer.is_none()) {
+            state.segments.pop();
+            state.generation += 1;
+        }
+        state.segments.push(SegmentEntry { header, footer: None, offsets: None });
+        state.open_offsets.clear();
+        state.open_file = spare;
+        state.written_end = header.base;
+        state.written_next = header.base_index;
+        Ok(())
+    }
+
+    /// Makes the open segment's frames durable, and then its footer.
+    fn seal(&mut self) -> Result<(), WriteError> {
+        let name = self.active.name();
+        let header = self.active.header;
+        failed(self.active.file.sync_data(), "sync", &name)?;
+        self.dirty = false;
+        self.mark_durable()?;
+
+        let offsets = Arc::new(std::mem::take(&mut self.shared.lock().open_offsets));
+        let footer = Footer {
+            base: header.base,
+            end: self.active.end,
+            last: self.active.last,
+            frames: offsets.len() as u32,
+            index_crc: super::field::crc32c(&index_bytes(&offsets)),
+        };
+        let at = header.offset(self.active.end);
+        failed(self.active.file.write_at(at, &mut [IoSlice::new(&footer.encode())]), "seal", &name)?;
+        failed(self.active.file.set_len(at + SEGMENT_FOOTER_BYTES), "seal", &name)?;
+        failed(self.active.file.sync_data(), "seal", &name)?;
+        {
+            let mut state = self.shared.lock();
+            let entry = state.segments.last_mut().expect("the open segment");
+            entry.footer = Some(footer);
+            entry.offsets = Some(offsets.clone());
+        }
+        self.preparer.write_index(&self.shared, header, offsets);
+        Ok(())
+    }
+
+    /// Before the log is closed: what the last sync covered, and what was committed, durably.
+    fn rest(&mut self) -> Result<(), WriteError> {
+        let committed = self.shared.lock().committed;
+        self.write_watermark(committed)?;
+        failed(self.active.file.sync_data(), "sync", self.active.name())
+    }
+}

@@ -1,0 +1,226 @@
+//! The CommitLog on a real disk: what a Raft adapter and a reader rely on.
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use store::commit_log::{
+    Ballot, CommitLog, Completion, Frame, FrameKind, Inspection, LogFailure, LogIdentity, LogMark,
+    LogOptions, OpenError, ReadError,
+};
+use store::disk::RealDisk;
+use store::position::LogPosition;
+
+fn identity() -> LogIdentity {
+    LogIdentity { cluster: "test".into(), node: 1, group: 7 }
+}
+
+fn options() -> LogOptions {
+    LogOptions { segment_bytes: 64 << 10, tail_cache_bytes: 4 << 10, ..LogOptions::default() }
+}
+
+fn open(dir: &Path) -> CommitLog {
+    CommitLog::open(Arc::new(RealDisk), dir, identity(), options()).unwrap()
+}
+
+fn frame(index: u64, term: u64, len: usize) -> Frame {
+    let body = Bytes::from(vec![(index * 31 + term) as u8; len]);
+    Frame::new(FrameKind::Commands, index, term, 1, 1000 + index, 3, body)
+}
+
+fn waiter() -> (Completion, mpsc::Receiver<Result<(), LogFailure>>) {
+    let (sender, receiver) = mpsc::channel();
+    (Box::new(move |result| sender.send(result).unwrap()), receiver)
+}
+
+fn append(log: &CommitLog, frames: Vec<Frame>) {
+    let (done, wait) = waiter();
+    log.append(frames, done).unwrap();
+    wait.recv().unwrap().unwrap();
+}
+
+fn wait(ask: impl FnOnce(Completion)) {
+    let (done, wait) = waiter();
+    ask(done);
+    wait.recv().unwrap().unwrap();
+}
+
+fn indexes(log: &CommitLog, range: std::ops::Range<u64>) -> Vec<(u64, u64)> {
+    log.frames(range, usize::MAX).unwrap().iter().map(|frame| (frame.index, frame.term)).collect()
+}
+
+#[test]
+fn frames_are_there_after_a_restart_over_many_segments() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    for index in 0..200 {
+        append(&log, vec![frame(index, 1, 1000 + 7 * index as usize)]);
+    }
+    let before = log.frames(0..200, usize::MAX).unwrap();
+    assert_eq!(before.len(), 200);
+    assert!(log.cached_frames(0..1, 1).is_none(), "the cache is bounded");
+    assert!(log.cached_frames(199..200, 1).is_some());
+    let pointers = log.pointers();
+    log.close();
+
+    let log = open(dir.path());
+    assert_eq!(log.frames(0..1000, usize::MAX).unwrap(), before);
+    assert_eq!(log.pointers(), pointers);
+    assert!(log.torn_tail().is_none());
+    for frame in &before {
+        let at = frame.body_position().unwrap() + 10;
+        assert_eq!(log.read_at(at, 20).unwrap(), frame.body.slice(10..30));
+        assert_eq!(Frame::decode(frame.to_wire()).unwrap(), *frame);
+        assert_eq!(log.log_mark(frame.index).unwrap(), Some(frame.mark()));
+    }
+    assert_eq!(log.frames(5..50, 1).unwrap().len(), 1, "at least one");
+    log.close();
+
+    let inspection = Inspection::open(Arc::new(RealDisk), dir.path()).unwrap();
+    assert!(inspection.segments.len() > 3);
+    let mut lines = Vec::new();
+    let visit = |line: store::commit_log::FrameLine| {
+        lines.push(line.header.index);
+        true
+    };
+    inspection.for_each_frame(visit).unwrap();
+    assert_eq!(lines, (0..200).collect::<Vec<_>>());
+    let report = inspection.check(|_| {}).unwrap();
+    assert_eq!((report.frames, report.damages.len()), (200, 0));
+}
+
+#[test]
+fn a_truncation_is_seen_at_once_and_over_segments() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    append(&log, (0..150).map(|index| frame(index, 4, 1500)).collect());
+    for keep in [140, 61, 60, 3] {
+        let (done, waiting) = waiter();
+        log.truncate_after(Some(keep), done);
+        assert_eq!(log.pointers().last, Some(LogMark { term: 4, leader: 1, index: keep }));
+        append(&log, vec![frame(keep + 1, 3, 1500), frame(keep + 2, 3, 10)]);
+        waiting.recv().unwrap().unwrap();
+        wait(|done| log.truncate_after(Some(keep + 1), done));
+        assert_eq!(indexes(&log, keep..keep + 9), [(keep, 4), (keep + 1, 3)]);
+        let log_again = log.frames(0..1000, usize::MAX).unwrap();
+        assert_eq!(log_again.len() as u64, keep + 2);
+        wait(|done| log.truncate_after(Some(keep), done));
+    }
+    log.close();
+    let log = open(dir.path());
+    assert_eq!(indexes(&log, 0..100), [(0, 4), (1, 4), (2, 4), (3, 4)]);
+    wait(|done| log.truncate_after(None, done));
+    append(&log, vec![frame(0, 9, 1)]);
+    assert_eq!(indexes(&log, 0..100), [(0, 9)]);
+}
+
+#[test]
+fn segments_go_only_below_both_floors() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    append(&log, (0..150).map(|index| frame(index, 1, 1500)).collect());
+    let middle = log.frames(100..101, 0).unwrap()[0].clone();
+    wait(|done| log.purge(middle.mark(), done));
+    assert_eq!(log.pointers().first_index, 101);
+    assert_eq!(log.pointers().oldest_position, LogPosition(0), "consumers may still read");
+    assert_eq!(log.read_at(LogPosition(64), 1500).unwrap(), frame(0, 1, 1500).body);
+
+    log.set_read_floor(middle.position().unwrap());
+    wait(|done| log.save_ballot(Ballot { term: 2, node: 1, committed: true }, done));
+    let oldest = log.pointers().oldest_position;
+    assert!(oldest > LogPosition(0) && oldest <= middle.position().unwrap());
+    assert!(matches!(log.frames(0..1, 1), Err(ReadError::Purged { .. })));
+    assert!(matches!(log.read_at(LogPosition(64), 1), Err(ReadError::NotHeld { .. })));
+    log.close();
+    let log = open(dir.path());
+    assert_eq!(log.pointers().purged, Some(middle.mark()));
+    assert_eq!(log.pointers().oldest_position, oldest);
+    assert_eq!(log.ballot(), Some(Ballot { term: 2, node: 1, committed: true }));
+    assert_eq!(log.log_mark(100).unwrap(), Some(middle.mark()));
+}
+
+#[test]
+fn a_log_goes_on_behind_a_snapshot_and_keeps_what_is_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    append(&log, (0..10).map(|index| frame(index, 1, 100)).collect());
+    log.save_committed(LogMark { term: 1, leader: 1, index: 5 });
+    let mark = LogMark { term: 6, leader: 2, index: 90 };
+    wait(|done| log.reset_to(mark, LogPosition(50_000), done));
+    assert_eq!(log.pointers().last, Some(mark));
+    assert_eq!(log.pointers().next_position, LogPosition(50_000));
+    append(&log, vec![frame(91, 6, 10)]);
+    let check = |log: &CommitLog| {
+        assert_eq!(log.pointers().purged, Some(mark));
+        assert_eq!(indexes(log, 91..100), [(91, 6)]);
+        assert_eq!(log.read_at(LogPosition(5 * 164 + 64), 100).unwrap(), frame(5, 1, 100).body);
+        assert!(matches!(log.read_at(LogPosition(6 * 164 + 64), 100), Err(ReadError::NotHeld { .. })));
+        assert_eq!(log.read_at(LogPosition(50_064), 10).unwrap(), frame(91, 6, 10).body);
+        assert_eq!(log.log_mark(90).unwrap(), Some(mark));
+        assert_eq!(log.log_mark(50).unwrap(), None);
+    };
+    check(&log);
+    log.close();
+    let log = open(dir.path());
+    check(&log);
+    // The entry is there: nothing is cut.
+    wait(|done| log.reset_to(LogMark { term: 6, leader: 1, index: 91 }, LogPosition(50_074), done));
+    assert_eq!(log.pointers().first_index, 92);
+}
+
+#[test]
+fn callbacks_come_in_the_order_of_the_calls() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let durable = Arc::new(Mutex::new(Vec::new()));
+    let heard = durable.clone();
+    log.on_durable(Box::new(move |index| heard.lock().unwrap().push(index)));
+    for step in 0..100_u64 {
+        let (order, durable) = (order.clone(), durable.clone());
+        let done: Completion = Box::new(move |result| {
+            result.unwrap();
+            if step % 3 != 0 {
+                let last = *durable.lock().unwrap().last().unwrap();
+                assert!(last >= step - step / 3 - 1, "{last} at {step}");
+            }
+            order.lock().unwrap().push(step);
+        });
+        match step % 3 {
+            0 => log.save_ballot(Ballot { term: step, node: 1, committed: false }, done),
+            _ => log.append(vec![frame(step - step / 3 - 1, 1, 50)], done).unwrap(),
+        }
+    }
+    wait(|done| log.append(Vec::new(), done).unwrap());
+    assert_eq!(*order.lock().unwrap(), (0..100).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_directory_of_somebody_else_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    let again = CommitLog::open(Arc::new(RealDisk), dir.path(), identity(), options());
+    assert!(matches!(again, Err(OpenError::Locked { .. })), "{again:?}");
+    log.close();
+    for other in [
+        LogIdentity { cluster: "other".into(), ..identity() },
+        LogIdentity { node: 2, ..identity() },
+        LogIdentity { group: 8, ..identity() },
+    ] {
+        let error = CommitLog::open(Arc::new(RealDisk), dir.path(), other, options()).unwrap_err();
+        assert!(matches!(error, OpenError::Identity { .. }), "{error}");
+        assert!(error.to_string().contains("check the data directory"), "{error}");
+    }
+}
+
+#[test]
+fn a_frame_too_long_for_a_segment_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    let len = log.frame_bytes_max() as usize - 64;
+    let refused = log.append(vec![frame(0, 1, len + 1)], Box::new(|_| {}));
+    assert!(matches!(refused, Err(LogFailure::TooLarge { index: 0, .. })));
+    append(&log, (0..5).map(|index| frame(index, 1, len)).collect());
+    assert_eq!(log.pointers().durable_index, Some(4));
+}
