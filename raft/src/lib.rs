@@ -2,7 +2,11 @@
 //! many groups. No gRPC type of a client enters here, and no openraft type leaves.
 
 pub mod catalog;
+pub mod command;
 pub mod hash;
+pub mod limits;
+pub mod machine;
 pub mod names;
 pub mod node;
+pub mod outcome;
 pub mod request;

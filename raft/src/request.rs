@@ -5,6 +5,7 @@
 //! (rule R7), never as a guess.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::catalog::{StartFrom, TopicType};
@@ -190,7 +191,7 @@ pub struct QueueState {
 }
 
 /// A topic to make.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewTopic {
     /// Its name, checked by the caller against PROTOCOL 2.
     pub name: String,
@@ -203,7 +204,7 @@ pub struct NewTopic {
 }
 
 /// A consumer group to make.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewConsumer {
     /// Its name, checked by the caller against PROTOCOL 2.
     pub name: String,

@@ -96,62 +96,165 @@ pub struct Node {
 impl Node {
     /// Opens the data, joins the peers, and returns when this node's groups are running (not
     /// necessarily led). The receiver inside [`Node::failed`] fires when the node must stop.
-    pub async fn start(_options: NodeOptions) -> anyhow::Result<Node> { todo!() }
+    pub async fn start(_options: NodeOptions) -> anyhow::Result<Node> {
+        todo!()
+    }
     /// This node's id.
-    pub fn id(&self) -> NodeId { todo!() }
+    pub fn id(&self) -> NodeId {
+        todo!()
+    }
     /// What `meta` holds, as far as this node has applied it.
-    pub fn catalog(&self) -> Arc<Catalog> { todo!() }
+    pub fn catalog(&self) -> Arc<Catalog> {
+        todo!()
+    }
     /// Fires after every change of the catalog, with its version.
-    pub fn catalog_changes(&self) -> watch::Receiver<u64> { todo!() }
+    pub fn catalog_changes(&self) -> watch::Receiver<u64> {
+        todo!()
+    }
     /// The nodes that are reachable now, this one included, ascending by id. Changes fire the receiver.
-    pub fn live_nodes(&self) -> watch::Receiver<Arc<Vec<NodeInfo>>> { todo!() }
+    pub fn live_nodes(&self) -> watch::Receiver<Arc<Vec<NodeInfo>>> {
+        todo!()
+    }
     /// The leader of a group as this node sees it.
-    pub fn leader_of(&self, _group: GroupId) -> Option<NodeId> { todo!() }
+    pub fn leader_of(&self, _group: GroupId) -> Option<NodeId> {
+        todo!()
+    }
     /// Waits until every group has a leader that serves, as this node sees it.
-    pub async fn ready(&self, _deadline: Instant) -> Result<(), RequestError> { todo!() }
+    pub async fn ready(&self, _deadline: Instant) -> Result<(), RequestError> {
+        todo!()
+    }
     /// Resolves with a sentence when a disk failed or a group stopped: the process must exit.
-    pub async fn failed(&self) -> String { todo!() }
+    pub async fn failed(&self) -> String {
+        todo!()
+    }
 
     /// Makes a topic.
-    pub async fn create_topic(&self, _topic: NewTopic, _deadline: Instant) -> Result<Topic, RequestError> { todo!() }
+    pub async fn create_topic(&self, _topic: NewTopic, _deadline: Instant) -> Result<Topic, RequestError> {
+        todo!()
+    }
     /// Changes a topic's type, or widens it.
-    pub async fn update_topic(&self, _name: &str, _kind: Option<TopicType>, _queues: Option<u32>, _deadline: Instant) -> Result<Topic, RequestError> { todo!() }
+    pub async fn update_topic(
+        &self,
+        _name: &str,
+        _kind: Option<TopicType>,
+        _queues: Option<u32>,
+        _deadline: Instant,
+    ) -> Result<Topic, RequestError> {
+        todo!()
+    }
     /// Deletes a topic and its queues.
-    pub async fn delete_topic(&self, _name: &str, _deadline: Instant) -> Result<(), RequestError> { todo!() }
+    pub async fn delete_topic(&self, _name: &str, _deadline: Instant) -> Result<(), RequestError> {
+        todo!()
+    }
     /// Makes a consumer group and its dead-letter topic.
-    pub async fn create_consumer(&self, _consumer: NewConsumer, _deadline: Instant) -> Result<ConsumerGroup, RequestError> { todo!() }
+    pub async fn create_consumer(
+        &self,
+        _consumer: NewConsumer,
+        _deadline: Instant,
+    ) -> Result<ConsumerGroup, RequestError> {
+        todo!()
+    }
     /// Deletes a consumer group and what it has read.
-    pub async fn delete_consumer(&self, _name: &str, _deadline: Instant) -> Result<(), RequestError> { todo!() }
+    pub async fn delete_consumer(&self, _name: &str, _deadline: Instant) -> Result<(), RequestError> {
+        todo!()
+    }
 
     /// Puts messages into the log, one answer for each, in order. Waits out elections until the
     /// deadline; a repeated proposal is told apart by its message id.
-    pub async fn publish(&self, _messages: Vec<Publish>, _deadline: Instant) -> Vec<Result<Published, RequestError>> { todo!() }
+    pub async fn publish(
+        &self,
+        _messages: Vec<Publish>,
+        _deadline: Instant,
+    ) -> Vec<Result<Published, RequestError>> {
+        todo!()
+    }
     /// Leases messages. Answers at once if there are some, else waits for one until `wait_until`;
     /// then the answer is empty.
-    pub async fn receive(&self, _receive: Receive, _wait_until: Instant, _deadline: Instant) -> Result<Vec<Delivered>, RequestError> { todo!() }
+    pub async fn receive(
+        &self,
+        _receive: Receive,
+        _wait_until: Instant,
+        _deadline: Instant,
+    ) -> Result<Vec<Delivered>, RequestError> {
+        todo!()
+    }
     /// Waits until a receive would find something, or until `wait_until`. Leases nothing.
-    pub async fn wait_ready(&self, _receive: &Receive, _wait_until: Instant) -> Result<bool, RequestError> { todo!() }
+    pub async fn wait_ready(&self, _receive: &Receive, _wait_until: Instant) -> Result<bool, RequestError> {
+        todo!()
+    }
     /// Settles leases: one answer for each, in order.
-    pub async fn acknowledge(&self, _receipts: Vec<Receipt>, _deadline: Instant) -> Vec<Result<(), RequestError>> { todo!() }
+    pub async fn acknowledge(
+        &self,
+        _receipts: Vec<Receipt>,
+        _deadline: Instant,
+    ) -> Vec<Result<(), RequestError>> {
+        todo!()
+    }
     /// Ends a lease `invisible_ms` from now and answers with the receipt that is valid from now on.
-    pub async fn change_lease(&self, _receipt: Receipt, _invisible_ms: u64, _deadline: Instant) -> Result<Receipt, RequestError> { todo!() }
+    pub async fn change_lease(
+        &self,
+        _receipt: Receipt,
+        _invisible_ms: u64,
+        _deadline: Instant,
+    ) -> Result<Receipt, RequestError> {
+        todo!()
+    }
     /// Moves a leased message to the dead letters.
-    pub async fn dead_letter(&self, _receipt: Receipt, _dead_letters: QueueKey, _deadline: Instant) -> Result<(), RequestError> { todo!() }
+    pub async fn dead_letter(
+        &self,
+        _receipt: Receipt,
+        _dead_letters: QueueKey,
+        _deadline: Instant,
+    ) -> Result<(), RequestError> {
+        todo!()
+    }
     /// Ends every lease that a client holds: its messages are visible at once.
-    pub async fn release_client(&self, _client: u64, _deadline: Instant) -> Result<(), RequestError> { todo!() }
+    pub async fn release_client(&self, _client: u64, _deadline: Instant) -> Result<(), RequestError> {
+        todo!()
+    }
     /// Says that a client is online on this node; leases with `auto_renew` live on that. Soft state.
-    pub fn client_seen(&self, _client: u64) { todo!() }
+    pub fn client_seen(&self, _client: u64) {
+        todo!()
+    }
     /// Says that a client is gone.
-    pub fn client_gone(&self, _client: u64) { todo!() }
+    pub fn client_gone(&self, _client: u64) {
+        todo!()
+    }
     /// Moves a consumer group in every queue of a topic.
-    pub async fn reset_offset(&self, _consumer: ConsumerId, _topic: &Topic, _to: StartFrom, _deadline: Instant) -> Result<(), RequestError> { todo!() }
+    pub async fn reset_offset(
+        &self,
+        _consumer: ConsumerId,
+        _topic: &Topic,
+        _to: StartFrom,
+        _deadline: Instant,
+    ) -> Result<(), RequestError> {
+        todo!()
+    }
     /// How the queues of a topic stand, by queue number, and how the consumer group stands in them.
-    pub async fn queue_states(&self, _topic: &Topic, _consumer: Option<ConsumerId>, _deadline: Instant) -> Result<Vec<QueueState>, RequestError> { todo!() }
+    pub async fn queue_states(
+        &self,
+        _topic: &Topic,
+        _consumer: Option<ConsumerId>,
+        _deadline: Instant,
+    ) -> Result<Vec<QueueState>, RequestError> {
+        todo!()
+    }
 
     /// Where the cluster stands: asks every node.
-    pub async fn status(&self) -> ClusterStatus { todo!() }
+    pub async fn status(&self) -> ClusterStatus {
+        todo!()
+    }
     /// Hands the leadership of a group on, from wherever it is, and waits until that is seen.
-    pub async fn transfer_leader(&self, _group: GroupId, _to: Option<NodeId>, _deadline: Instant) -> Result<NodeId, RequestError> { todo!() }
+    pub async fn transfer_leader(
+        &self,
+        _group: GroupId,
+        _to: Option<NodeId>,
+        _deadline: Instant,
+    ) -> Result<NodeId, RequestError> {
+        todo!()
+    }
     /// Hands every leadership on, finishes what is in flight, and stops. For SIGTERM.
-    pub async fn drain(&self, _deadline: Instant) { todo!() }
+    pub async fn drain(&self, _deadline: Instant) {
+        todo!()
+    }
 }

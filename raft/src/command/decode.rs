@@ -1,0 +1,181 @@
+//! From bytes to commands, without copying what they hold.
+
+use bytes::Bytes;
+use store::coding::Reader;
+
+use super::encode::{
+    FLAG_AUTO_RENEW, FLAG_FIFO, FLAG_FILTER, START_FIRST, START_LAST, START_TIME, TO_OFFSET,
+};
+use super::{
+    COMMAND_HEADER_BYTES, Command, CommandError, Kind, LeaseRef, OffsetTarget, PUBLISH_HEADER_BYTES,
+    ReceiveCommand,
+};
+use crate::catalog::StartFrom;
+use crate::names::{ConsumerId, QueueKey, QueueOffset, TopicId};
+use crate::request::TagFilter;
+
+/// Reads one command, its length included, as the functions `encode_*` wrote it.
+///
+/// # Errors
+/// The bytes are not exactly one command of this version.
+pub fn decode(bytes: &Bytes) -> Result<Command, CommandError> {
+    let mut commands = Commands::new(bytes);
+    let empty = CommandError::Length { at: 0, length: COMMAND_HEADER_BYTES, rest: bytes.len() };
+    let (_, command) = commands.next().unwrap_or(Err(empty))?;
+    match commands.next() {
+        None => Ok(command),
+        Some(_) => Err(CommandError::Length { at: commands.at, length: 0, rest: bytes.len() }),
+    }
+}
+
+/// The commands of a frame's body: each with the offset in the body at which it begins.
+/// Ends after the first error.
+#[derive(Debug)]
+pub struct Commands<'a> {
+    body: &'a Bytes,
+    at: usize,
+}
+
+impl<'a> Commands<'a> {
+    /// Begins at the first command.
+    pub fn new(body: &'a Bytes) -> Commands<'a> {
+        Commands { body, at: 0 }
+    }
+
+    fn read(&mut self) -> Result<(usize, Command), CommandError> {
+        let at = self.at;
+        self.at = self.body.len();
+        let rest = self.body.len() - at;
+        let mut reader = Reader::new(&self.body[at..]);
+        let length = reader.u32().unwrap_or(0) as usize;
+        if length == 0 || length > rest - 4 {
+            return Err(CommandError::Length { at, length, rest });
+        }
+        let end = at + 4 + length;
+        let byte = self.body[at + 4];
+        let kind = Kind::of(byte).ok_or(CommandError::UnknownKind { kind: byte })?;
+        let command = payload(kind, self.body, at + COMMAND_HEADER_BYTES, end);
+        self.at = end;
+        command.map(|command| (at, command)).ok_or(CommandError::Malformed { kind: byte })
+    }
+}
+
+impl Iterator for Commands<'_> {
+    type Item = Result<(usize, Command), CommandError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at == self.body.len() {
+            return None;
+        }
+        let item = self.read();
+        if item.is_err() {
+            self.at = self.body.len();
+        }
+        Some(item)
+    }
+}
+
+fn payload(kind: Kind, body: &Bytes, start: usize, end: usize) -> Option<Command> {
+    let mut reader = Reader::new(&body[start..end]);
+    let command = match kind {
+        Kind::Publish => {
+            return Some(Command::Publish {
+                queue: QueueKey { topic: TopicId(reader.u32()?), number: reader.u32()? },
+                dedup: reader.u128()?,
+                tag_hash: reader.u64()?,
+                order_hash: reader.u64()?,
+                record: body.slice(start + PUBLISH_HEADER_BYTES..end),
+            });
+        }
+        Kind::Meta => {
+            return Some(Command::Meta { request: reader.u128()?, json: body.slice(start + 16..end) });
+        }
+        Kind::Receive => Command::Receive(receive(&mut reader)?),
+        Kind::Acknowledge => {
+            let count = reader.varint()?;
+            let leases = (0..count).map(|_| lease(&mut reader)).collect::<Option<_>>()?;
+            Command::Acknowledge(leases)
+        }
+        Kind::ChangeLease => {
+            Command::ChangeLease { lease: lease(&mut reader)?, invisible_ms: reader.varint()? }
+        }
+        Kind::DeadLetter => {
+            Command::DeadLetter { lease: lease(&mut reader)?, dead_letters: queue(&mut reader)? }
+        }
+        Kind::ReleaseClient => Command::ReleaseClient { client: reader.u64()? },
+        Kind::RenewLeases => {
+            let (ending_by_ms, extend_ms) = (reader.varint()?, reader.varint()?);
+            let count = reader.varint()?;
+            let clients = (0..count).map(|_| reader.u64()).collect::<Option<_>>()?;
+            Command::RenewLeases { clients, ending_by_ms, extend_ms }
+        }
+        Kind::SetOffset => Command::SetOffset {
+            consumer: ConsumerId(reader.varint32()?),
+            queue: queue(&mut reader)?,
+            to: target(&mut reader)?,
+        },
+        Kind::DeleteTopic => Command::DeleteTopic(TopicId(reader.varint32()?)),
+        Kind::DeleteConsumer => Command::DeleteConsumer(ConsumerId(reader.varint32()?)),
+    };
+    reader.is_empty().then_some(command)
+}
+
+fn receive(reader: &mut Reader<'_>) -> Option<ReceiveCommand> {
+    let consumer = ConsumerId(reader.varint32()?);
+    let topic = TopicId(reader.varint32()?);
+    let count = reader.varint()?;
+    let queues = (0..count).map(|_| reader.varint32()).collect::<Option<_>>()?;
+    let max = reader.varint()?.try_into().ok()?;
+    let invisible_ms = reader.varint()?;
+    let max_attempts = reader.varint()?.try_into().ok()?;
+    let dead_letters = queue(reader)?;
+    let (client, attempt) = (reader.u64()?, reader.u64()?);
+    let OffsetTarget::Start(start) = target(reader)? else { return None };
+    let flags = reader.u8()?;
+    let filter = match flags & FLAG_FILTER {
+        0 => TagFilter::All,
+        _ => {
+            let count = reader.varint()?;
+            TagFilter::AnyOf((0..count).map(|_| reader.u64()).collect::<Option<_>>()?)
+        }
+    };
+    Some(ReceiveCommand {
+        consumer,
+        topic,
+        queues,
+        max,
+        invisible_ms,
+        fifo: flags & FLAG_FIFO != 0,
+        auto_renew: flags & FLAG_AUTO_RENEW != 0,
+        client,
+        attempt,
+        filter,
+        max_attempts,
+        start,
+        dead_letters,
+    })
+}
+
+fn queue(reader: &mut Reader<'_>) -> Option<QueueKey> {
+    Some(QueueKey { topic: TopicId(reader.varint32()?), number: reader.varint32()? })
+}
+
+fn lease(reader: &mut Reader<'_>) -> Option<LeaseRef> {
+    Some(LeaseRef {
+        consumer: ConsumerId(reader.varint32()?),
+        queue: queue(reader)?,
+        offset: QueueOffset(reader.varint()?),
+        lease: reader.varint()?,
+        revision: reader.varint32()?,
+    })
+}
+
+fn target(reader: &mut Reader<'_>) -> Option<OffsetTarget> {
+    match reader.u8()? {
+        START_FIRST => Some(OffsetTarget::Start(StartFrom::First)),
+        START_LAST => Some(OffsetTarget::Start(StartFrom::Last)),
+        START_TIME => Some(OffsetTarget::Start(StartFrom::Time(reader.varint()?))),
+        TO_OFFSET => Some(OffsetTarget::Offset(reader.varint()?)),
+        _ => None,
+    }
+}

@@ -1,0 +1,195 @@
+//! From requests to bytes.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use store::coding::put_varint;
+
+use super::{COMMAND_HEADER_BYTES, Kind, LeaseRef, OffsetTarget, PUBLISH_HEADER_BYTES};
+use crate::catalog::StartFrom;
+use crate::names::{ConsumerId, QueueKey, TopicId};
+use crate::request::{Publish, Receipt, Receive, TagFilter};
+
+pub(super) const FLAG_FIFO: u8 = 1;
+pub(super) const FLAG_AUTO_RENEW: u8 = 2;
+pub(super) const FLAG_FILTER: u8 = 4;
+
+pub(super) const START_FIRST: u8 = 0;
+pub(super) const START_LAST: u8 = 1;
+pub(super) const START_TIME: u8 = 2;
+pub(super) const TO_OFFSET: u8 = 3;
+
+/// The command that puts a message into its queue.
+pub fn encode_publish(publish: &Publish) -> Bytes {
+    let payload_bytes = PUBLISH_HEADER_BYTES + publish.record.len();
+    let mut out = BytesMut::with_capacity(COMMAND_HEADER_BYTES + payload_bytes);
+    out.put_u32_le(payload_bytes as u32 + 1);
+    out.put_u8(Kind::Publish as u8);
+    out.put_u32_le(publish.queue.topic.0);
+    out.put_u32_le(publish.queue.number);
+    out.put_u128_le(publish.dedup);
+    out.put_u64_le(publish.tag_hash);
+    out.put_u64_le(publish.order_hash);
+    out.put_slice(&publish.record);
+    out.freeze()
+}
+
+/// The command that leases messages.
+pub fn encode_receive(receive: &Receive) -> Bytes {
+    let mut out = begin(Kind::Receive, 96);
+    put_varint(&mut out, u64::from(receive.consumer.0));
+    put_varint(&mut out, u64::from(receive.topic.0));
+    put_varint(&mut out, receive.queues.len() as u64);
+    for number in &receive.queues {
+        put_varint(&mut out, u64::from(*number));
+    }
+    put_varint(&mut out, u64::from(receive.max));
+    put_varint(&mut out, receive.invisible_ms);
+    put_varint(&mut out, u64::from(receive.max_attempts));
+    put_queue(&mut out, receive.dead_letters);
+    out.extend_from_slice(&receive.client.to_le_bytes());
+    out.extend_from_slice(&receive.attempt.to_le_bytes());
+    put_start(&mut out, receive.start);
+    let fifo = if receive.fifo { FLAG_FIFO } else { 0 };
+    let auto_renew = if receive.auto_renew { FLAG_AUTO_RENEW } else { 0 };
+    match &receive.filter {
+        TagFilter::All => out.push(fifo | auto_renew),
+        TagFilter::AnyOf(hashes) => {
+            out.push(fifo | auto_renew | FLAG_FILTER);
+            put_varint(&mut out, hashes.len() as u64);
+            for hash in hashes {
+                out.extend_from_slice(&hash.to_le_bytes());
+            }
+        }
+    }
+    finish(out)
+}
+
+/// The command that settles leases: one answer for each receipt, in order.
+pub fn encode_acknowledge(receipts: &[Receipt]) -> Bytes {
+    let mut out = begin(Kind::Acknowledge, 2 + receipts.len() * 16);
+    put_varint(&mut out, receipts.len() as u64);
+    for receipt in receipts {
+        put_lease(&mut out, &LeaseRef::from(receipt));
+    }
+    finish(out)
+}
+
+/// The command that ends a lease `invisible_ms` from now.
+pub fn encode_change_lease(receipt: &Receipt, invisible_ms: u64) -> Bytes {
+    let mut out = begin(Kind::ChangeLease, 32);
+    put_lease(&mut out, &LeaseRef::from(receipt));
+    put_varint(&mut out, invisible_ms);
+    finish(out)
+}
+
+/// The command that moves a leased message to the dead letters.
+pub fn encode_dead_letter(receipt: &Receipt, dead_letters: QueueKey) -> Bytes {
+    let mut out = begin(Kind::DeadLetter, 32);
+    put_lease(&mut out, &LeaseRef::from(receipt));
+    put_queue(&mut out, dead_letters);
+    finish(out)
+}
+
+/// The command that ends every lease of a client.
+pub fn encode_release_client(client: u64) -> Bytes {
+    let mut out = begin(Kind::ReleaseClient, 8);
+    out.extend_from_slice(&client.to_le_bytes());
+    finish(out)
+}
+
+/// The command that moves the end of the renewed leases of `clients` which would end by
+/// `ending_by_ms` (the log's time) to `extend_ms` from now.
+pub fn encode_renew_leases(clients: &[u64], ending_by_ms: u64, extend_ms: u64) -> Bytes {
+    let mut out = begin(Kind::RenewLeases, 16 + clients.len() * 8);
+    put_varint(&mut out, ending_by_ms);
+    put_varint(&mut out, extend_ms);
+    put_varint(&mut out, clients.len() as u64);
+    for client in clients {
+        out.extend_from_slice(&client.to_le_bytes());
+    }
+    finish(out)
+}
+
+/// The command that moves a consumer group in a queue.
+pub fn encode_set_offset(consumer: ConsumerId, queue: QueueKey, to: OffsetTarget) -> Bytes {
+    let mut out = begin(Kind::SetOffset, 24);
+    put_varint(&mut out, u64::from(consumer.0));
+    put_queue(&mut out, queue);
+    match to {
+        OffsetTarget::Start(start) => put_start(&mut out, start),
+        OffsetTarget::Offset(offset) => {
+            out.push(TO_OFFSET);
+            put_varint(&mut out, offset);
+        }
+    }
+    finish(out)
+}
+
+/// The command that removes a topic's queues.
+pub fn encode_delete_topic(topic: TopicId) -> Bytes {
+    let mut out = begin(Kind::DeleteTopic, 5);
+    put_varint(&mut out, u64::from(topic.0));
+    finish(out)
+}
+
+/// The command that removes what a consumer group knows.
+pub fn encode_delete_consumer(consumer: ConsumerId) -> Bytes {
+    let mut out = begin(Kind::DeleteConsumer, 5);
+    put_varint(&mut out, u64::from(consumer.0));
+    finish(out)
+}
+
+/// The envelope of a command of `meta`.
+pub fn encode_meta(request: u128, json: &[u8]) -> Bytes {
+    let mut out = begin(Kind::Meta, 16 + json.len());
+    out.extend_from_slice(&request.to_le_bytes());
+    out.extend_from_slice(json);
+    finish(out)
+}
+
+impl From<&Receipt> for LeaseRef {
+    fn from(receipt: &Receipt) -> LeaseRef {
+        LeaseRef {
+            consumer: receipt.consumer,
+            queue: receipt.queue,
+            offset: receipt.offset,
+            lease: receipt.lease,
+            revision: receipt.revision,
+        }
+    }
+}
+
+fn begin(kind: Kind, payload_bytes: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(COMMAND_HEADER_BYTES + payload_bytes);
+    out.extend_from_slice(&[0, 0, 0, 0, kind as u8]);
+    out
+}
+
+fn finish(mut out: Vec<u8>) -> Bytes {
+    let length = out.len() as u32 - 4;
+    out[..4].copy_from_slice(&length.to_le_bytes());
+    out.into()
+}
+
+fn put_queue(out: &mut Vec<u8>, queue: QueueKey) {
+    put_varint(out, u64::from(queue.topic.0));
+    put_varint(out, u64::from(queue.number));
+}
+
+fn put_lease(out: &mut Vec<u8>, lease: &LeaseRef) {
+    put_varint(out, u64::from(lease.consumer.0));
+    put_queue(out, lease.queue);
+    put_varint(out, lease.offset.0);
+    put_varint(out, lease.lease);
+    put_varint(out, u64::from(lease.revision));
+}
+
+fn put_start(out: &mut Vec<u8>, start: StartFrom) {
+    match start {
+        StartFrom::First => out.push(START_FIRST),
+        StartFrom::Last => out.push(START_LAST),
+        StartFrom::Time(time_ms) => {
+            out.push(START_TIME);
+            put_varint(out, time_ms);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Many commands into the body of one frame.
+
+use bytes::{Bytes, BytesMut};
+
+use super::{CommandError, decode};
+use crate::limits::FRAME_BODY_BYTES_MAX;
+
+/// Collects encoded commands.
+#[derive(Debug, Default)]
+pub struct FrameBuilder {
+    body: BytesMut,
+    count: u32,
+}
+
+impl FrameBuilder {
+    /// An empty body with room for `bytes`.
+    pub fn with_capacity(bytes: usize) -> FrameBuilder {
+        FrameBuilder { body: BytesMut::with_capacity(bytes), count: 0 }
+    }
+
+    /// Copies a command as one of the `encode_*` functions made it. A command from another node is
+    /// checked here, so that what the log holds can be applied.
+    ///
+    /// # Errors
+    /// It is not a command, or the frame has no room for it; the body is as it was.
+    pub fn push(&mut self, command: &Bytes) -> Result<(), CommandError> {
+        decode(command)?;
+        if self.body.len() + command.len() > FRAME_BODY_BYTES_MAX {
+            return Err(CommandError::TooLarge { bytes: command.len() });
+        }
+        self.body.extend_from_slice(command);
+        self.count += 1;
+        Ok(())
+    }
+
+    /// How many bytes the body has.
+    pub fn len(&self) -> usize {
+        self.body.len()
+    }
+
+    /// Whether there is no command.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How many commands there are.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// The body, and how many commands it holds. The builder is empty again.
+    pub fn finish(&mut self) -> (Bytes, u32) {
+        (self.body.split().freeze(), std::mem::take(&mut self.count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::FrameBuilder;
+    use crate::catalog::StartFrom;
+    use crate::command::{Command, CommandError, Commands, OffsetTarget, decode};
+    use crate::command::{encode_publish, encode_receive, encode_set_offset};
+    use crate::names::{ConsumerId, GroupId, QueueKey, TopicId};
+    use crate::request::{Publish, Receive, TagFilter};
+
+    const QUEUE: QueueKey = QueueKey { topic: TopicId(1), number: 2 };
+
+    fn publish() -> Publish {
+        let record = Bytes::from_static(b"record");
+        Publish { queue: QUEUE, group: GroupId(1), dedup: 3, tag_hash: 4, order_hash: 5, record }
+    }
+
+    fn receive(filter: TagFilter) -> Receive {
+        Receive {
+            consumer: ConsumerId(1),
+            topic: TopicId(2),
+            group: GroupId(1),
+            queues: vec![3, 1],
+            max: 32,
+            invisible_ms: 30_000,
+            fifo: true,
+            auto_renew: true,
+            client: 7,
+            attempt: 8,
+            filter,
+            max_attempts: 16,
+            start: StartFrom::Time(9),
+            dead_letters: QUEUE,
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_commands_are_part_of_the_format() {
+        let hex = |bytes: Bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(
+            hex(encode_publish(&publish())),
+            "2f0000000101000000020000000300000000000000000000000000000004000000000000000500000000000000\
+             7265636f7264"
+        );
+        assert_eq!(
+            hex(encode_receive(&receive(TagFilter::AnyOf(vec![1])))),
+            "2a0000000201020203012\
+             0b0ea01100102070000000000000008000000000000000209070101000000000000 00"
+                .replace(' ', "")
+        );
+    }
+
+    #[test]
+    fn a_frame_gives_its_commands_back_with_their_places() {
+        let mut frame = FrameBuilder::default();
+        let first = encode_receive(&receive(TagFilter::All));
+        frame.push(&first).unwrap();
+        frame.push(&encode_publish(&publish())).unwrap();
+        let (body, count) = frame.finish();
+        assert_eq!((count, frame.is_empty()), (2, true));
+        let commands = Commands::new(&body).collect::<Result<Vec<_>, _>>().unwrap();
+        assert_eq!(commands[0].0, 0);
+        assert_eq!(commands[1].0, first.len());
+        let Command::Publish { record, .. } = &commands[1].1 else { panic!("{:?}", commands[1]) };
+        assert_eq!(record.as_ptr(), body[body.len() - 6..].as_ptr(), "the record was copied");
+    }
+
+    #[test]
+    fn what_is_not_a_command_does_not_enter_a_frame() {
+        let mut frame = FrameBuilder::default();
+        let good = encode_set_offset(ConsumerId(1), QUEUE, OffsetTarget::Offset(3));
+        let twice = Bytes::from([&good[..], &good[..]].concat());
+        let unknown = Bytes::from_static(&[1, 0, 0, 0, 200]);
+        assert_eq!(frame.push(&unknown), Err(CommandError::UnknownKind { kind: 200 }));
+        for bad in [Bytes::new(), good.slice(..good.len() - 1), twice, Bytes::from_static(&[2, 0, 0, 0, 9])] {
+            assert!(frame.push(&bad).is_err(), "{bad:?}");
+        }
+        assert!(frame.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_decoded_without_panic(bytes in any::<Vec<u8>>(), kind in 0u8..12) {
+            let bytes = Bytes::from(bytes);
+            let _ = decode(&bytes);
+            let mut framed = (bytes.len() as u32 + 1).to_le_bytes().to_vec();
+            framed.push(kind);
+            framed.extend_from_slice(&bytes);
+            let _ = decode(&framed.into());
+        }
+    }
+}

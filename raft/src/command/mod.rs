@@ -1,0 +1,223 @@
+//! The commands of a broker group, in the compact bytes that the log keeps.
+//!
+//! A frame's body is a sequence of commands; `docs/formats.md`, section "Commands", shows the bytes.
+//! A command is encoded once, at the edge, and copied as it is from there into the frame. Decoding
+//! copies nothing: what a command holds are numbers and slices of the frame.
+
+mod decode;
+mod encode;
+mod frame;
+
+pub use decode::{Commands, decode};
+pub use encode::{
+    encode_acknowledge, encode_change_lease, encode_dead_letter, encode_delete_consumer, encode_delete_topic,
+    encode_meta, encode_publish, encode_receive, encode_release_client, encode_renew_leases,
+    encode_set_offset,
+};
+pub use frame::FrameBuilder;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::catalog::StartFrom;
+use crate::names::{ConsumerId, QueueKey, QueueOffset, TopicId};
+use crate::request::TagFilter;
+
+/// Bytes of the length and the kind before a command's payload.
+pub(crate) const COMMAND_HEADER_BYTES: usize = 5;
+/// Bytes of a publish command before its record.
+pub(crate) const PUBLISH_HEADER_BYTES: usize = 40;
+
+/// The byte that names a command. Part of the format: never change or reuse one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    Publish = 1,
+    Receive = 2,
+    Acknowledge = 3,
+    ChangeLease = 4,
+    DeadLetter = 5,
+    ReleaseClient = 6,
+    RenewLeases = 7,
+    SetOffset = 8,
+    DeleteTopic = 9,
+    DeleteConsumer = 10,
+    Meta = 64,
+}
+
+impl Kind {
+    fn of(byte: u8) -> Option<Kind> {
+        let all = [
+            Kind::Publish,
+            Kind::Receive,
+            Kind::Acknowledge,
+            Kind::ChangeLease,
+            Kind::DeadLetter,
+            Kind::ReleaseClient,
+            Kind::RenewLeases,
+            Kind::SetOffset,
+            Kind::DeleteTopic,
+            Kind::DeleteConsumer,
+            Kind::Meta,
+        ];
+        all.into_iter().find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// A lease as a command names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseRef {
+    /// Who reads.
+    pub consumer: ConsumerId,
+    /// The queue.
+    pub queue: QueueKey,
+    /// The message.
+    pub offset: QueueOffset,
+    /// The lease.
+    pub lease: u64,
+    /// Its revision.
+    pub revision: u32,
+}
+
+/// Where a consumer group is to stand in a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffsetTarget {
+    /// By a rule.
+    Start(StartFrom),
+    /// At this offset, or at the nearest one that is there.
+    Offset(u64),
+}
+
+/// A receive, read in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiveCommand {
+    /// Who reads.
+    pub consumer: ConsumerId,
+    /// The topic.
+    pub topic: TopicId,
+    /// The queues' numbers, in the order in which to try them.
+    pub queues: Vec<u32>,
+    /// At most so many messages.
+    pub max: u16,
+    /// How long they are invisible to others.
+    pub invisible_ms: u64,
+    /// In order within a message group.
+    pub fifo: bool,
+    /// The leader renews the lease while the client is online.
+    pub auto_renew: bool,
+    /// Hash of the client id.
+    pub client: u64,
+    /// Hash of the attempt id, 0 for none.
+    pub attempt: u64,
+    /// Which messages.
+    pub filter: TagFilter,
+    /// After so many deliveries a message goes to `dead_letters` instead.
+    pub max_attempts: u16,
+    /// Where the consumer group begins in a queue it has not read yet.
+    pub start: StartFrom,
+    /// The queue of this group's dead letters.
+    pub dead_letters: QueueKey,
+}
+
+/// A command of a broker group, or the envelope of one of `meta`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Puts a message into a queue.
+    Publish {
+        /// Where it goes.
+        queue: QueueKey,
+        /// The message id, 0 for none.
+        dedup: u128,
+        /// Hash of the tag, 0 for none.
+        tag_hash: u64,
+        /// Hash of the message group, 0 for none.
+        order_hash: u64,
+        /// The record; its place in the frame is its place in the log.
+        record: Bytes,
+    },
+    /// Leases messages.
+    Receive(ReceiveCommand),
+    /// Settles leases.
+    Acknowledge(Vec<LeaseRef>),
+    /// Ends a lease `invisible_ms` from now.
+    ChangeLease {
+        /// Which one.
+        lease: LeaseRef,
+        /// 0: visible at once.
+        invisible_ms: u64,
+    },
+    /// Moves a leased message to the dead letters.
+    DeadLetter {
+        /// Which one.
+        lease: LeaseRef,
+        /// Where to.
+        dead_letters: QueueKey,
+    },
+    /// Ends every lease that a client holds.
+    ReleaseClient {
+        /// Hash of the client id.
+        client: u64,
+    },
+    /// Moves the end of the leases that the leader renews.
+    RenewLeases {
+        /// Of these clients.
+        clients: Vec<u64>,
+        /// Those that would end at this time or before, by the log's time.
+        ending_by_ms: u64,
+        /// So long from now.
+        extend_ms: u64,
+    },
+    /// Moves a consumer group in a queue; its leases there are over.
+    SetOffset {
+        /// Who.
+        consumer: ConsumerId,
+        /// Where.
+        queue: QueueKey,
+        /// Where to.
+        to: OffsetTarget,
+    },
+    /// Removes the queues of a topic and all that consumer groups know of them.
+    DeleteTopic(TopicId),
+    /// Removes what a consumer group knows.
+    DeleteConsumer(ConsumerId),
+    /// A command of `meta`: see [`crate::machine::MetaCommand`].
+    Meta {
+        /// Tells a repeated request from a new one; 0 for none.
+        request: u128,
+        /// The command as JSON.
+        json: Bytes,
+    },
+}
+
+/// Why bytes are not a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum CommandError {
+    /// A length reaches behind the end.
+    #[error("a command of {length} bytes begins at byte {at}, but only {rest} bytes follow")]
+    Length {
+        /// Where the command begins.
+        at: usize,
+        /// What its length says.
+        length: usize,
+        /// What is there.
+        rest: usize,
+    },
+    /// A newer version wrote it.
+    #[error("command kind {kind} is unknown to this build")]
+    UnknownKind {
+        /// The byte found.
+        kind: u8,
+    },
+    /// The payload is not that of its kind.
+    #[error("the payload of a command of kind {kind} is malformed")]
+    Malformed {
+        /// The command's kind.
+        kind: u8,
+    },
+    /// The frame is full.
+    #[error("a command of {bytes} bytes does not fit into a frame")]
+    TooLarge {
+        /// The command's length.
+        bytes: usize,
+    },
+}

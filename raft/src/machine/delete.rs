@@ -1,0 +1,48 @@
+//! Deleting topics and consumer groups. Their numbers never come back.
+
+use store::tables::TableStore;
+use store::tables::cursor::CursorRow;
+use store::tables::deleted::Deleted;
+use store::tables::lease::delete_rows;
+
+use super::Machine;
+use super::cursor::CursorKey;
+use crate::limits::DELETED_MAX;
+use crate::names::{ConsumerId, TopicId};
+use crate::outcome::Outcome;
+
+impl<T: TableStore> Machine<T> {
+    pub(super) fn delete_topic(&mut self, topic: TopicId) -> Outcome {
+        self.queues.delete_topic(topic, self.progress.batch());
+        self.delete_cursors(|key| key.queue.topic == topic);
+        self.remember_deleted(Deleted::Topic(topic.0));
+        self.effects.ready.retain(|queue| queue.topic != topic);
+        Outcome::Done
+    }
+
+    pub(super) fn delete_consumer(&mut self, consumer: ConsumerId) -> Outcome {
+        self.delete_cursors(|key| key.consumer == consumer);
+        self.remember_deleted(Deleted::Consumer(consumer.0));
+        Outcome::Done
+    }
+
+    fn delete_cursors(&mut self, of_it: impl Fn(&CursorKey) -> bool) {
+        let keys = self.cursors.keys().copied().filter(|key| of_it(key)).collect::<Vec<_>>();
+        for key in keys {
+            self.cursors.remove(&key);
+            self.touched.remove(&key);
+            CursorRow::delete(key.numbers(), self.progress.batch());
+            delete_rows(key.numbers(), self.progress.batch());
+        }
+    }
+
+    fn remember_deleted(&mut self, gone: Deleted) {
+        if self.deleted.insert(gone) {
+            gone.put(self.progress.batch());
+        }
+        while self.deleted.len() > DELETED_MAX {
+            let oldest = self.deleted.pop_first().expect("there is one");
+            oldest.delete(self.progress.batch());
+        }
+    }
+}

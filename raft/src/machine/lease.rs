@@ -1,0 +1,88 @@
+//! Changing when leases end.
+
+use std::ops::Bound;
+
+use store::tables::TableStore;
+
+use super::Machine;
+use super::acknowledge::Standing;
+use super::cursor::CursorKey;
+use crate::command::LeaseRef;
+use crate::outcome::Outcome;
+use crate::request::Rejection;
+
+impl<T: TableStore> Machine<T> {
+    /// Ends a lease `invisible_ms` from now. The revision before the valid one is taken for a
+    /// repetition, and answered alike without a change.
+    pub(super) fn change_lease(&mut self, lease: &LeaseRef, invisible_ms: u64) -> Outcome {
+        let stamp_ms = self.progress.stamp_ms();
+        let key = lease.cursor();
+        let invalid = Outcome::Rejected(Rejection::InvalidReceipt);
+        let Some(cursor) = self.cursors.get_mut(&key) else { return invalid };
+        if cursor.standing(lease, stamp_ms) != Standing::Held {
+            let slot = cursor.unsettled.get(&lease.offset.0);
+            let repeated = slot.filter(|slot| {
+                slot.is_leased() && slot.lease == lease.lease && slot.revision == lease.revision + 1
+            });
+            return repeated.map_or(invalid, |slot| Outcome::Changed { revision: slot.revision });
+        }
+        let revision = lease.revision + 1;
+        cursor.change(lease.offset.0, |slot| {
+            slot.revision = revision;
+            slot.until_ms = stamp_ms.saturating_add(invisible_ms);
+            // Its end is the client's business from now on.
+            slot.renew_until_ms = 0;
+        });
+        self.touched.insert(key);
+        self.wake(key.queue);
+        Outcome::Changed { revision }
+    }
+
+    /// Ends the leases of a client now.
+    pub(super) fn release_client(&mut self, client: u64) -> Outcome {
+        let stamp_ms = self.progress.stamp_ms();
+        let mut released = Vec::new();
+        for (key, cursor) in &mut self.cursors {
+            let held = cursor.deadlines.range((Bound::Excluded((stamp_ms, u64::MAX)), Bound::Unbounded));
+            let offsets = held.map(|(_, offset)| *offset).filter(|at| cursor.unsettled[at].client == client);
+            for offset in offsets.collect::<Vec<_>>() {
+                cursor.change(offset, |slot| slot.until_ms = stamp_ms);
+                released.push(*key);
+            }
+        }
+        self.note(released);
+        Outcome::Done
+    }
+
+    /// Moves the end of the renewed leases of `clients` that would end by `ending_by_ms`.
+    pub(super) fn renew_leases(&mut self, clients: Vec<u64>, ending_by_ms: u64, extend_ms: u64) -> Outcome {
+        let stamp_ms = self.progress.stamp_ms();
+        let mut clients = clients;
+        clients.sort_unstable();
+        for (key, cursor) in &mut self.cursors {
+            if cursor.renewed == 0 || ending_by_ms <= stamp_ms {
+                continue;
+            }
+            let ending = cursor.deadlines.range((stamp_ms + 1, 0)..=(ending_by_ms, u64::MAX));
+            let offsets = ending.map(|(_, offset)| *offset).filter(|at| {
+                let slot = &cursor.unsettled[at];
+                slot.renew_until_ms > slot.until_ms && clients.binary_search(&slot.client).is_ok()
+            });
+            for offset in offsets.collect::<Vec<_>>() {
+                cursor.change(offset, |slot| {
+                    let extended = stamp_ms.saturating_add(extend_ms).min(slot.renew_until_ms);
+                    slot.until_ms = slot.until_ms.max(extended);
+                });
+                self.touched.insert(*key);
+            }
+        }
+        Outcome::Done
+    }
+
+    fn note(&mut self, changed: Vec<CursorKey>) {
+        for key in changed {
+            self.touched.insert(key);
+            self.wake(key.queue);
+        }
+    }
+}

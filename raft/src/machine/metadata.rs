@@ -1,0 +1,393 @@
+//! The machine of `meta`: topics, consumer groups, nodes and broker groups, as a [`Catalog`].
+//!
+//! Commands are rare and may be large, so they and their rows are JSON.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use store::coding::Reader;
+use store::tables::catalog::CatalogKey;
+use store::tables::{RowKind, TableStore};
+
+use super::broker::each_row;
+use super::progress::Progress;
+use super::{AppliedFrame, FrameContext, MachineFailure, StateMachine};
+use crate::catalog::{Catalog, ConsumerGroup, NodeInfo, Topic, TopicType};
+use crate::command::{Command, CommandError, Commands, encode_meta};
+use crate::limits::{META_REQUESTS_MAX, QUEUES_MAX};
+use crate::names::{ConsumerId, GroupId, TopicId};
+use crate::outcome::Outcome;
+use crate::request::{NewConsumer, NewTopic, Rejection};
+
+/// What stands before the name of a consumer group in the name of its topic of dead letters.
+const DEAD_LETTERS_PREFIX: &str = "%DLQ%";
+
+/// A command of `meta`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetaCommand {
+    /// Made once for a request and kept by its repetitions, which get the first one's outcome; 0 for
+    /// none.
+    pub request: u128,
+    /// What to do.
+    pub action: MetaAction,
+}
+
+/// What a command of `meta` does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetaAction {
+    /// Makes a topic; answered with it.
+    CreateTopic(NewTopic),
+    /// Changes a topic's type, or widens it; answered with it.
+    UpdateTopic {
+        /// Which one.
+        name: String,
+        /// The new type, if it changes.
+        kind: Option<TopicType>,
+        /// The new number of queues, if it changes: more than before.
+        queues: Option<u32>,
+    },
+    /// Deletes a topic; answered with what it was.
+    DeleteTopic {
+        /// Which one.
+        name: String,
+    },
+    /// Makes a consumer group and its topic of dead letters; answered with it.
+    CreateConsumer(NewConsumer),
+    /// Deletes a consumer group, but not its dead letters; answered with what it was.
+    DeleteConsumer {
+        /// Which one.
+        name: String,
+    },
+    /// A node says who it is.
+    RegisterNode(NodeInfo),
+    /// The broker groups there are. None may be missing that was there.
+    SetGroups(Vec<GroupId>),
+}
+
+impl MetaCommand {
+    /// The command as the log keeps it.
+    pub fn encode(&self) -> Bytes {
+        let json = serde_json::to_vec(&self.action).expect("an action has no map with odd keys");
+        encode_meta(self.request, &json)
+    }
+}
+
+/// Numbers that are given out once, and the catalog's version.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Counters {
+    catalog_version: u64,
+    last_topic: u32,
+    last_consumer: u32,
+    last_request: u64,
+}
+
+/// The deterministic state machine of `meta`.
+pub struct MetaMachine<T> {
+    progress: Progress<T>,
+    catalog: Arc<Catalog>,
+    counters: Counters,
+    /// Requests that were carried out, the oldest first.
+    requests: VecDeque<(u64, u128)>,
+    outcomes: BTreeMap<u128, Outcome>,
+}
+
+impl<T: TableStore> MetaMachine<T> {
+    /// The machine as its rows say.
+    ///
+    /// # Errors
+    /// The tables cannot be read, or are damaged.
+    pub fn open(tables: T) -> Result<MetaMachine<T>, MachineFailure> {
+        let mut catalog = Catalog::default();
+        let mut counters = Counters::default();
+        let mut requests = VecDeque::new();
+        let mut outcomes = BTreeMap::new();
+        each_row(&tables, RowKind::Catalog, |key, value| {
+            match CatalogKey::read(key)? {
+                CatalogKey::Counters => counters = parse(value)?,
+                CatalogKey::Topic(name) => {
+                    catalog.topics.insert(name.to_string(), parse(value)?);
+                }
+                CatalogKey::Consumer(name) => {
+                    catalog.consumers.insert(name.to_string(), parse(value)?);
+                }
+                CatalogKey::Node(_) => {
+                    let node = parse::<NodeInfo>(value)?;
+                    catalog.nodes.insert(node.id, node);
+                }
+                CatalogKey::Groups => catalog.groups = parse(value)?,
+                CatalogKey::Request(number) => {
+                    let mut reader = Reader::new(value);
+                    let request = reader.u128()?;
+                    outcomes.insert(request, Outcome::decode(reader.rest())?);
+                    requests.push_back((number, request));
+                }
+            }
+            Some(())
+        })?;
+        catalog.version = counters.catalog_version;
+        let progress = Progress::open(tables)?;
+        Ok(MetaMachine { progress, catalog: Arc::new(catalog), counters, requests, outcomes })
+    }
+
+    /// What `meta` holds now.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.clone()
+    }
+
+    fn apply_command(&mut self, command: Command) -> Outcome {
+        let Command::Meta { request, json } = command else {
+            return invalid("the meta group takes only its own commands");
+        };
+        if let Some(outcome) = self.outcomes.get(&request) {
+            return outcome.clone();
+        }
+        let outcome = match serde_json::from_slice(&json) {
+            Ok(action) => self.act(action).unwrap_or_else(Outcome::Rejected),
+            Err(error) => return invalid(&format!("not a command of the meta group: {error}")),
+        };
+        self.remember(request, &outcome);
+        outcome
+    }
+
+    fn act(&mut self, action: MetaAction) -> Result<Outcome, Rejection> {
+        match action {
+            MetaAction::CreateTopic(new) => self.create_topic(new).map(Outcome::Topic),
+            MetaAction::UpdateTopic { name, kind, queues } => {
+                self.update_topic(name, kind, queues).map(Outcome::Topic)
+            }
+            MetaAction::DeleteTopic { name } => {
+                let topic = self.change().topics.remove(&name).ok_or(topic_not_found(&name))?;
+                self.progress.batch().delete(&CatalogKey::Topic(&name).bytes());
+                Ok(Outcome::Topic(topic))
+            }
+            MetaAction::CreateConsumer(new) => self.create_consumer(new).map(Outcome::Consumer),
+            MetaAction::DeleteConsumer { name } => {
+                let gone = self.change().consumers.remove(&name);
+                let consumer = gone.ok_or(Rejection::ConsumerNotFound { name: name.clone() })?;
+                self.progress.batch().delete(&CatalogKey::Consumer(&name).bytes());
+                Ok(Outcome::Consumer(consumer))
+            }
+            MetaAction::RegisterNode(node) => {
+                if self.catalog.nodes.get(&node.id) != Some(&node) {
+                    self.put(CatalogKey::Node(node.id.0), &node);
+                    self.change().nodes.insert(node.id, node);
+                }
+                Ok(Outcome::Done)
+            }
+            MetaAction::SetGroups(groups) => self.set_groups(groups),
+        }
+    }
+
+    fn create_topic(&mut self, new: NewTopic) -> Result<Topic, Rejection> {
+        if let Some(topic) = self.catalog.topics.get(&new.name) {
+            return match new.if_not_exists {
+                true => Ok(topic.clone()),
+                false => Err(Rejection::AlreadyExists { what: "topic".into(), name: new.name }),
+            };
+        }
+        self.check_queues(new.queues)?;
+        let id = self.new_topic_id();
+        let queues = self.placement(id, 0..new.queues);
+        Ok(self.put_topic(Topic {
+            id,
+            name: new.name,
+            kind: new.kind,
+            queues,
+            created_ms: self.progress.stamp_ms(),
+        }))
+    }
+
+    fn update_topic(
+        &mut self,
+        name: String,
+        kind: Option<TopicType>,
+        queues: Option<u32>,
+    ) -> Result<Topic, Rejection> {
+        let mut topic = self.catalog.topics.get(&name).cloned().ok_or(topic_not_found(&name))?;
+        let before = topic.queues.len() as u32;
+        let wanted = queues.unwrap_or(before);
+        if wanted < before {
+            let why = format!("topic {name} has {before} queues; it can get more, not fewer ({wanted})");
+            return Err(Rejection::Invalid(why));
+        }
+        if wanted > before {
+            self.check_queues(wanted)?;
+            topic.queues.extend(self.placement(topic.id, before..wanted));
+        }
+        topic.kind = kind.unwrap_or(topic.kind);
+        Ok(match self.catalog.topics.get(&name) == Some(&topic) {
+            true => topic,
+            false => self.put_topic(topic),
+        })
+    }
+
+    fn create_consumer(&mut self, new: NewConsumer) -> Result<ConsumerGroup, Rejection> {
+        if let Some(consumer) = self.catalog.consumers.get(&new.name) {
+            return match new.if_not_exists {
+                true => Ok(consumer.clone()),
+                false => Err(Rejection::AlreadyExists { what: "consumer group".into(), name: new.name }),
+            };
+        }
+        self.check_queues(1)?;
+        if new.max_attempts == 0 {
+            return Err(Rejection::Invalid("max attempts must be at least 1".into()));
+        }
+        let dead_letters = self.dead_letters_of(&new.name);
+        self.counters.last_consumer += 1;
+        let consumer = ConsumerGroup {
+            id: ConsumerId(self.counters.last_consumer),
+            name: new.name,
+            fifo: new.fifo,
+            max_attempts: new.max_attempts,
+            start: new.start,
+            dead_letters,
+            created_ms: self.progress.stamp_ms(),
+        };
+        self.put(CatalogKey::Consumer(&consumer.name), &consumer);
+        self.change().consumers.insert(consumer.name.clone(), consumer.clone());
+        Ok(consumer)
+    }
+
+    /// The topic of a consumer group's dead letters; an earlier group of the name may have left it.
+    fn dead_letters_of(&mut self, consumer: &str) -> TopicId {
+        let name = format!("{DEAD_LETTERS_PREFIX}{consumer}");
+        if let Some(topic) = self.catalog.topics.get(&name) {
+            return topic.id;
+        }
+        let id = self.new_topic_id();
+        let queues = self.catalog.groups.clone();
+        let created_ms = self.progress.stamp_ms();
+        self.put_topic(Topic { id, name, kind: TopicType::Normal, queues, created_ms }).id
+    }
+
+    fn set_groups(&mut self, mut groups: Vec<GroupId>) -> Result<Outcome, Rejection> {
+        groups.sort_unstable();
+        groups.dedup();
+        if groups == self.catalog.groups {
+            return Ok(Outcome::Done);
+        }
+        if let Some(gone) = self.catalog.groups.iter().find(|group| !groups.contains(group)) {
+            return Err(Rejection::Invalid(format!("group {gone} may hold messages and cannot be dropped")));
+        }
+        if groups.contains(&GroupId::META) {
+            return Err(Rejection::Invalid("the meta group holds no messages".into()));
+        }
+        self.put(CatalogKey::Groups, &groups);
+        self.change().groups = groups.clone();
+        // Every broker group has a queue for the dead letters of its own messages.
+        let dead_letters = self.catalog.topics.values().filter(|it| it.name.starts_with(DEAD_LETTERS_PREFIX));
+        for mut topic in dead_letters.cloned().collect::<Vec<_>>() {
+            let missing = groups.iter().filter(|group| !topic.queues.contains(group)).copied();
+            let missing = missing.collect::<Vec<_>>();
+            topic.queues.extend(missing);
+            self.put_topic(topic);
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn check_queues(&self, queues: u32) -> Result<(), Rejection> {
+        if self.catalog.groups.is_empty() {
+            return Err(Rejection::Invalid("the cluster has no broker group yet".into()));
+        }
+        if queues == 0 || queues > QUEUES_MAX {
+            return Err(Rejection::Invalid(format!("a topic has 1 to {QUEUES_MAX} queues, not {queues}")));
+        }
+        Ok(())
+    }
+
+    /// Spreads queues over the broker groups, from another group on for each topic.
+    fn placement(&self, topic: TopicId, numbers: std::ops::Range<u32>) -> Vec<GroupId> {
+        let groups = &self.catalog.groups;
+        let group_of = |number: u32| groups[(topic.0 as usize + number as usize) % groups.len()];
+        numbers.map(group_of).collect()
+    }
+
+    fn new_topic_id(&mut self) -> TopicId {
+        self.counters.last_topic += 1;
+        TopicId(self.counters.last_topic)
+    }
+
+    fn put_topic(&mut self, topic: Topic) -> Topic {
+        self.put(CatalogKey::Topic(&topic.name), &topic);
+        self.change().topics.insert(topic.name.clone(), topic.clone());
+        topic
+    }
+
+    fn put(&mut self, key: CatalogKey<'_>, value: &impl Serialize) {
+        let json = serde_json::to_vec(value).expect("no map with odd keys");
+        self.progress.batch().put(&key.bytes(), &json);
+    }
+
+    fn change(&mut self) -> &mut Catalog {
+        Arc::make_mut(&mut self.catalog)
+    }
+
+    fn remember(&mut self, request: u128, outcome: &Outcome) {
+        if request == 0 {
+            return;
+        }
+        self.counters.last_request += 1;
+        let number = self.counters.last_request;
+        let value = [&request.to_le_bytes()[..], &outcome.encode()].concat();
+        self.progress.batch().put(&CatalogKey::Request(number).bytes(), &value);
+        self.requests.push_back((number, request));
+        self.outcomes.insert(request, outcome.clone());
+        while self.requests.len() > META_REQUESTS_MAX {
+            let (number, request) = self.requests.pop_front().expect("there is one");
+            self.outcomes.remove(&request);
+            self.progress.batch().delete(&CatalogKey::Request(number).bytes());
+        }
+    }
+}
+
+impl<T: TableStore> StateMachine for MetaMachine<T> {
+    type Tables = T;
+
+    fn apply(&mut self, frame: FrameContext, body: &Bytes) -> Result<AppliedFrame, MachineFailure> {
+        self.progress.begin(&frame)?;
+        let before = self.catalog.clone();
+        let mut applied = AppliedFrame::default();
+        for command in Commands::new(body) {
+            applied.outcomes.push(match command {
+                Ok((_, command)) => self.apply_command(command),
+                Err(source @ CommandError::UnknownKind { .. }) => {
+                    return Err(MachineFailure::Unreadable { index: frame.index, source });
+                }
+                Err(error) => invalid(&error.to_string()),
+            });
+        }
+        if self.catalog != before {
+            self.counters.catalog_version += 1;
+            self.change().version = self.counters.catalog_version;
+            applied.effects.catalog_changed = true;
+        }
+        let counters = self.counters;
+        self.put(CatalogKey::Counters, &counters);
+        self.progress.commit(&frame)?;
+        Ok(applied)
+    }
+
+    fn progress(&self) -> &Progress<T> {
+        &self.progress
+    }
+
+    fn progress_mut(&mut self) -> &mut Progress<T> {
+        &mut self.progress
+    }
+}
+
+fn parse<V: DeserializeOwned>(json: &[u8]) -> Option<V> {
+    serde_json::from_slice(json).ok()
+}
+
+fn invalid(why: &str) -> Outcome {
+    Outcome::Rejected(Rejection::Invalid(why.to_string()))
+}
+
+fn topic_not_found(name: &str) -> Rejection {
+    Rejection::TopicNotFound { name: name.to_string() }
+}

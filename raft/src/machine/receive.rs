@@ -1,0 +1,235 @@
+//! Leasing messages: first what was leased to the same request, then what came back, then fresh ones.
+
+use std::collections::BTreeSet;
+
+use store::tables::TableStore;
+use store::tables::consume_queue::{Block, Entry};
+use store::tables::lease::Unsettled;
+
+use super::cursor::{Cursor, CursorKey};
+use super::{Machine, MachineFailure};
+use crate::command::ReceiveCommand;
+use crate::limits::{
+    PARKED_MAX, QUEUES_MAX, RECEIVE_MESSAGES_MAX, RECEIVE_SCAN_MAX, RENEWAL_MS_MAX, UNSETTLED_MAX,
+};
+use crate::names::{QueueKey, QueueOffset};
+use crate::outcome::{LeasedMessage, Outcome};
+use crate::request::TagFilter;
+
+/// What a receive has got so far, and how much more it may do.
+struct Batch<'a> {
+    command: &'a ReceiveCommand,
+    stamp_ms: u64,
+    max: usize,
+    /// Fresh entries that it may still look at.
+    scan: usize,
+    messages: Vec<LeasedMessage>,
+}
+
+impl TagFilter {
+    /// Whether a message with this tag is wanted.
+    pub fn wants(&self, tag_hash: u64) -> bool {
+        match self {
+            TagFilter::All => true,
+            TagFilter::AnyOf(hashes) => hashes.contains(&tag_hash),
+        }
+    }
+}
+
+impl<T: TableStore> Machine<T> {
+    pub(super) fn receive(&mut self, command: &ReceiveCommand) -> Result<Outcome, MachineFailure> {
+        let gone = self.consumer_is_gone(command.consumer).or_else(|| self.topic_is_gone(command.topic));
+        if let Some(rejected) = gone {
+            return Ok(rejected);
+        }
+        let mut batch = Batch {
+            command,
+            stamp_ms: self.progress.stamp_ms(),
+            max: usize::from(command.max).min(RECEIVE_MESSAGES_MAX),
+            scan: RECEIVE_SCAN_MAX,
+            messages: Vec::new(),
+        };
+        let mut keys = command.cursors().take(QUEUES_MAX as usize).collect::<Vec<_>>();
+        let mut seen = BTreeSet::new();
+        keys.retain(|key| seen.insert(*key));
+        for key in &keys {
+            self.begin_reading(*key, command.start)?;
+            self.lease_again(*key, &mut batch)?;
+        }
+        if batch.messages.is_empty() {
+            // Where the next lease of each queue begins: what this receive leases blocks nothing in it.
+            let firsts = keys.iter().map(|key| self.cursors[key].last_lease + 1).collect::<Vec<_>>();
+            for (key, first_lease) in keys.iter().zip(&firsts) {
+                self.lease_returned(*key, *first_lease, &mut batch)?;
+            }
+            for (key, first_lease) in keys.iter().zip(&firsts) {
+                self.lease_fresh(*key, *first_lease, &mut batch)?;
+            }
+        }
+        Ok(Outcome::Received { stamp_ms: batch.stamp_ms, messages: batch.messages })
+    }
+
+    /// The same request while its leases live: its answer got lost, so it gets the same batch.
+    fn lease_again(&mut self, key: CursorKey, batch: &mut Batch<'_>) -> Result<(), MachineFailure> {
+        let cursor = &self.cursors[&key];
+        let Some(grant) = cursor.grants.get(&batch.command.attempt) else { return Ok(()) };
+        for offset in grant {
+            let slot = &cursor.unsettled[offset];
+            if !is_repeatable(slot, batch.stamp_ms) {
+                continue;
+            }
+            if let Some((entry, stored_ms)) =
+                entry_at(self.queues.block(self.progress.tables(), key.queue, *offset)?.as_deref(), *offset)
+            {
+                batch.messages.push(leased(key.queue, *offset, slot, &entry, stored_ms));
+            }
+        }
+        Ok(())
+    }
+
+    /// Messages whose lease is over, and those whose message group has got free.
+    fn lease_returned(
+        &mut self,
+        key: CursorKey,
+        first_lease: u64,
+        batch: &mut Batch<'_>,
+    ) -> Result<(), MachineFailure> {
+        let dead_letters = batch.command.dead_letters;
+        let may_bury = self.topic_is_gone(dead_letters.topic).is_none();
+        let cursor = self.cursors.get_mut(&key).expect("reading has begun");
+        cursor.drain(batch.stamp_ms);
+        let mut buried = Vec::new();
+        let mut at = 0;
+        while batch.messages.len() < batch.max {
+            let Some(offset) = cursor.ready.range(at..).next().copied() else { break };
+            at = offset + 1;
+            let slot = cursor.unsettled[&offset];
+            if cursor.is_blocked(offset, slot.order_hash, first_lease) {
+                // It comes back when the one before it leaves.
+                cursor.ready.remove(&offset);
+                continue;
+            }
+            self.touched.insert(key);
+            let block = self.queues.block(self.progress.tables(), key.queue, offset)?;
+            cursor.remove(offset);
+            // No entry: retention has taken the message, so it is settled.
+            let Some((entry, stored_ms)) = entry_at(block.as_deref(), offset) else { continue };
+            if slot.is_leased() && slot.attempt >= batch.command.max_attempts.max(1) && may_bury {
+                buried.push((offset, entry));
+                continue;
+            }
+            let slot = batch.lease(cursor, slot.order_hash, slot.attempt.saturating_add(1));
+            cursor.insert(offset, slot);
+            batch.messages.push(leased(key.queue, offset, &slot, &entry, stored_ms));
+        }
+        for (offset, entry) in buried {
+            self.bury(key, offset, entry, dead_letters);
+        }
+        Ok(())
+    }
+
+    /// Messages that were never looked at.
+    fn lease_fresh(
+        &mut self,
+        key: CursorKey,
+        first_lease: u64,
+        batch: &mut Batch<'_>,
+    ) -> Result<(), MachineFailure> {
+        let (first, _) = self.queues.bounds(key.queue);
+        let cursor = self.cursors.get_mut(&key).expect("reading has begun");
+        let begun_at = cursor.next;
+        cursor.next = cursor.next.max(first);
+        while !batch.is_full(cursor) {
+            let Some(block) = self.queues.block(self.progress.tables(), key.queue, cursor.next)? else {
+                break;
+            };
+            if !batch.take_fresh(key.queue, &block, first_lease, cursor) {
+                break;
+            }
+        }
+        if cursor.next != begun_at {
+            cursor.moved = true;
+            self.touched.insert(key);
+        }
+        Ok(())
+    }
+}
+
+impl Batch<'_> {
+    fn is_full(&self, cursor: &Cursor) -> bool {
+        self.messages.len() >= self.max || self.scan == 0 || cursor.unsettled.len() >= UNSETTLED_MAX
+    }
+
+    /// Leases what is wanted of a block, from the cursor's next offset on. Answers whether to go on.
+    fn take_fresh(&mut self, queue: QueueKey, block: &Block, first_lease: u64, cursor: &mut Cursor) -> bool {
+        while let Some(entry) = block.entry(cursor.next) {
+            if self.is_full(cursor) {
+                return false;
+            }
+            let offset = cursor.next;
+            let order_hash = if self.command.fifo { entry.order_hash } else { 0 };
+            let wanted = self.command.filter.wants(entry.tag_hash);
+            let blocked = wanted && cursor.is_blocked(offset, order_hash, first_lease);
+            if blocked && cursor.parked >= PARKED_MAX {
+                return false;
+            }
+            self.scan -= 1;
+            cursor.next += 1;
+            if blocked {
+                cursor.insert(offset, Unsettled { order_hash, ..Unsettled::default() });
+            } else if wanted {
+                let slot = self.lease(cursor, order_hash, 1);
+                cursor.insert(offset, slot);
+                self.messages.push(leased(queue, offset, &slot, entry, block.stored_ms));
+            }
+        }
+        true
+    }
+
+    fn lease(&self, cursor: &mut Cursor, order_hash: u64, attempt: u16) -> Unsettled {
+        let renew_until_ms = self.stamp_ms.saturating_add(RENEWAL_MS_MAX);
+        Unsettled {
+            order_hash,
+            lease: cursor.new_lease(),
+            revision: 0,
+            attempt,
+            until_ms: self.stamp_ms.saturating_add(self.command.invisible_ms),
+            renew_until_ms: if self.command.auto_renew { renew_until_ms } else { 0 },
+            client: self.command.client,
+            request: self.command.attempt,
+        }
+    }
+}
+
+impl ReceiveCommand {
+    /// The consumer group in each of the queues, in their order.
+    pub(super) fn cursors(&self) -> impl Iterator<Item = CursorKey> + '_ {
+        self.queues.iter().map(|number| CursorKey {
+            consumer: self.consumer,
+            queue: QueueKey { topic: self.topic, number: *number },
+        })
+    }
+}
+
+/// Whether a lease is one that a repeated receive gets again.
+pub(super) fn is_repeatable(slot: &Unsettled, now_ms: u64) -> bool {
+    slot.revision == 0 && now_ms < slot.until_ms
+}
+
+fn entry_at(block: Option<&Block>, offset: u64) -> Option<(Entry, u64)> {
+    block.and_then(|block| Some((*block.entry(offset)?, block.stored_ms)))
+}
+
+fn leased(queue: QueueKey, offset: u64, slot: &Unsettled, entry: &Entry, stored_ms: u64) -> LeasedMessage {
+    LeasedMessage {
+        queue,
+        offset: QueueOffset(offset),
+        lease: slot.lease,
+        revision: slot.revision,
+        attempt: slot.attempt,
+        until_ms: slot.until_ms,
+        stored_ms,
+        position: entry.position,
+        length: entry.length,
+    }
+}
