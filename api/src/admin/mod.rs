@@ -1,0 +1,147 @@
+//! The `ledgermq.admin.v1.Admin` service: topics, consumer groups and the cluster, for the command line.
+//!
+//! Its errors are gRPC's own statuses.
+
+mod cluster;
+mod convert;
+mod group;
+mod topic;
+
+use std::sync::Arc;
+
+use proto::admin::admin_server::Admin;
+use proto::admin::{
+    ClusterStatusRequest, ClusterStatusResponse, CreateGroupRequest, CreateTopicRequest, DeleteGroupRequest,
+    DeleteGroupResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeGroupRequest,
+    DescribeGroupResponse, DescribeTopicRequest, DescribeTopicResponse, GroupResponse, ListGroupsRequest,
+    ListGroupsResponse, ListTopicsRequest, ListTopicsResponse, ResetOffsetRequest, ResetOffsetResponse,
+    TopicResponse, TransferLeaderRequest, TransferLeaderResponse, UpdateTopicRequest,
+};
+use tokio::time::Instant;
+use tonic::{Request, Response, Status};
+
+use crate::convert::status::Fault;
+use crate::edge::EdgeState;
+use crate::limits::ADMIN_TIMEOUT;
+use crate::messaging::caller::Caller;
+
+/// The service, over this node.
+#[derive(Clone)]
+pub struct AdminService {
+    edge: Arc<EdgeState>,
+}
+
+impl AdminService {
+    /// Over this node.
+    pub fn new(edge: Arc<EdgeState>) -> AdminService {
+        AdminService { edge }
+    }
+}
+
+/// When the cluster must have answered.
+fn deadline(caller: &Caller) -> Instant {
+    match caller.timeout() {
+        Some(_) => caller.deadline(),
+        None => Instant::now() + ADMIN_TIMEOUT,
+    }
+}
+
+fn answer<T>(result: Result<T, Fault>) -> Result<Response<T>, Status> {
+    result.map(Response::new).map_err(|fault| fault.grpc())
+}
+
+#[tonic::async_trait]
+impl Admin for AdminService {
+    async fn create_topic(
+        &self,
+        request: Request<CreateTopicRequest>,
+    ) -> Result<Response<TopicResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(topic::create(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn update_topic(
+        &self,
+        request: Request<UpdateTopicRequest>,
+    ) -> Result<Response<TopicResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(topic::update(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn delete_topic(
+        &self,
+        request: Request<DeleteTopicRequest>,
+    ) -> Result<Response<DeleteTopicResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(topic::delete(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn describe_topic(
+        &self,
+        request: Request<DescribeTopicRequest>,
+    ) -> Result<Response<DescribeTopicResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(topic::describe(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn create_group(
+        &self,
+        request: Request<CreateGroupRequest>,
+    ) -> Result<Response<GroupResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(group::create(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn delete_group(
+        &self,
+        request: Request<DeleteGroupRequest>,
+    ) -> Result<Response<DeleteGroupResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(group::delete(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn describe_group(
+        &self,
+        request: Request<DescribeGroupRequest>,
+    ) -> Result<Response<DescribeGroupResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(group::describe(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn reset_offset(
+        &self,
+        request: Request<ResetOffsetRequest>,
+    ) -> Result<Response<ResetOffsetResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(group::reset_offset(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn transfer_leader(
+        &self,
+        request: Request<TransferLeaderRequest>,
+    ) -> Result<Response<TransferLeaderResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(cluster::transfer_leader(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn list_topics(
+        &self,
+        request: Request<ListTopicsRequest>,
+    ) -> Result<Response<ListTopicsResponse>, Status> {
+        Ok(Response::new(topic::list(&self.edge, request.get_ref())))
+    }
+
+    async fn list_groups(
+        &self,
+        _request: Request<ListGroupsRequest>,
+    ) -> Result<Response<ListGroupsResponse>, Status> {
+        Ok(Response::new(group::list(&self.edge)))
+    }
+
+    async fn cluster_status(
+        &self,
+        _request: Request<ClusterStatusRequest>,
+    ) -> Result<Response<ClusterStatusResponse>, Status> {
+        Ok(Response::new(cluster::status(&self.edge).await))
+    }
+}

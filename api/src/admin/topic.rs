@@ -1,0 +1,90 @@
+//! Topics.
+
+use proto::admin::{
+    CreateTopicRequest, DeleteTopicRequest, DeleteTopicResponse, DescribeTopicRequest, DescribeTopicResponse,
+    ListTopicsRequest, ListTopicsResponse, QueueStatus, TopicResponse, UpdateTopicRequest,
+};
+use raft::request::{NewTopic, Rejection};
+use tokio::time::Instant;
+
+use super::convert::{topic_type, wire_topic};
+use crate::check;
+use crate::convert::status::Fault;
+use crate::edge::EdgeState;
+use crate::limits::QUEUES_MAX;
+
+pub(super) async fn create(
+    edge: &EdgeState,
+    request: CreateTopicRequest,
+    deadline: Instant,
+) -> Result<TopicResponse, Fault> {
+    check::name::topic(&request.name)?;
+    let queues = match request.queues {
+        0 => edge.options.default_queues,
+        queues => check_queues(queues)?,
+    };
+    let new = NewTopic {
+        name: request.name,
+        kind: topic_type(request.r#type)?.unwrap_or(edge.options.default_topic_type),
+        queues,
+        if_not_exists: request.if_not_exists,
+    };
+    let topic = edge.node.create_topic(new, deadline).await?;
+    Ok(TopicResponse { topic: Some(wire_topic(&topic)) })
+}
+
+pub(super) async fn update(
+    edge: &EdgeState,
+    request: UpdateTopicRequest,
+    deadline: Instant,
+) -> Result<TopicResponse, Fault> {
+    let kind = request.r#type.map(topic_type).transpose()?.flatten();
+    let queues = request.queues.map(check_queues).transpose()?;
+    let topic = edge.node.update_topic(&request.name, kind, queues, deadline).await?;
+    Ok(TopicResponse { topic: Some(wire_topic(&topic)) })
+}
+
+fn check_queues(queues: u32) -> Result<u32, Fault> {
+    if (1..=QUEUES_MAX).contains(&queues) {
+        return Ok(queues);
+    }
+    Err(Fault::BadRequest(format!("a topic has 1 to {QUEUES_MAX} queues, not {queues}")))
+}
+
+pub(super) async fn delete(
+    edge: &EdgeState,
+    request: DeleteTopicRequest,
+    deadline: Instant,
+) -> Result<DeleteTopicResponse, Fault> {
+    edge.node.delete_topic(&request.name, deadline).await?;
+    Ok(DeleteTopicResponse {})
+}
+
+pub(super) async fn describe(
+    edge: &EdgeState,
+    request: DescribeTopicRequest,
+    deadline: Instant,
+) -> Result<DescribeTopicResponse, Fault> {
+    let catalog = edge.node.catalog();
+    let Some(topic) = catalog.topics.get(&request.name) else {
+        return Err(Rejection::TopicNotFound { name: request.name }.into());
+    };
+    let states = edge.node.queue_states(topic, None, deadline).await?;
+    let status =
+        |(queue, (group, state)): (usize, (&raft::names::GroupId, raft::request::QueueState))| QueueStatus {
+            queue: queue as u32,
+            broker_group: group.to_string(),
+            leader_node: edge.node.leader_of(*group).map_or(0, |leader| leader.0),
+            first_offset: state.first,
+            next_offset: state.end,
+        };
+    let queues = topic.queues.iter().zip(states).enumerate().map(status).collect();
+    Ok(DescribeTopicResponse { topic: Some(wire_topic(topic)), queues })
+}
+
+pub(super) fn list(edge: &EdgeState, request: &ListTopicsRequest) -> ListTopicsResponse {
+    let catalog = edge.node.catalog();
+    let listed = |name: &str| request.all || !check::name::is_system_topic(name);
+    let topics = catalog.topics.values().filter(|topic| listed(&topic.name)).map(wire_topic).collect();
+    ListTopicsResponse { topics }
+}

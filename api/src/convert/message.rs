@@ -1,0 +1,250 @@
+//! Messages: from a producer into a record, from a record to a consumer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use md5::{Digest as _, Md5};
+use proto::v2::{
+    DeadLetterQueue, Digest, DigestType, Encoding, Message, MessageType, Resource, SystemProperties,
+};
+use raft::catalog::Topic;
+use raft::hash::hash64;
+use raft::names::QueueKey;
+use raft::request::{Delivered, Publish};
+use store::record::{BodyEncoding, MessageRecord, RecordError};
+
+use crate::convert::message_id::dedup_key;
+use crate::convert::name::client_name;
+use crate::convert::receipt::Handle;
+use crate::convert::time;
+
+/// A checked message on its way into `topic`. The queue follows from the message alone, never from
+/// which nodes live, so that order holds through a failover and a repeated send meets the window
+/// of ids of the same broker group.
+pub fn publish(message: Message, topic: &Topic, store_host: &str) -> Publish {
+    let system = message.system_properties.unwrap_or_default();
+    let order_hash = system.message_group.as_ref().map_or(0, |group| hash64(group.as_bytes()));
+    let tag_hash = system.tag.as_ref().map_or(0, |tag| hash64(tag.as_bytes()));
+    let place = match order_hash {
+        0 => hash64(system.message_id.as_bytes()),
+        hash => hash,
+    };
+    let number = (place % topic.queues.len() as u64) as u32;
+    let dedup = dedup_key(&system.message_id);
+    let body_encoding = match system.body_encoding() {
+        Encoding::Gzip => BodyEncoding::Gzip,
+        Encoding::Identity | Encoding::Unspecified => BodyEncoding::Identity,
+    };
+    let mut properties: Vec<_> = message.user_properties.into_iter().collect();
+    properties.sort_unstable();
+    let record = MessageRecord {
+        topic: topic.name.clone(),
+        message_id: system.message_id,
+        tag: system.tag,
+        keys: system.keys,
+        message_group: system.message_group,
+        properties,
+        trace_context: system.trace_context,
+        born_host: system.born_host,
+        born_ms: system.born_timestamp.as_ref().map_or_else(time::now_unix_ms, time::unix_ms),
+        store_host: store_host.to_owned(),
+        body_encoding,
+        body: message.body,
+    };
+    Publish {
+        queue: QueueKey { topic: topic.id, number },
+        group: topic.queues[number as usize],
+        dedup,
+        tag_hash,
+        order_hash,
+        record: record.encode(),
+    }
+}
+
+/// The topic that a consumer asked for, under its own and the catalog's name.
+#[derive(Clone, Debug)]
+pub struct AskedTopic {
+    /// As the consumer names it.
+    pub resource: Resource,
+    /// As the catalog names it.
+    pub full_name: String,
+}
+
+/// A delivered message for its consumer.
+///
+/// # Errors
+/// When the record cannot be read.
+pub fn delivered(
+    delivered: &Delivered,
+    asked: &AskedTopic,
+    invisible: Duration,
+) -> Result<Message, RecordError> {
+    let record = MessageRecord::decode(&delivered.record)?;
+    let namespace = &asked.resource.resource_namespace;
+    let dead_letter_queue = (record.topic != asked.full_name).then(|| DeadLetterQueue {
+        topic: client_name(&record.topic, namespace).into_owned(),
+        message_id: record.message_id.clone(),
+    });
+    let message_type = match record.message_group {
+        Some(_) => MessageType::Fifo,
+        None => MessageType::Normal,
+    };
+    let body_encoding = match record.body_encoding {
+        BodyEncoding::Identity => Encoding::Identity,
+        BodyEncoding::Gzip => Encoding::Gzip,
+    };
+    let handle = Handle { receipt: delivered.receipt, attempt: delivered.attempt };
+    let system = SystemProperties {
+        tag: record.tag,
+        keys: record.keys,
+        message_id: record.message_id,
+        body_digest: Some(digest(&record.body)),
+        body_encoding: body_encoding as i32,
+        message_type: message_type as i32,
+        born_timestamp: Some(time::wire_timestamp(record.born_ms)),
+        born_host: record.born_host,
+        store_timestamp: Some(time::wire_timestamp(delivered.stored_ms)),
+        store_host: record.store_host,
+        receipt_handle: Some(handle.encode()),
+        queue_id: delivered.receipt.queue.number as i32,
+        queue_offset: Some(delivered.receipt.offset.0 as i64),
+        invisible_duration: Some(time::wire_duration(invisible)),
+        delivery_attempt: Some(i32::from(delivered.attempt.max(1))),
+        message_group: record.message_group,
+        trace_context: record.trace_context,
+        dead_letter_queue,
+        ..SystemProperties::default()
+    };
+    Ok(Message {
+        topic: Some(asked.resource.clone()),
+        user_properties: record.properties.into_iter().collect(),
+        system_properties: Some(system),
+        body: record.body,
+    })
+}
+
+/// MD5 in uppercase hex: the one digest that all official clients compute alike.
+fn digest(body: &Bytes) -> Digest {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let mut checksum = String::with_capacity(32);
+    for byte in Md5::digest(body) {
+        checksum.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        checksum.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    Digest { r#type: DigestType::Md5 as i32, checksum }
+}
+
+#[cfg(test)]
+mod tests {
+    use raft::catalog::TopicType;
+    use raft::names::{ConsumerId, GroupId, QueueOffset, TopicId};
+    use raft::request::Receipt;
+
+    use super::*;
+
+    fn topic() -> Topic {
+        Topic {
+            id: TopicId(4),
+            name: "shop%orders".into(),
+            kind: TopicType::Mixed,
+            queues: vec![GroupId(1), GroupId(2), GroupId(1), GroupId(2)],
+            created_ms: 0,
+        }
+    }
+
+    fn sent() -> Message {
+        Message {
+            topic: Some(resource("orders")),
+            user_properties: [("b".to_owned(), "2".to_owned()), ("a".to_owned(), "1".to_owned())].into(),
+            system_properties: Some(SystemProperties {
+                tag: Some("red".into()),
+                keys: vec!["k2".into(), "k1".into()],
+                message_id: "01FFEEDDCCBBAA00112233445566778899".into(),
+                body_encoding: Encoding::Gzip as i32,
+                born_timestamp: Some(time::wire_timestamp(1_700_000_000_123)),
+                born_host: "laptop".into(),
+                message_group: Some("customer-7".into()),
+                trace_context: Some("00-ab-cd-01".into()),
+                ..Default::default()
+            }),
+            body: Bytes::from_static(b"hello"),
+        }
+    }
+
+    fn resource(name: &str) -> Resource {
+        Resource { resource_namespace: "shop".into(), name: name.into() }
+    }
+
+    fn lease(record: Bytes) -> Delivered {
+        Delivered {
+            receipt: Receipt {
+                consumer: ConsumerId(1),
+                queue: QueueKey { topic: TopicId(4), number: 3 },
+                group: GroupId(2),
+                offset: QueueOffset(77),
+                lease: 5,
+                revision: 0,
+            },
+            attempt: 2,
+            lease_until_ms: 0,
+            stored_ms: 1_700_000_000_456,
+            record,
+        }
+    }
+
+    #[test]
+    fn a_message_comes_back_as_it_was_sent_with_what_clients_need() {
+        let published = publish(sent(), &topic(), "10.0.0.1:8081");
+        let asked = AskedTopic { resource: resource("orders"), full_name: "shop%orders".into() };
+        let back = delivered(&lease(published.record), &asked, Duration::from_secs(30)).unwrap();
+        let (was, is) = (sent().system_properties.unwrap(), back.system_properties.unwrap());
+        assert_eq!(
+            (back.topic, back.user_properties, back.body),
+            (sent().topic, sent().user_properties, sent().body)
+        );
+        assert_eq!((is.tag, is.keys, is.message_id), (was.tag, was.keys, was.message_id));
+        assert_eq!((is.message_group, is.trace_context), (was.message_group, was.trace_context));
+        assert_eq!((is.born_host, is.born_timestamp), (was.born_host, was.born_timestamp));
+        assert_eq!((is.body_encoding, is.message_type), (Encoding::Gzip as i32, MessageType::Fifo as i32));
+        assert_eq!(is.body_digest.unwrap().checksum, "5D41402ABC4B2A76B9719D911017C592");
+        assert_eq!((is.queue_id, is.queue_offset, is.delivery_attempt), (3, Some(77), Some(2)));
+        assert_eq!(is.store_host, "10.0.0.1:8081");
+        assert_eq!(is.invisible_duration, Some(time::wire_duration(Duration::from_secs(30))));
+        assert_eq!(is.dead_letter_queue, None);
+        let handle = Handle::decode(&is.receipt_handle.unwrap()).unwrap();
+        assert_eq!((handle.receipt.lease, handle.attempt), (5, 2));
+    }
+
+    #[test]
+    fn a_dead_letter_says_where_it_came_from() {
+        let published = publish(sent(), &topic(), "");
+        let asked = AskedTopic { resource: resource("%DLQ%g"), full_name: "%DLQ%shop%g".into() };
+        let back = delivered(&lease(published.record), &asked, Duration::ZERO).unwrap();
+        let origin = back.system_properties.unwrap().dead_letter_queue.unwrap();
+        assert_eq!(
+            (origin.topic.as_str(), origin.message_id.as_str()),
+            ("orders", "01FFEEDDCCBBAA00112233445566778899")
+        );
+        assert_eq!(back.topic.unwrap().name, "%DLQ%g");
+    }
+
+    #[test]
+    fn the_queue_follows_from_the_message_alone() {
+        let with = |group: Option<&str>, id: &str| {
+            let mut message = sent();
+            let system = message.system_properties.as_mut().unwrap();
+            system.message_group = group.map(str::to_owned);
+            system.message_id = id.into();
+            publish(message, &topic(), "")
+        };
+        assert_eq!(with(Some("g"), "1").queue, with(Some("g"), "2").queue);
+        assert_eq!(with(Some("g"), "1").queue.number, (hash64(b"g") % 4) as u32);
+        assert_eq!(with(None, "1").queue, with(None, "1").queue);
+        let spread: std::collections::BTreeSet<_> =
+            (0..64).map(|id| with(None, &id.to_string()).queue.number).collect();
+        assert_eq!(spread.len(), 4);
+        let published = with(None, "1");
+        assert_eq!(published.group, topic().queues[published.queue.number as usize]);
+        assert_eq!((published.order_hash, published.tag_hash), (0, hash64(b"red")));
+    }
+}

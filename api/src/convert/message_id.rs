@@ -1,0 +1,49 @@
+//! Message ids as the state machine compares them.
+
+use raft::hash::hash128;
+
+/// 128 bits that stand for a message id in the dedup window, never 0.
+///
+/// An official id is 17 bytes in hex: version 1, then MAC, process, second and sequence. Those 16
+/// bytes are already unique; an id of any other shape is hashed.
+pub fn dedup_key(message_id: &str) -> u128 {
+    match official(message_id.as_bytes()) {
+        Some(0) | None => hash128(message_id.as_bytes()),
+        Some(bytes) => bytes,
+    }
+}
+
+fn official(id: &[u8]) -> Option<u128> {
+    let (version, rest) = id.split_at_checked(2)?;
+    if id.len() != 34 || version != b"01" {
+        return None;
+    }
+    rest.iter().try_fold(0u128, |bytes, digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            b'A'..=b'F' => digit - b'A' + 10,
+            _ => return None,
+        };
+        Some((bytes << 4) | u128::from(value))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_official_id_is_its_own_key() {
+        let key = dedup_key("01FFEEDDCCBBAA00112233445566778899");
+        assert_eq!(key, 0xFFEE_DDCC_BBAA_0011_2233_4455_6677_8899);
+        assert_eq!(key, dedup_key("01ffeeddccbbaa00112233445566778899"));
+    }
+
+    #[test]
+    fn any_other_shape_is_hashed() {
+        for id in ["a", "02FFEEDDCCBBAA00112233445566778899", "01FFEEDDCCBBAA0011223344556677889G", "é"] {
+            assert_eq!(dedup_key(id), hash128(id.as_bytes()), "{id}");
+        }
+    }
+}

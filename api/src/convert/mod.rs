@@ -1,0 +1,9 @@
+//! Between the types of the wire and ours. Each file converts one thing.
+
+pub mod message;
+pub mod message_id;
+pub mod name;
+pub mod receipt;
+pub mod route;
+pub mod status;
+pub mod time;

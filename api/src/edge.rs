@@ -1,0 +1,171 @@
+//! The client edge as a whole: its state, its start and its end.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use raft::catalog::NodeInfo;
+use raft::hash::hash64;
+use raft::node::Node;
+use thiserror::Error;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::edge_options::{EdgeOptions, InvalidOption};
+use crate::limits::{RELEASE_TIMEOUT, RELEASES_MAX, SESSION_SWEEP_INTERVAL};
+use crate::messaging::caller::Caller;
+use crate::server;
+use crate::session::registry::Registry;
+
+/// Why the client edge did not start, or why it stopped.
+#[derive(Debug, Error)]
+pub enum EdgeError {
+    /// Options make no sense.
+    #[error("invalid options: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Options(Vec<InvalidOption>),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A certificate or key cannot be read, written or used.
+    #[error("{path}: {reason}")]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The gRPC server failed.
+    #[error("the gRPC server failed: {0}")]
+    Serve(#[from] tonic::transport::Error),
+    /// The descriptors of this build cannot be offered for reflection.
+    #[error("reflection: {0}")]
+    Reflection(String),
+}
+
+/// A client edge that runs.
+#[derive(Debug)]
+pub struct Edge {
+    /// Where it listens; the real port if port 0 was asked for.
+    pub address: SocketAddr,
+    /// Ends when the shutdown is complete, or with the error that stopped it.
+    pub task: JoinHandle<Result<(), EdgeError>>,
+}
+
+/// What every request sees.
+pub struct EdgeState {
+    /// The cluster.
+    pub node: Node,
+    /// What this edge was told at start.
+    pub options: EdgeOptions,
+    /// Clients heard of lately.
+    pub sessions: Registry,
+    /// Fires when a shutdown begins: long polls and telemetry streams end.
+    pub stopping: CancellationToken,
+    /// Room for long polls.
+    pub long_polls: Semaphore,
+    /// Room for bodies of sends in flight, in KiB.
+    pub send_kib: Semaphore,
+    releases: Arc<Semaphore>,
+    store_host: OnceLock<String>,
+}
+
+impl EdgeState {
+    fn new(node: Node, options: EdgeOptions) -> EdgeState {
+        let limits = &options.limits;
+        EdgeState {
+            long_polls: Semaphore::new(limits.long_polls.min(Semaphore::MAX_PERMITS)),
+            send_kib: Semaphore::new((limits.send_bytes_in_flight / 1024).min(Semaphore::MAX_PERMITS)),
+            node,
+            options,
+            sessions: Registry::default(),
+            stopping: CancellationToken::new(),
+            releases: Arc::new(Semaphore::new(RELEASES_MAX)),
+            store_host: OnceLock::new(),
+        }
+    }
+
+    /// The nodes that can be reached now.
+    pub fn live_nodes(&self) -> Arc<Vec<NodeInfo>> {
+        self.node.live_nodes().borrow().clone()
+    }
+
+    /// The address of this node that messages taken here bear.
+    pub fn store_host(&self) -> &str {
+        self.store_host.get().map_or("", String::as_str)
+    }
+
+    /// A client said something: its session lives on, and so do its leases.
+    pub fn client_seen(&self, client_id: &str, caller: &Caller) {
+        self.sessions.seen(client_id, Instant::now(), || caller.facts());
+        self.node.client_seen(hash64(client_id.as_bytes()));
+    }
+
+    /// Makes the messages visible that a client holds, in the background. Beyond the bound of
+    /// releases under way the leases end by themselves.
+    pub fn release(&self, client_id: &str) {
+        let client = hash64(client_id.as_bytes());
+        self.node.client_gone(client);
+        let Ok(permit) = self.releases.clone().try_acquire_owned() else { return };
+        let node = self.node.clone();
+        tokio::spawn(async move {
+            if let Err(error) = node.release_client(client, Instant::now() + RELEASE_TIMEOUT).await {
+                tracing::warn!(%error, "the leases of a client that left end by themselves");
+            }
+            drop(permit);
+        });
+    }
+}
+
+/// Starts the client edge of a node. It runs until `shutdown` resolves; then it takes no more
+/// connections, ends long polls and streams, finishes what is in flight, and ends.
+///
+/// # Errors
+/// When options, address or certificate cannot be used.
+pub async fn serve(
+    node: Node,
+    options: EdgeOptions,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<Edge, EdgeError> {
+    let invalid = options.validate();
+    if !invalid.is_empty() {
+        return Err(EdgeError::Options(invalid));
+    }
+    let state = Arc::new(EdgeState::new(node, options));
+    let (address, task) = server::start(state.clone()).await?;
+    let advertised =
+        state.live_nodes().iter().find(|info| info.id == state.node.id()).map(|info| info.grpc.clone());
+    state.store_host.set(advertised.unwrap_or_else(|| address.to_string())).expect("set once, here");
+
+    let stopping = state.stopping.clone();
+    tokio::spawn(sweep(state));
+    tokio::spawn(async move {
+        tokio::select! {
+            () = shutdown => stopping.cancel(),
+            () = stopping.cancelled() => {}
+        }
+    });
+    Ok(Edge { address, task })
+}
+
+/// Forgets silent clients until the edge stops. Their leases are no longer renewed; those that
+/// said goodbye were released then.
+async fn sweep(state: Arc<EdgeState>) {
+    let mut ticks = tokio::time::interval(SESSION_SWEEP_INTERVAL);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = state.stopping.cancelled() => return,
+        }
+        for client_id in state.sessions.expire(Instant::now()) {
+            state.node.client_gone(hash64(client_id.as_bytes()));
+        }
+    }
+}

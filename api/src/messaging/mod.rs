@@ -1,0 +1,203 @@
+//! `MessagingService` of the public protocol: one file a method.
+//!
+//! Each method parses, calls and converts. Errors are statuses inside the answer; gRPC's own
+//! statuses are left to gRPC (never UNAVAILABLE: Go closes the connection on it).
+
+pub mod ack_message;
+pub mod caller;
+pub mod change_invisible_duration;
+pub mod end_transaction;
+pub mod forward_to_dead_letters;
+pub mod get_offset;
+pub mod heartbeat;
+pub mod notify_client_termination;
+pub mod pull_message;
+pub mod query_assignment;
+pub mod query_offset;
+pub mod query_route;
+pub mod recall_message;
+pub mod receive_message;
+pub mod resolve;
+pub mod send_message;
+pub mod settle;
+pub mod sync_lite_subscription;
+pub mod telemetry;
+pub mod update_offset;
+
+use std::sync::Arc;
+
+use proto::v2::messaging_service_server::MessagingService;
+use proto::v2::{
+    AckMessageRequest, AckMessageResponse, ChangeInvisibleDurationRequest, ChangeInvisibleDurationResponse,
+    EndTransactionRequest, EndTransactionResponse, ForwardMessageToDeadLetterQueueRequest,
+    ForwardMessageToDeadLetterQueueResponse, GetOffsetRequest, GetOffsetResponse, HeartbeatRequest,
+    HeartbeatResponse, NotifyClientTerminationRequest, NotifyClientTerminationResponse, PullMessageRequest,
+    QueryAssignmentRequest, QueryAssignmentResponse, QueryOffsetRequest, QueryOffsetResponse,
+    QueryRouteRequest, QueryRouteResponse, RecallMessageRequest, RecallMessageResponse,
+    ReceiveMessageRequest, SendMessageRequest, SendMessageResponse, SyncLiteSubscriptionRequest,
+    SyncLiteSubscriptionResponse, TelemetryCommand, UpdateOffsetRequest, UpdateOffsetResponse,
+};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::edge::EdgeState;
+use crate::messaging::caller::Caller;
+
+/// The service, over this node.
+#[derive(Clone)]
+pub struct Messaging {
+    edge: Arc<EdgeState>,
+}
+
+impl Messaging {
+    /// Over this node.
+    pub fn new(edge: Arc<EdgeState>) -> Messaging {
+        Messaging { edge }
+    }
+}
+
+#[tonic::async_trait]
+impl MessagingService for Messaging {
+    type ReceiveMessageStream = receive_message::ReceiveStream;
+    type PullMessageStream = pull_message::PullStream;
+    type TelemetryStream = telemetry::TelemetryStream;
+
+    async fn query_route(
+        &self,
+        request: Request<QueryRouteRequest>,
+    ) -> Result<Response<QueryRouteResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        Ok(Response::new(query_route::query_route(&self.edge, &caller, request).await))
+    }
+
+    async fn send_message(
+        &self,
+        request: Request<SendMessageRequest>,
+    ) -> Result<Response<SendMessageResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        Ok(Response::new(send_message::send_message(&self.edge, &caller, request).await))
+    }
+
+    async fn query_assignment(
+        &self,
+        request: Request<QueryAssignmentRequest>,
+    ) -> Result<Response<QueryAssignmentResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        Ok(Response::new(query_assignment::query_assignment(&self.edge, &caller, request).await))
+    }
+
+    async fn ack_message(
+        &self,
+        request: Request<AckMessageRequest>,
+    ) -> Result<Response<AckMessageResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        Ok(Response::new(ack_message::ack_message(&self.edge, &caller, request).await))
+    }
+
+    async fn change_invisible_duration(
+        &self,
+        request: Request<ChangeInvisibleDurationRequest>,
+    ) -> Result<Response<ChangeInvisibleDurationResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        Ok(Response::new(
+            change_invisible_duration::change_invisible_duration(&self.edge, &caller, request).await,
+        ))
+    }
+
+    async fn forward_message_to_dead_letter_queue(
+        &self,
+        request: Request<ForwardMessageToDeadLetterQueueRequest>,
+    ) -> Result<Response<ForwardMessageToDeadLetterQueueResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        Ok(Response::new(
+            forward_to_dead_letters::forward_to_dead_letters(&self.edge, &caller, request).await,
+        ))
+    }
+
+    async fn heartbeat(
+        &self,
+        request: Request<HeartbeatRequest>,
+    ) -> Result<Response<HeartbeatResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        Ok(Response::new(heartbeat::heartbeat(&self.edge, &caller, &request)))
+    }
+
+    async fn notify_client_termination(
+        &self,
+        request: Request<NotifyClientTerminationRequest>,
+    ) -> Result<Response<NotifyClientTerminationResponse>, Status> {
+        let (caller, _) = Caller::of(request);
+        Ok(Response::new(notify_client_termination::notify_client_termination(&self.edge, &caller)))
+    }
+
+    async fn receive_message(
+        &self,
+        request: Request<ReceiveMessageRequest>,
+    ) -> Result<Response<Self::ReceiveMessageStream>, Status> {
+        let (caller, request) = Caller::of(request);
+        Ok(Response::new(receive_message::receive_message(self.edge.clone(), caller, request)))
+    }
+
+    async fn telemetry(
+        &self,
+        request: Request<Streaming<TelemetryCommand>>,
+    ) -> Result<Response<Self::TelemetryStream>, Status> {
+        let (caller, inbound) = Caller::of(request);
+        Ok(Response::new(telemetry::telemetry(self.edge.clone(), caller, inbound)))
+    }
+
+    async fn pull_message(
+        &self,
+        request: Request<PullMessageRequest>,
+    ) -> Result<Response<Self::PullMessageStream>, Status> {
+        let (caller, _) = Caller::of(request);
+        Ok(Response::new(pull_message::pull_message(&caller)))
+    }
+
+    async fn update_offset(
+        &self,
+        request: Request<UpdateOffsetRequest>,
+    ) -> Result<Response<UpdateOffsetResponse>, Status> {
+        let (caller, _) = Caller::of(request);
+        Ok(Response::new(update_offset::update_offset(&caller)))
+    }
+
+    async fn get_offset(
+        &self,
+        request: Request<GetOffsetRequest>,
+    ) -> Result<Response<GetOffsetResponse>, Status> {
+        let (caller, _) = Caller::of(request);
+        Ok(Response::new(get_offset::get_offset(&caller)))
+    }
+
+    async fn query_offset(
+        &self,
+        request: Request<QueryOffsetRequest>,
+    ) -> Result<Response<QueryOffsetResponse>, Status> {
+        let (caller, _) = Caller::of(request);
+        Ok(Response::new(query_offset::query_offset(&caller)))
+    }
+
+    async fn end_transaction(
+        &self,
+        request: Request<EndTransactionRequest>,
+    ) -> Result<Response<EndTransactionResponse>, Status> {
+        let (caller, _) = Caller::of(request);
+        Ok(Response::new(end_transaction::end_transaction(&caller)))
+    }
+
+    async fn recall_message(
+        &self,
+        request: Request<RecallMessageRequest>,
+    ) -> Result<Response<RecallMessageResponse>, Status> {
+        let (caller, _) = Caller::of(request);
+        Ok(Response::new(recall_message::recall_message(&caller)))
+    }
+
+    async fn sync_lite_subscription(
+        &self,
+        request: Request<SyncLiteSubscriptionRequest>,
+    ) -> Result<Response<SyncLiteSubscriptionResponse>, Status> {
+        let (caller, _) = Caller::of(request);
+        Ok(Response::new(sync_lite_subscription::sync_lite_subscription(&caller)))
+    }
+}

@@ -1,0 +1,42 @@
+//! What the requests that settle a lease have in common: the handle and whether it fits them.
+
+use proto::v2::Resource;
+
+use crate::convert::name::full_name;
+use crate::convert::receipt::Handle;
+use crate::convert::status::Fault;
+use crate::edge::EdgeState;
+use crate::messaging::caller::Caller;
+
+/// Reads a handle and compares it with the consumer group and the topic of the request, as far as
+/// this node knows them.
+///
+/// # Errors
+/// [`Fault::InvalidReceipt`].
+pub fn handle(
+    edge: &EdgeState,
+    caller: &Caller,
+    group: Option<&Resource>,
+    topic: Option<&Resource>,
+    text: &str,
+) -> Result<Handle, Fault> {
+    let handle = Handle::decode(text)?;
+    let catalog = edge.node.catalog();
+    if let Some(group) = group {
+        let name = full_name(group, caller.namespace());
+        let known = catalog.consumers.get(name.as_ref());
+        if known.is_some_and(|known| known.id != handle.receipt.consumer) {
+            return Err(Fault::InvalidReceipt(format!(
+                "the receipt handle is not one of consumer group {name}"
+            )));
+        }
+    }
+    if let Some(topic) = topic {
+        let name = full_name(topic, caller.namespace());
+        let known = catalog.topics.get(name.as_ref());
+        if known.is_some_and(|known| known.id != handle.receipt.queue.topic) {
+            return Err(Fault::InvalidReceipt(format!("the receipt handle is not one of topic {name}")));
+        }
+    }
+    Ok(handle)
+}

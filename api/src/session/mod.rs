@@ -1,0 +1,6 @@
+//! What this node knows of connected clients: soft state, lost with the process. Nothing needs it
+//! before a send, a receive or a heartbeat.
+
+pub mod client_properties;
+pub mod registry;
+pub mod settings;

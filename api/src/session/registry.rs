@@ -1,0 +1,203 @@
+//! The clients that this node has heard of lately.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use proto::v2::ClientType;
+use tokio::time::Instant;
+
+use crate::convert::status::ClientLanguage;
+use crate::limits::{SESSION_EXPIRY, SESSION_LOST_EXPIRY, SESSIONS_MAX};
+
+/// What a client is, as far as it said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientFacts {
+    /// What it is written in.
+    pub language: ClientLanguage,
+    /// Its library's version.
+    pub version: String,
+    /// Where its requests come from.
+    pub address: String,
+}
+
+/// What a client said in its settings. A client may change its role.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientRole {
+    /// Its type.
+    pub kind: ClientType,
+    /// The consumer group's name in the catalog, empty for a producer.
+    pub group: String,
+    /// The topics' names in the catalog that it publishes or reads.
+    pub topics: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Session {
+    facts: ClientFacts,
+    role: ClientRole,
+    /// Telemetry streams that are open.
+    streams: usize,
+    /// Whether it ever had a stream.
+    streamed: bool,
+    seen: Instant,
+}
+
+impl Session {
+    fn is_over(&self, now: Instant) -> bool {
+        let silent = now.saturating_duration_since(self.seen);
+        let lost = self.streamed && self.streams == 0;
+        silent >= SESSION_EXPIRY || (lost && silent >= SESSION_LOST_EXPIRY)
+    }
+}
+
+/// All sessions of this node, at most [`SESSIONS_MAX`]: what is beyond is served but not remembered.
+#[derive(Debug, Default)]
+pub struct Registry {
+    // A mutex, not a sharded map: each client touches it once a heartbeat and once a receive.
+    sessions: Mutex<HashMap<String, Session>>,
+}
+
+impl Registry {
+    /// The client said something.
+    pub fn seen(&self, client_id: &str, now: Instant, facts: impl FnOnce() -> ClientFacts) {
+        let mut sessions = self.lock();
+        if let Some(session) = sessions.get_mut(client_id) {
+            session.seen = now;
+        } else if sessions.len() < SESSIONS_MAX {
+            let session = Session {
+                facts: facts(),
+                role: ClientRole::default(),
+                streams: 0,
+                streamed: false,
+                seen: now,
+            };
+            sessions.insert(client_id.to_owned(), session);
+        }
+    }
+
+    /// The client opened a telemetry stream.
+    pub fn stream_opened(&self, client_id: &str) {
+        if let Some(session) = self.lock().get_mut(client_id) {
+            session.streams += 1;
+            session.streamed = true;
+        }
+    }
+
+    /// A telemetry stream of the client ended. Its settings stay.
+    pub fn stream_closed(&self, client_id: &str) {
+        if let Some(session) = self.lock().get_mut(client_id) {
+            session.streams = session.streams.saturating_sub(1);
+        }
+    }
+
+    /// The client said what it is.
+    pub fn set_role(&self, client_id: &str, role: ClientRole) {
+        if let Some(session) = self.lock().get_mut(client_id) {
+            session.role = role;
+        }
+    }
+
+    /// What the client said it is, if it did.
+    pub fn kind(&self, client_id: &str) -> Option<ClientType> {
+        self.lock().get(client_id).map(|session| session.role.kind)
+    }
+
+    /// Forgets a client. Whether it was known.
+    pub fn remove(&self, client_id: &str) -> bool {
+        self.lock().remove(client_id).is_some()
+    }
+
+    /// Forgets the clients that have been silent too long, and names them.
+    pub fn expire(&self, now: Instant) -> Vec<String> {
+        self.lock().extract_if(|_, session| session.is_over(now)).map(|(client_id, _)| client_id).collect()
+    }
+
+    /// The clients of a consumer group on this node, by id.
+    pub fn clients_of(&self, group: &str) -> Vec<(String, ClientFacts)> {
+        let mut found: Vec<_> = self
+            .lock()
+            .iter()
+            .filter(|(_, session)| session.role.group == group)
+            .map(|(client_id, session)| (client_id.clone(), session.facts.clone()))
+            .collect();
+        found.sort_by(|one, other| one.0.cmp(&other.0));
+        found
+    }
+
+    /// The topics that the clients of a consumer group on this node read.
+    pub fn topics_of(&self, group: &str) -> Vec<String> {
+        let sessions = self.lock();
+        let of_group = sessions.values().filter(|session| session.role.group == group);
+        let mut topics: Vec<_> = of_group.flat_map(|session| session.role.topics.iter().cloned()).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        topics
+    }
+
+    /// How many clients are known.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether no client is known.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Session>> {
+        self.sessions.lock().expect("no code panics while it holds the sessions")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn role(group: &str) -> ClientRole {
+        ClientRole { kind: ClientType::PushConsumer, group: group.into(), topics: vec!["t".into()] }
+    }
+
+    #[tokio::test]
+    async fn a_silent_client_is_forgotten_after_two_minutes() {
+        let (registry, start) = (Registry::default(), Instant::now());
+        registry.seen("a", start, ClientFacts::default);
+        registry.seen("b", start, ClientFacts::default);
+        registry.seen("b", start + Duration::from_secs(60), ClientFacts::default);
+        assert_eq!(registry.expire(start + Duration::from_secs(119)), [""; 0]);
+        assert_eq!(registry.expire(start + Duration::from_secs(120)), ["a"]);
+        assert_eq!(registry.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_client_whose_last_stream_broke_is_forgotten_sooner() {
+        let (registry, start) = (Registry::default(), Instant::now());
+        registry.seen("a", start, ClientFacts::default);
+        registry.stream_opened("a");
+        registry.stream_opened("a");
+        registry.stream_closed("a");
+        assert_eq!(registry.expire(start + Duration::from_secs(60)), [""; 0]);
+        registry.stream_closed("a");
+        assert_eq!(registry.expire(start + Duration::from_secs(34)), [""; 0]);
+        assert_eq!(registry.expire(start + Duration::from_secs(36)), ["a"]);
+    }
+
+    #[tokio::test]
+    async fn the_clients_of_a_group_are_listed_and_settings_survive_the_stream() {
+        let (registry, now) = (Registry::default(), Instant::now());
+        for client in ["b", "a", "c"] {
+            registry.seen(client, now, ClientFacts::default);
+        }
+        registry.stream_opened("a");
+        registry.set_role("a", role("g"));
+        registry.set_role("b", role("g"));
+        registry.set_role("c", role("h"));
+        registry.stream_closed("a");
+        let ids: Vec<_> = registry.clients_of("g").into_iter().map(|(id, _)| id).collect();
+        assert_eq!(ids, ["a", "b"]);
+        assert_eq!(registry.topics_of("g"), ["t"]);
+        assert_eq!(registry.kind("a"), Some(ClientType::PushConsumer));
+        assert!(registry.remove("a") && !registry.remove("a"));
+    }
+}
