@@ -185,8 +185,7 @@ impl CommitLog {
             state.last = Some(frame.mark());
             state.cache.push(frame.clone());
         }
-        let written_next = state.written_next;
-        state.cache.evict(written_next);
+        state.evict();
         push(&mut state, Op { task: Task::Append { frames }, bytes, done });
         drop(state);
         shared.work.notify_one();

@@ -7,7 +7,7 @@
 //! be torn in any way, a later frame intact and an earlier one lost; so intact frames behind a bad one prove
 //! nothing there.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ use super::superblock::{SUPERBLOCK_NAME, Superblock, Vitals};
 use super::writer::Active;
 use super::{Damage, FrameError, LogIdentity, LogMark, LogOptions, OpenError};
 use crate::disk::{Disk, DiskFile};
+use crate::limits::SCAN_WINDOW_BYTES;
 use crate::position::LogPosition;
 
 /// A torn tail that was cut off when the log was opened.
@@ -225,6 +226,8 @@ fn open_last(
     (lock, mut superblock): (Arc<dyn DiskFile>, Superblock),
 ) -> Result<Recovered, OpenError> {
     remove_leftovers(disk, dir, &segments)?;
+    // Names too: an earlier run may have failed to sync them.
+    tried(disk.sync_dir(dir), "sync", dir)?;
     let entry = segments.last().expect("the chain was checked").clone();
     let path = entry.header.path(dir);
     let file = tried(disk.open(&path), "open", &path)?;
@@ -233,7 +236,9 @@ fn open_last(
     let mut torn = None;
     let mut open_offsets = Vec::new();
     let active = if let Some(footer) = entry.footer {
-        // Sealed, and the next one was not begun.
+        // Sealed, and the next one was not begun. The footer is written again: its sync may have failed.
+        let at = entry.header.offset(footer.end);
+        tried(file.write_at(at, &mut [IoSlice::new(&footer.encode())]), "seal", &path)?;
         tried(file.sync_data(), "sync", &path)?;
         let header = SegmentHeader {
             base: footer.end,
@@ -251,6 +256,9 @@ fn open_last(
         torn = tail.torn;
         let len = entry.header.offset(tail.end);
         // First what was found becomes durable, then the watermark says so, with the writer's next sync.
+        let watermark = Watermark { sequence: watermark.sequence + 1, ..watermark };
+        tried(rewrite(&*file, entry.header.offset(watermark.position), len), "write", &path)?;
+        tried(watermark.write(&*file), "write", &path)?;
         tried(file.set_len(len), "cut", &path)?;
         tried(file.allocate(options.segment_bytes.max(len)), "reserve", &path)?;
         tried(file.sync_data(), "sync", &path)?;
@@ -268,6 +276,18 @@ fn open_last(
         tried(superblock.save_both(vitals), "write", &dir.join(SUPERBLOCK_NAME))?;
     }
     Ok(Recovered { lock, superblock, segments, active, open_offsets, purged: None, committed, torn })
+}
+
+/// Writes again what a failed sync of an earlier run may have left in memory only: Linux takes such pages for
+/// written, and a sync alone would not write them.
+fn rewrite(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<()> {
+    let mut at = from;
+    while at < to {
+        let bytes = file.read_at(at, SCAN_WINDOW_BYTES.min(to - at) as usize)?;
+        file.write_at(at, &mut [IoSlice::new(&bytes)])?;
+        at += bytes.len() as u64;
+    }
+    Ok(())
 }
 
 fn begin_behind(

@@ -128,6 +128,14 @@ impl State {
         self.durable = self.pending_cuts.iter().fold(durable, |least, keep| least.min(*keep));
     }
 
+    /// Lets go of old frames in memory. A frame behind a cut that is still in the queue is not on disk, whatever
+    /// stands there under its index.
+    pub(crate) fn evict(&mut self) {
+        let cuts = self.pending_cuts.iter().map(|keep| keep.map_or(0, |keep| keep + 1));
+        let written_next = cuts.fold(self.written_next, u64::min);
+        self.cache.evict(written_next);
+    }
+
     pub(crate) fn release_offsets(&mut self, base: LogPosition) {
         if let Some(entry) = self.segments.iter_mut().find(|entry| entry.header.base == base) {
             entry.offsets = None;

@@ -246,7 +246,7 @@ impl Writer {
         state.open_offsets.extend(offsets);
         state.written_end = self.active.end;
         state.written_next = last.index + 1;
-        state.cache.evict(last.index + 1);
+        state.evict();
         Ok(())
     }
 

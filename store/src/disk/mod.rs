@@ -10,6 +10,7 @@
 //! - After a *failed* sync nothing is known about what was written: nobody may try again and believe it.
 
 mod real;
+pub mod simulated;
 
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
