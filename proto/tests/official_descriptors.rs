@@ -109,8 +109,11 @@ fn the_newer_facts_only_add() {
 
 #[test]
 fn the_descriptor_set_serves_reflection() {
-    let pool = prost_reflect::DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).expect("closed under imports");
-    for service in ["apache.rocketmq.v2.MessagingService", "apache.rocketmq.v2.Admin", "ledgermq.admin.v1.Admin"] {
+    let pool =
+        prost_reflect::DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).expect("closed under imports");
+    for service in
+        ["apache.rocketmq.v2.MessagingService", "apache.rocketmq.v2.Admin", "ledgermq.admin.v1.Admin"]
+    {
         assert!(pool.get_service_by_name(service).is_some(), "{service} is not in the set");
     }
 }

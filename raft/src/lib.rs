@@ -3,6 +3,8 @@
 
 pub mod catalog;
 pub mod command;
+mod consensus;
+mod group;
 pub mod hash;
 pub mod limits;
 pub mod machine;

@@ -1,5 +1,7 @@
 //! Every bound of this crate (rule R9).
 
+use std::time::Duration;
+
 /// The body of a frame is never larger. A message of 4 MiB fits.
 pub const FRAME_BODY_BYTES_MAX: usize = 8 << 20;
 
@@ -39,3 +41,41 @@ pub const BLOCK_CACHE_ENTRIES_MAX: usize = 1 << 15;
 
 const _: () = assert!(PARKED_MAX < UNSETTLED_MAX);
 const _: () = assert!(RECEIVE_MESSAGES_MAX <= RECEIVE_SCAN_MAX);
+
+// The node: its proposers, its connections, its polls.
+
+/// A frame is closed when its commands reach this size; one larger command makes a frame of its own.
+pub const FRAME_BYTES_TARGET: usize = 256 * 1024;
+/// The largest single command: a message of 4 MiB with its properties, and room.
+pub const COMMAND_BYTES_MAX: usize = 6 * 1024 * 1024;
+/// With fewer frames than this under way, a frame is proposed at once, however small.
+pub const FRAMES_IN_FLIGHT_EAGER: usize = 2;
+/// Never more frames than this under way in a group.
+pub const FRAMES_IN_FLIGHT_MAX: usize = 32;
+/// Commands that may wait for the proposer of a group; more are refused as overloaded.
+pub const PROPOSALS_QUEUED_MAX: usize = 16 * 1024;
+/// Appends on their way to one follower.
+pub const APPENDS_IN_FLIGHT_MAX: usize = 32;
+/// A follower that does not answer an append for so long is given up, and tried again.
+pub const APPEND_ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
+/// The least time that a peer gets to answer a call.
+pub const PEER_RPC_WAIT_MIN: Duration = Duration::from_millis(500);
+/// Bytes of frames in one append.
+pub const REPLICATE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of frames that one read of the log returns.
+pub const READ_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The largest message between peers.
+pub const PEER_MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Commands that may wait to be forwarded to one node.
+pub const FORWARDS_QUEUED_MAX: usize = 16 * 1024;
+/// Forwarded batches on their way to one node.
+pub const FORWARDS_IN_FLIGHT_MAX: usize = 64;
+/// Commands in one forwarded batch.
+pub const FORWARD_COMMANDS_MAX: usize = 1024;
+/// Long polls that may wait on one node.
+pub const WAITING_POLLS_MAX: usize = 100_000;
+
+const _: () = assert!(COMMAND_BYTES_MAX > FRAME_BYTES_TARGET);
+const _: () = assert!(COMMAND_BYTES_MAX < PEER_MESSAGE_BYTES_MAX / 4);
+const _: () = assert!(REPLICATE_BYTES_MAX >= FRAME_BYTES_TARGET);
+const _: () = assert!(FRAMES_IN_FLIGHT_EAGER < FRAMES_IN_FLIGHT_MAX);

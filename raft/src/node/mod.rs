@@ -1,260 +1,365 @@
 //! One node: a replica of `meta` and of broker groups, and the way to whoever leads each.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+mod failover;
+mod forward;
+mod lifecycle;
+mod metadata;
+mod options;
+pub(crate) mod peers;
+mod presence;
+mod receive;
+mod route;
+mod server;
+mod status;
+mod tick;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use lifecycle::StartError;
+pub use options::{NodeOptions, Tuning};
+pub use status::{ClusterStatus, GroupStatus, ReplicaStatus};
+
 use crate::catalog::{Catalog, ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
+use crate::command::{self, OffsetTarget};
+use crate::group::Group;
 use crate::names::{ConsumerId, GroupId, NodeId, QueueKey};
+use crate::node::forward::Forwarder;
+use crate::node::peers::PeerPool;
+use crate::node::presence::Presence;
+use crate::outcome::Outcome;
 use crate::request::{
-    Delivered, NewConsumer, NewTopic, Publish, Published, QueueState, Receipt, Receive, RequestError,
+    Delivered, NewConsumer, NewTopic, Publish, Published, QueueState, Receipt, Receive, Rejection,
+    RequestError,
 };
-
-/// What a node is told at start.
-#[derive(Clone, Debug)]
-pub struct NodeOptions {
-    /// The cluster's name; a peer of another cluster is refused.
-    pub cluster: String,
-    /// This node.
-    pub id: NodeId,
-    /// Every node of the cluster at its first start, this one included.
-    pub members: Vec<NodeInfo>,
-    /// Where this node's peer port listens.
-    pub peer_bind: SocketAddr,
-    /// Where everything is kept.
-    pub data: PathBuf,
-    /// How many broker groups the cluster begins with.
-    pub broker_groups: u32,
-    /// Raft's timing and the log's sizes.
-    pub tuning: Tuning,
-}
-
-/// Timing and sizes. The defaults aim at a healthy local network.
-#[derive(Clone, Debug)]
-pub struct Tuning {
-    /// How often a leader says that it is there.
-    pub heartbeat: Duration,
-    /// A follower campaigns after a silence between this and twice this.
-    pub election_timeout: Duration,
-    /// Size of a log segment.
-    pub segment_bytes: u64,
-    /// How many of the last bytes of a log stay in memory.
-    pub tail_cache_bytes: usize,
-    /// Memory of a group's tables: cache and memtables together.
-    pub table_memory_bytes: usize,
-}
-
-/// Where one replica stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReplicaStatus {
-    /// The node that holds it.
-    pub node: NodeId,
-    /// `leader`, `follower`, `candidate` or `learner`.
-    pub role: &'static str,
-    /// Index of the last entry of its log.
-    pub last_index: u64,
-    /// Index of the last entry applied.
-    pub applied_index: u64,
-    /// Index of the last entry that is fsynced.
-    pub durable_index: u64,
-}
-
-/// Where one group stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupStatus {
-    /// The group.
-    pub group: GroupId,
-    /// Its leader, if it has one.
-    pub leader: Option<NodeId>,
-    /// The newest term seen.
-    pub term: u64,
-    /// The newest index known to be committed.
-    pub committed: u64,
-    /// The replicas that answered.
-    pub replicas: Vec<ReplicaStatus>,
-}
-
-/// Where the cluster stands, as far as this node can reach it.
-#[derive(Clone, Debug)]
-pub struct ClusterStatus {
-    /// Every node, whether it answered, and its process id if it did.
-    pub nodes: Vec<(NodeInfo, bool, u32)>,
-    /// Every group.
-    pub groups: Vec<GroupStatus>,
-}
 
 /// A handle to this node. Cheap to clone.
 #[derive(Clone)]
 pub struct Node {
-    // Skeleton: the real fields come with the node's own commit.
+    inner: Arc<NodeInner>,
+}
+
+pub(crate) struct NodeInner {
+    pub(crate) id: NodeId,
+    pub(crate) options: NodeOptions,
+    pub(crate) groups: BTreeMap<GroupId, Group>,
+    pub(crate) peers: PeerPool,
+    pub(crate) forwarder: Forwarder,
+    pub(crate) presence: Presence,
+    pub(crate) catalog: watch::Receiver<Arc<Catalog>>,
+    pub(crate) failure: watch::Sender<Option<String>>,
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) stopping: AtomicBool,
+    // Held for as long as the node lives: nobody else may open this data.
+    pub(crate) _lock: lifecycle::DataLock,
+}
+
+impl NodeInner {
+    pub(crate) fn group(&self, id: GroupId) -> Result<&Group, RequestError> {
+        self.groups.get(&id).ok_or_else(|| {
+            RequestError::Rejected(Rejection::Invalid(format!(
+                "there is no broker group {id} in this cluster"
+            )))
+        })
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// What a command was answered, if that is not what its kind is answered with.
+fn unexpected(outcome: Outcome) -> RequestError {
+    match outcome {
+        Outcome::Rejected(rejection) => RequestError::Rejected(rejection),
+        other => RequestError::Unknown { reason: format!("the state machine answered {other:?}") },
+    }
 }
 
 impl Node {
     /// Opens the data, joins the peers, and returns when this node's groups are running (not
-    /// necessarily led). The receiver inside [`Node::failed`] fires when the node must stop.
-    pub async fn start(_options: NodeOptions) -> anyhow::Result<Node> {
-        todo!()
+    /// necessarily led).
+    ///
+    /// # Errors
+    /// If the data is damaged, of another node, or in use, or an address cannot be had.
+    pub async fn start(options: NodeOptions) -> Result<Node, StartError> {
+        lifecycle::start(options).await
     }
+
     /// This node's id.
     pub fn id(&self) -> NodeId {
-        todo!()
+        self.inner.id
     }
+
     /// What `meta` holds, as far as this node has applied it.
     pub fn catalog(&self) -> Arc<Catalog> {
-        todo!()
+        self.inner.catalog.borrow().clone()
     }
-    /// Fires after every change of the catalog, with its version.
-    pub fn catalog_changes(&self) -> watch::Receiver<u64> {
-        todo!()
+
+    /// Fires after every change of the catalog.
+    pub fn catalog_changes(&self) -> watch::Receiver<Arc<Catalog>> {
+        self.inner.catalog.clone()
     }
-    /// The nodes that are reachable now, this one included, ascending by id. Changes fire the receiver.
+
+    /// The nodes that answer, this one included, ascending by id; and its changes.
     pub fn live_nodes(&self) -> watch::Receiver<Arc<Vec<NodeInfo>>> {
-        todo!()
+        self.inner.presence.live()
     }
+
     /// The leader of a group as this node sees it.
-    pub fn leader_of(&self, _group: GroupId) -> Option<NodeId> {
-        todo!()
+    pub fn leader_of(&self, group: GroupId) -> Option<NodeId> {
+        self.inner.groups.get(&group).and_then(|group| group.leader())
     }
+
     /// Waits until every group has a leader that serves, as this node sees it.
-    pub async fn ready(&self, _deadline: Instant) -> Result<(), RequestError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`RequestError::NoLeader`] names the first group that has none at the deadline.
+    pub async fn ready(&self, deadline: Instant) -> Result<(), RequestError> {
+        self.inner.until_ready_to_serve(deadline).await
     }
+
     /// Resolves with a sentence when a disk failed or a group stopped: the process must exit.
     pub async fn failed(&self) -> String {
-        todo!()
+        let mut failure = self.inner.failure.subscribe();
+        let reason = failure.wait_for(|reason| reason.is_some()).await.ok().and_then(|reason| reason.clone());
+        reason.unwrap_or_else(|| "the node was dropped".to_owned())
     }
 
     /// Makes a topic.
-    pub async fn create_topic(&self, _topic: NewTopic, _deadline: Instant) -> Result<Topic, RequestError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`Rejection::AlreadyExists`], unless `if_not_exists` is set.
+    pub async fn create_topic(&self, topic: NewTopic, deadline: Instant) -> Result<Topic, RequestError> {
+        self.inner.create_topic(topic, deadline).await
     }
+
     /// Changes a topic's type, or widens it.
+    ///
+    /// # Errors
+    /// [`Rejection::TopicNotFound`], or [`Rejection::Invalid`] for fewer queues than there are.
     pub async fn update_topic(
         &self,
-        _name: &str,
-        _kind: Option<TopicType>,
-        _queues: Option<u32>,
-        _deadline: Instant,
+        name: &str,
+        kind: Option<TopicType>,
+        queues: Option<u32>,
+        deadline: Instant,
     ) -> Result<Topic, RequestError> {
-        todo!()
+        self.inner.update_topic(name, kind, queues, deadline).await
     }
+
     /// Deletes a topic and its queues.
-    pub async fn delete_topic(&self, _name: &str, _deadline: Instant) -> Result<(), RequestError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`Rejection::TopicNotFound`].
+    pub async fn delete_topic(&self, name: &str, deadline: Instant) -> Result<(), RequestError> {
+        self.inner.delete_topic(name, deadline).await
     }
+
     /// Makes a consumer group and its dead-letter topic.
+    ///
+    /// # Errors
+    /// [`Rejection::AlreadyExists`], unless `if_not_exists` is set.
     pub async fn create_consumer(
         &self,
-        _consumer: NewConsumer,
-        _deadline: Instant,
+        consumer: NewConsumer,
+        deadline: Instant,
     ) -> Result<ConsumerGroup, RequestError> {
-        todo!()
+        self.inner.create_consumer(consumer, deadline).await
     }
+
     /// Deletes a consumer group and what it has read.
-    pub async fn delete_consumer(&self, _name: &str, _deadline: Instant) -> Result<(), RequestError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`Rejection::ConsumerNotFound`].
+    pub async fn delete_consumer(&self, name: &str, deadline: Instant) -> Result<(), RequestError> {
+        self.inner.delete_consumer(name, deadline).await
     }
 
     /// Puts messages into the log, one answer for each, in order. Waits out elections until the
     /// deadline; a repeated proposal is told apart by its message id.
     pub async fn publish(
         &self,
-        _messages: Vec<Publish>,
-        _deadline: Instant,
+        messages: Vec<Publish>,
+        deadline: Instant,
     ) -> Vec<Result<Published, RequestError>> {
-        todo!()
+        let by_group = messages.iter().map(|message| (message.group, command::encode_publish(message)));
+        let outcomes = self.inner.submit_by_group(by_group.collect(), deadline).await;
+        outcomes
+            .into_iter()
+            .map(|outcome| match outcome? {
+                Outcome::Published(published) => Ok(published),
+                other => Err(unexpected(other)),
+            })
+            .collect()
     }
+
     /// Leases messages. Answers at once if there are some, else waits for one until `wait_until`;
     /// then the answer is empty.
+    ///
+    /// # Errors
+    /// [`RequestError::NoLeader`] if the group had no leader until the deadline.
     pub async fn receive(
         &self,
-        _receive: Receive,
-        _wait_until: Instant,
-        _deadline: Instant,
+        receive: Receive,
+        wait_until: Instant,
+        deadline: Instant,
     ) -> Result<Vec<Delivered>, RequestError> {
-        todo!()
+        self.inner.receive(receive, wait_until, deadline).await
     }
+
     /// Waits until a receive would find something, or until `wait_until`. Leases nothing.
-    pub async fn wait_ready(&self, _receive: &Receive, _wait_until: Instant) -> Result<bool, RequestError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`RequestError::Stopping`].
+    pub async fn wait_ready(&self, receive: &Receive, wait_until: Instant) -> Result<bool, RequestError> {
+        self.inner.wait_ready(receive, wait_until).await
     }
+
     /// Settles leases: one answer for each, in order.
     pub async fn acknowledge(
         &self,
-        _receipts: Vec<Receipt>,
-        _deadline: Instant,
+        receipts: Vec<Receipt>,
+        deadline: Instant,
     ) -> Vec<Result<(), RequestError>> {
-        todo!()
+        let by_group = receipts
+            .iter()
+            .map(|receipt| (receipt.group, command::encode_acknowledge(std::slice::from_ref(receipt))));
+        let outcomes = self.inner.submit_by_group(by_group.collect(), deadline).await;
+        outcomes
+            .into_iter()
+            .map(|outcome| match outcome? {
+                Outcome::Acknowledged(mut settled) if settled.len() == 1 => {
+                    settled.remove(0).map_err(RequestError::Rejected)
+                }
+                other => Err(unexpected(other)),
+            })
+            .collect()
     }
+
     /// Ends a lease `invisible_ms` from now and answers with the receipt that is valid from now on.
+    ///
+    /// # Errors
+    /// [`Rejection::InvalidReceipt`].
     pub async fn change_lease(
         &self,
-        _receipt: Receipt,
-        _invisible_ms: u64,
-        _deadline: Instant,
+        receipt: Receipt,
+        invisible_ms: u64,
+        deadline: Instant,
     ) -> Result<Receipt, RequestError> {
-        todo!()
+        let command = command::encode_change_lease(&receipt, invisible_ms);
+        match self.inner.submit(receipt.group, command, deadline).await? {
+            Outcome::Changed { revision } => Ok(Receipt { revision, ..receipt }),
+            other => Err(unexpected(other)),
+        }
     }
+
     /// Moves a leased message to the dead letters.
+    ///
+    /// # Errors
+    /// [`Rejection::InvalidReceipt`].
     pub async fn dead_letter(
         &self,
-        _receipt: Receipt,
-        _dead_letters: QueueKey,
-        _deadline: Instant,
+        receipt: Receipt,
+        dead_letters: QueueKey,
+        deadline: Instant,
     ) -> Result<(), RequestError> {
-        todo!()
+        let command = command::encode_dead_letter(&receipt, dead_letters);
+        self.inner.submit_done(receipt.group, command, deadline).await
     }
-    /// Ends every lease that a client holds: its messages are visible at once.
-    pub async fn release_client(&self, _client: u64, _deadline: Instant) -> Result<(), RequestError> {
-        todo!()
+
+    /// Ends every lease that a client holds, in every group: its messages are visible at once.
+    ///
+    /// # Errors
+    /// If a group had no leader until the deadline.
+    pub async fn release_client(&self, client: u64, deadline: Instant) -> Result<(), RequestError> {
+        let command = command::encode_release_client(client);
+        self.inner.submit_to_brokers(command, deadline).await
     }
+
     /// Says that a client is online on this node; leases with `auto_renew` live on that. Soft state.
-    pub fn client_seen(&self, _client: u64) {
-        todo!()
+    pub fn client_seen(&self, client: u64) {
+        self.inner.presence.client_seen(client);
     }
+
     /// Says that a client is gone.
-    pub fn client_gone(&self, _client: u64) {
-        todo!()
+    pub fn client_gone(&self, client: u64) {
+        self.inner.presence.client_gone(client);
     }
+
     /// Moves a consumer group in every queue of a topic.
+    ///
+    /// # Errors
+    /// If a group had no leader until the deadline.
     pub async fn reset_offset(
         &self,
-        _consumer: ConsumerId,
-        _topic: &Topic,
-        _to: StartFrom,
-        _deadline: Instant,
+        consumer: ConsumerId,
+        topic: &Topic,
+        to: StartFrom,
+        deadline: Instant,
     ) -> Result<(), RequestError> {
-        todo!()
+        let commands: Vec<(GroupId, Bytes)> = topic
+            .groups()
+            .into_iter()
+            .flat_map(|group| topic.queues_of(group).map(move |queue| (group, queue)))
+            .map(|(group, queue)| {
+                (group, command::encode_set_offset(consumer, queue, OffsetTarget::Start(to)))
+            })
+            .collect();
+        for outcome in self.inner.submit_by_group(commands, deadline).await {
+            match outcome? {
+                Outcome::Done => {}
+                other => return Err(unexpected(other)),
+            }
+        }
+        Ok(())
     }
-    /// How the queues of a topic stand, by queue number, and how the consumer group stands in them.
+
+    /// How the queues of a topic stand, by queue number, and how the consumer group stands in them:
+    /// what this node's replicas have applied, which may lag the leaders by a moment.
+    ///
+    /// # Errors
+    /// If this node does not hold one of the groups.
     pub async fn queue_states(
         &self,
-        _topic: &Topic,
-        _consumer: Option<ConsumerId>,
+        topic: &Topic,
+        consumer: Option<ConsumerId>,
         _deadline: Instant,
     ) -> Result<Vec<QueueState>, RequestError> {
-        todo!()
+        let mut states = Vec::with_capacity(topic.queues.len());
+        for (number, group) in topic.queues.iter().enumerate() {
+            let queue = QueueKey { topic: topic.id, number: number as u32 };
+            let group = self.inner.group(*group)?;
+            states.push(group.replica().broker().queue_state(queue, consumer));
+        }
+        Ok(states)
     }
 
     /// Where the cluster stands: asks every node.
     pub async fn status(&self) -> ClusterStatus {
-        todo!()
+        self.inner.cluster_status().await
     }
+
     /// Hands the leadership of a group on, from wherever it is, and waits until that is seen.
+    ///
+    /// # Errors
+    /// If there is no leader, or the target does not take over before the deadline.
     pub async fn transfer_leader(
         &self,
-        _group: GroupId,
-        _to: Option<NodeId>,
-        _deadline: Instant,
+        group: GroupId,
+        to: Option<NodeId>,
+        deadline: Instant,
     ) -> Result<NodeId, RequestError> {
-        todo!()
+        self.inner.hand_over(group, to, deadline).await
     }
+
     /// Hands every leadership on, finishes what is in flight, and stops. For SIGTERM.
-    pub async fn drain(&self, _deadline: Instant) {
-        todo!()
+    pub async fn drain(&self, deadline: Instant) {
+        self.inner.drain(deadline).await;
     }
 }

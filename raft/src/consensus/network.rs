@@ -1,0 +1,286 @@
+//! How openraft reaches the other replicas of a group.
+//!
+//! Replication keeps one stream open for each follower and passes many of openraft's short sessions
+//! through it; heartbeats and votes go over a connection of their own, so they never wait behind a
+//! large append.
+
+use std::future::Future;
+use std::time::Duration;
+
+use futures::StreamExt;
+use openraft::base::{BoxFuture, BoxStream};
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::network::{
+    Backoff, NetBackoff, NetSnapshot, NetStreamAppend, NetTransferLeader, NetVote, RPCOption,
+};
+use openraft::raft::{
+    AppendEntriesRequest, SnapshotResponse, StreamAppendResult, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use openraft::{BasicNode, OptionalSend, RaftNetworkFactory};
+use proto::peer;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::consensus::applier::NoSnapshot;
+use crate::consensus::convert::{
+    append_out, append_result_in, log_id_out, vote_out, vote_request_out, vote_response_in,
+};
+use crate::consensus::types::{Snapshot, TypeConfig, Vote};
+use crate::limits::{APPEND_ANSWER_WAIT_MAX, APPENDS_IN_FLIGHT_MAX, PEER_RPC_WAIT_MIN};
+use crate::names::{GroupId, NodeId};
+use crate::node::peers::{Lane, PeerPool};
+
+type Rpc = RPCError<TypeConfig>;
+type Answers<'s> = BoxStream<'s, Result<StreamAppendResult<TypeConfig>, Rpc>>;
+
+/// Makes the connections of one group.
+pub(crate) struct NetworkFactory {
+    /// The group.
+    pub group: GroupId,
+    /// The connections to the other nodes, shared by all groups.
+    pub peers: PeerPool,
+}
+
+impl NetworkFactory {
+    fn to(&self, target: u64, lane: Lane) -> PeerNetwork {
+        PeerNetwork { group: self.group, target: NodeId(target), lane, peers: self.peers.clone(), live: None }
+    }
+}
+
+impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
+    type Network = PeerNetwork;
+
+    async fn new_client(&mut self, target: u64, _node: &BasicNode) -> PeerNetwork {
+        self.to(target, Lane::Replication)
+    }
+
+    async fn new_heartbeat_client(&mut self, target: u64, _node: &BasicNode) -> PeerNetwork {
+        self.to(target, Lane::Control)
+    }
+}
+
+/// An open append stream: answers come in the order of the requests.
+struct LiveStream {
+    requests: mpsc::Sender<peer::AppendRequest>,
+    answers: tonic::Streaming<peer::AppendResponse>,
+}
+
+/// The way to one replica of one group.
+pub(crate) struct PeerNetwork {
+    group: GroupId,
+    target: NodeId,
+    lane: Lane,
+    peers: PeerPool,
+    live: Option<LiveStream>,
+}
+
+fn unreachable(reason: impl ToString) -> Rpc {
+    RPCError::Unreachable(Unreachable::from_string(reason))
+}
+
+fn broken(reason: impl ToString) -> Rpc {
+    RPCError::Network(NetworkError::from_string(reason))
+}
+
+impl PeerNetwork {
+    async fn open(&mut self) -> Result<LiveStream, Rpc> {
+        if let Some(live) = self.live.take() {
+            return Ok(live);
+        }
+        let (requests, receiver) = mpsc::channel(APPENDS_IN_FLIGHT_MAX);
+        let mut client = self.peers.client(self.target, self.lane).map_err(unreachable)?;
+        let call = client.append(ReceiverStream::new(receiver));
+        match tokio::time::timeout(PEER_RPC_WAIT_MIN, call).await {
+            Ok(Ok(response)) => Ok(LiveStream { requests, answers: response.into_inner() }),
+            Ok(Err(status)) => Err(unreachable(status.message())),
+            Err(_) => Err(unreachable("the append stream was not answered")),
+        }
+    }
+}
+
+/// One of openraft's sessions on the open stream.
+struct Session<'s, S> {
+    network: &'s mut PeerNetwork,
+    live: LiveStream,
+    input: Option<S>,
+    in_flight: usize,
+}
+
+impl<S> Session<'_, S>
+where
+    S: futures::Stream<Item = AppendEntriesRequest<TypeConfig>> + Unpin + Send,
+{
+    /// The next answer; `None` when the input has ended and everything is answered.
+    async fn next(mut self) -> Option<(Result<StreamAppendResult<TypeConfig>, Rpc>, Option<Self>)> {
+        loop {
+            if self.input.is_none() && self.in_flight == 0 {
+                self.network.live = Some(self.live);
+                return None;
+            }
+            let may_send = self.in_flight < APPENDS_IN_FLIGHT_MAX;
+            let input = &mut self.input;
+            let request = async {
+                match input {
+                    Some(stream) if may_send => stream.next().await,
+                    _ => std::future::pending().await,
+                }
+            };
+            let answers = &mut self.live.answers;
+            let waits = self.in_flight > 0;
+            let answer = async {
+                if waits {
+                    tokio::time::timeout(APPEND_ANSWER_WAIT_MAX, answers.message()).await
+                } else {
+                    std::future::pending().await
+                }
+            };
+            tokio::select! {
+                biased;
+                answer = answer => return Some(self.answered(answer)),
+                request = request => match request {
+                    None => self.input = None,
+                    Some(request) => {
+                        let message = append_out(self.network.group.0, self.network.target.0, request);
+                        if self.live.requests.send(message).await.is_err() {
+                            return Some((Err(broken("the append stream is closed")), None));
+                        }
+                        self.in_flight += 1;
+                    }
+                },
+            }
+        }
+    }
+
+    fn answered(
+        mut self,
+        answer: Result<Result<Option<peer::AppendResponse>, tonic::Status>, tokio::time::error::Elapsed>,
+    ) -> (Result<StreamAppendResult<TypeConfig>, Rpc>, Option<Self>) {
+        match answer {
+            Ok(Ok(Some(response))) => match append_result_in(&response) {
+                Ok(Ok(log_id)) => {
+                    self.in_flight -= 1;
+                    (Ok(Ok(log_id)), Some(self))
+                }
+                // The peer ends its stream after a conflict or a higher vote.
+                Ok(refused) => (Ok(refused), None),
+                Err(refusal) => (Err(unreachable(refusal)), None),
+            },
+            Ok(Ok(None)) => (Err(broken("the peer ended the append stream")), None),
+            Ok(Err(status)) => (Err(unreachable(status.message())), None),
+            Err(_) => (Err(unreachable("the peer does not answer appends")), None),
+        }
+    }
+}
+
+impl NetStreamAppend<TypeConfig> for PeerNetwork {
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        _option: RPCOption,
+    ) -> BoxFuture<'s, Result<Answers<'s>, Rpc>>
+    where
+        S: futures::Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
+    {
+        Box::pin(async move {
+            let live = self.open().await?;
+            let session = Session { network: self, live, input: Some(input), in_flight: 0 };
+            let answers: Answers<'s> = Box::pin(futures::stream::unfold(Some(session), |state| async move {
+                match state {
+                    Some(session) => session.next().await,
+                    None => None,
+                }
+            }));
+            Ok(answers)
+        })
+    }
+}
+
+impl NetBackoff<TypeConfig> for PeerNetwork {
+    fn backoff(&self) -> Option<Backoff> {
+        Some(Backoff::new(std::iter::repeat(Duration::from_millis(50))))
+    }
+}
+
+impl PeerNetwork {
+    async fn ask_vote(
+        &mut self,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+        pre: bool,
+    ) -> Result<VoteResponse<TypeConfig>, Rpc> {
+        let mut client = self.peers.client(self.target, Lane::Control).map_err(unreachable)?;
+        let message = vote_request_out(self.group.0, self.target.0, &request);
+        let call = async { if pre { client.pre_vote(message).await } else { client.vote(message).await } };
+        let wait = option.soft_ttl().max(PEER_RPC_WAIT_MIN);
+        let response = match tokio::time::timeout(wait, call).await {
+            Ok(Ok(response)) => response.into_inner(),
+            Ok(Err(status)) => return Err(unreachable(status.message())),
+            Err(_) => return Err(unreachable("the vote was not answered")),
+        };
+        if !response.refusal.is_empty() {
+            return Err(unreachable(response.refusal));
+        }
+        vote_response_in(&response).map_err(broken)
+    }
+}
+
+impl NetVote<TypeConfig> for PeerNetwork {
+    async fn vote(
+        &mut self,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, Rpc> {
+        self.ask_vote(request, option, false).await
+    }
+
+    async fn pre_vote(
+        &mut self,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, Rpc> {
+        self.ask_vote(request, option, true).await
+    }
+}
+
+impl NetTransferLeader<TypeConfig> for PeerNetwork {
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<TypeConfig>,
+        _option: RPCOption,
+    ) -> Result<TransferLeaderResponse<TypeConfig>, Rpc> {
+        let mut client = self.peers.client(self.target, Lane::Control).map_err(unreachable)?;
+        let message = peer::TransferLeaderRequest {
+            group: self.group.0,
+            from_leader: Some(vote_out(request.from_leader())),
+            to: *request.to_node_id(),
+            last_log_id: request.last_log_id().map(log_id_out),
+            target: self.target.0,
+        };
+        let response = client
+            .transfer_leader(message)
+            .await
+            .map_err(|status| unreachable(status.message()))?
+            .into_inner();
+        match response.refusal.is_empty() {
+            true => Ok(Ok(())),
+            false => Err(unreachable(response.refusal)),
+        }
+    }
+}
+
+/// Nothing is purged from a log yet, so every follower catches up from the log alone, and openraft
+/// never asks for this. It is refused rather than pretended.
+impl NetSnapshot<TypeConfig> for PeerNetwork {
+    type SnapshotData = NoSnapshot;
+
+    async fn full_snapshot(
+        &mut self,
+        _vote: Vote,
+        _snapshot: Snapshot<NoSnapshot>,
+        _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        _option: RPCOption,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        Err(unreachable("snapshots are not sent: no log is purged").into())
+    }
+}

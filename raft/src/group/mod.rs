@@ -1,0 +1,200 @@
+//! One Raft group as this node holds it: its log, its tables, its part in the consensus.
+
+pub(crate) mod propose;
+pub(crate) mod replica;
+pub(crate) mod wakers;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use openraft::async_runtime::WatchReceiver;
+use openraft::{Config, Raft, SnapshotPolicy};
+use store::commit_log::{CommitLog, LogIdentity, LogOptions};
+use store::disk::Disk;
+use thiserror::Error;
+use tokio::sync::watch;
+
+use crate::catalog::Catalog;
+use crate::consensus::applier::Applier;
+use crate::consensus::log_store::LogStore;
+use crate::consensus::network::NetworkFactory;
+use crate::consensus::types::TypeConfig;
+use crate::group::propose::Proposer;
+use crate::group::replica::Replica;
+use crate::group::wakers::Wakers;
+use crate::machine::MachineFailure;
+use crate::names::{GroupId, NodeId};
+use crate::node::Tuning;
+use crate::node::peers::PeerPool;
+
+/// Why a group cannot be opened.
+#[derive(Debug, Error)]
+pub enum GroupOpenError {
+    /// The log.
+    #[error("the log of {group}: {source}")]
+    Log {
+        /// The group.
+        group: GroupId,
+        /// What the log says.
+        source: store::commit_log::OpenError,
+    },
+    /// The tables.
+    #[error("the tables of {group}: {source}")]
+    Tables {
+        /// The group.
+        group: GroupId,
+        /// What the tables say.
+        source: MachineFailure,
+    },
+    /// The tables hold more than the log: part of the log is gone (rule R1).
+    #[error(
+        "the tables of {group} have applied index {applied} but its log ends at {last}: part of the log is \
+         lost. Nothing was changed. Put the log back, or remove the data directory of this node and let it \
+         be rebuilt from the others."
+    )]
+    LogBehindTables {
+        /// The group.
+        group: GroupId,
+        /// What the tables have applied.
+        applied: u64,
+        /// Where the log ends; -1 if it is empty.
+        last: i64,
+    },
+    /// openraft.
+    #[error("{group}: {reason}")]
+    Consensus {
+        /// The group.
+        group: GroupId,
+        /// What openraft says.
+        reason: String,
+    },
+}
+
+/// What a group needs from its node.
+pub(crate) struct GroupSetup {
+    pub id: GroupId,
+    pub node: NodeId,
+    pub cluster: String,
+    pub data: PathBuf,
+    pub disk: Arc<dyn Disk>,
+    pub tuning: Tuning,
+    pub peers: PeerPool,
+    /// Told when the disk fails: the node must stop.
+    pub failure: watch::Sender<Option<String>>,
+    /// Where `meta` puts its catalog.
+    pub catalog: Option<watch::Sender<Arc<Catalog>>>,
+}
+
+/// A running replica of a group. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Group {
+    pub id: GroupId,
+    pub raft: Raft<TypeConfig, Applier>,
+    pub store: LogStore,
+    pub proposer: Proposer,
+    pub wakers: Arc<Wakers>,
+    // A mutex, because apply and the leader's reads meet in the same machine; never held over an await.
+    replica: Arc<Mutex<Replica>>,
+}
+
+impl Group {
+    /// Opens what is on disk and joins the consensus.
+    ///
+    /// # Errors
+    /// If the log or the tables are damaged, of another node, or do not fit together.
+    pub(crate) async fn open(setup: GroupSetup) -> Result<Group, GroupOpenError> {
+        let id = setup.id;
+        let dir = setup.data.join("groups").join(id.to_string());
+        let log = open_log(&setup, &dir.join("log"))?;
+        let replica = Replica::open(id, &dir.join("tables"), setup.tuning.table_memory_bytes)
+            .map_err(|source| GroupOpenError::Tables { group: id, source })?;
+        check_rule_one(id, &log, &replica)?;
+        let failure = setup.failure.clone();
+        log.on_failure(Box::new(move |reason| {
+            failure.send_replace(Some(format!("the log of {id} failed: {reason}")));
+        }));
+        if let Some(catalog) = &setup.catalog {
+            catalog.send_replace(replica.catalog());
+        }
+        let last_stamp_ms = replica.stamp_ms();
+        let replica = Arc::new(Mutex::new(replica));
+        let wakers = Arc::new(Wakers::default());
+        let store = LogStore::new(log);
+        let applier = Applier::new(replica.clone(), store.durable(), wakers.clone(), setup.catalog);
+        let network = NetworkFactory { group: id, peers: setup.peers };
+        let config = raft_config(&setup.cluster, &setup.tuning)
+            .map_err(|reason| GroupOpenError::Consensus { group: id, reason })?;
+        let raft = Raft::new(setup.node.0, Arc::new(config), network, store.clone(), applier)
+            .await
+            .map_err(|error| GroupOpenError::Consensus { group: id, reason: error.to_string() })?;
+        let proposer = Proposer::start(raft.clone(), last_stamp_ms);
+        Ok(Group { id, raft, store, proposer, wakers, replica })
+    }
+
+    /// The machine, for a read or a flush.
+    pub(crate) fn replica(&self) -> MutexGuard<'_, Replica> {
+        self.replica.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The leader, as this replica sees it.
+    pub(crate) fn leader(&self) -> Option<NodeId> {
+        self.raft.server_metrics().borrow_watched().current_leader.map(NodeId)
+    }
+
+    /// Rule R8: whether this replica leads and has applied an entry of its own term.
+    pub(crate) fn serves(&self, node: NodeId) -> bool {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        if metrics.current_leader != Some(node.0) {
+            return false;
+        }
+        let term = metrics.vote.leader_id.term;
+        self.replica().applied().is_some_and(|mark| mark.term == term && mark.leader == node.0)
+    }
+}
+
+fn open_log(setup: &GroupSetup, dir: &Path) -> Result<CommitLog, GroupOpenError> {
+    let identity = LogIdentity { cluster: setup.cluster.clone(), node: setup.node.0, group: setup.id.0 };
+    let options = LogOptions {
+        segment_bytes: setup.tuning.segment_bytes,
+        tail_cache_bytes: setup.tuning.tail_cache_bytes,
+        ..LogOptions::default()
+    };
+    CommitLog::open(setup.disk.clone(), dir, identity, options)
+        .map_err(|source| GroupOpenError::Log { group: setup.id, source })
+}
+
+/// The tables are never ahead of the log: see [`Applier`].
+fn check_rule_one(group: GroupId, log: &CommitLog, replica: &Replica) -> Result<(), GroupOpenError> {
+    let Some(applied) = replica.applied() else { return Ok(()) };
+    let last = log.pointers().last;
+    match last {
+        Some(last) if last.index >= applied.index => Ok(()),
+        _ => Err(GroupOpenError::LogBehindTables {
+            group,
+            applied: applied.index,
+            last: last.map_or(-1, |mark| mark.index as i64),
+        }),
+    }
+}
+
+fn raft_config(cluster: &str, tuning: &Tuning) -> Result<Config, String> {
+    let election_ms = tuning.election_timeout.as_millis() as u64;
+    let config = Config {
+        cluster_name: cluster.to_owned(),
+        heartbeat_interval: tuning.heartbeat.as_millis() as u64,
+        election_timeout_min: election_ms,
+        election_timeout_max: election_ms * 2,
+        enable_pre_vote: Some(true),
+        quorum_loss_probe_interval: Some(election_ms * 5),
+        // A restarted leader does not know what others have done meanwhile: it asks for votes.
+        enable_leader_restore: Some(false),
+        // Snapshots are ours to trigger, and a follower that lags reads the log.
+        snapshot_policy: SnapshotPolicy::Never,
+        replication_lag_threshold: u64::MAX,
+        max_in_snapshot_log_to_keep: u64::MAX,
+        broadcast_submitted_on_append: Some(true),
+        ..Config::default()
+    };
+    config.validate().map_err(|error| error.to_string())
+}

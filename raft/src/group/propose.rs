@@ -1,0 +1,178 @@
+//! Packs commands into frames and puts them into the log.
+//!
+//! A frame goes at once while few are under way; otherwise it waits until one of them is done or it
+//! is full. There is no fixed linger: load makes the frames larger by itself.
+
+use std::pin::Pin;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use openraft::Raft;
+use openraft::errors::ClientWriteError;
+use openraft::impls::OneshotResponder;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::command::FrameBuilder;
+use crate::consensus::applier::Applier;
+use crate::consensus::types::{CommandFrame, TypeConfig};
+use crate::limits::{FRAME_BYTES_TARGET, FRAMES_IN_FLIGHT_EAGER, FRAMES_IN_FLIGHT_MAX, PROPOSALS_QUEUED_MAX};
+use crate::names::NodeId;
+use crate::outcome::Outcome;
+use crate::request::Rejection;
+
+/// Why a command has no outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ProposeError {
+    /// This node does not lead the group; it was not proposed.
+    NotLeader(Option<NodeId>),
+    /// It was proposed, and its fate is not known.
+    Unknown(String),
+    /// Too many commands wait already; it was not proposed.
+    Overloaded,
+    /// The group has stopped; it was not proposed.
+    Stopped,
+}
+
+/// The outcome of a command, or why there is none.
+pub(crate) type Proposed = Result<Outcome, ProposeError>;
+
+struct Proposal {
+    command: Bytes,
+    reply: oneshot::Sender<Proposed>,
+}
+
+/// The way into a group's log. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Proposer {
+    queue: mpsc::Sender<Proposal>,
+}
+
+impl Proposer {
+    /// Starts the task that packs and proposes. `last_stamp_ms` is the stamp of the last frame that
+    /// was applied here.
+    pub(crate) fn start(raft: Raft<TypeConfig, Applier>, last_stamp_ms: u64) -> Proposer {
+        let (queue, receiver) = mpsc::channel(PROPOSALS_QUEUED_MAX);
+        tokio::spawn(Packer { raft, receiver, last_stamp_ms }.run());
+        Proposer { queue }
+    }
+
+    /// Queues an encoded command. The receiver gets its outcome once it is applied.
+    pub(crate) fn propose(&self, command: Bytes) -> Result<oneshot::Receiver<Proposed>, ProposeError> {
+        let (reply, receiver) = oneshot::channel();
+        match self.queue.try_send(Proposal { command, reply }) {
+            Ok(()) => Ok(receiver),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(ProposeError::Overloaded),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(ProposeError::Stopped),
+        }
+    }
+}
+
+/// Milliseconds since 1970 by this machine's clock. Enters the system only here, as a stamp.
+pub(crate) fn wall_clock_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
+}
+
+struct Packer {
+    raft: Raft<TypeConfig, Applier>,
+    receiver: mpsc::Receiver<Proposal>,
+    last_stamp_ms: u64,
+}
+
+type Answered = Pin<Box<dyn Future<Output = ()> + Send>>;
+type InFlight = FuturesUnordered<Answered>;
+
+impl Packer {
+    async fn run(mut self) {
+        let mut in_flight: InFlight = FuturesUnordered::new();
+        let mut frame = FrameBuilder::default();
+        let mut replies: Vec<oneshot::Sender<Proposed>> = Vec::new();
+        let mut open = true;
+        while open || !replies.is_empty() || !in_flight.is_empty() {
+            while frame.len() < FRAME_BYTES_TARGET {
+                match self.receiver.try_recv() {
+                    Ok(proposal) => take(&mut frame, &mut replies, proposal),
+                    Err(mpsc::error::TryRecvError::Empty) => break,
+                    Err(mpsc::error::TryRecvError::Disconnected) => {
+                        open = false;
+                        break;
+                    }
+                }
+            }
+            let full = frame.len() >= FRAME_BYTES_TARGET;
+            let bound = if full { FRAMES_IN_FLIGHT_MAX } else { FRAMES_IN_FLIGHT_EAGER };
+            if !replies.is_empty() && in_flight.len() < bound {
+                if let Some(answered) = self.put(frame.finish(), std::mem::take(&mut replies)).await {
+                    in_flight.push(answered);
+                }
+                continue;
+            }
+            tokio::select! {
+                biased;
+                Some(()) = in_flight.next(), if !in_flight.is_empty() => {}
+                proposal = self.receiver.recv(), if open && !full => match proposal {
+                    Some(proposal) => take(&mut frame, &mut replies, proposal),
+                    None => open = false,
+                },
+                else => break,
+            }
+        }
+    }
+
+    async fn put(
+        &mut self,
+        (body, count): (Bytes, u32),
+        replies: Vec<oneshot::Sender<Proposed>>,
+    ) -> Option<Answered> {
+        self.last_stamp_ms = self.last_stamp_ms.max(wall_clock_ms());
+        assert_eq!(count as usize, replies.len(), "a frame has a reply for each command");
+        let frame = CommandFrame::new(self.last_stamp_ms, count, body);
+        let (responder, answer) = OneshotResponder::new_pair();
+        if let Err(fatal) = self.raft.client_write_ff(frame, Some(responder)).await {
+            tracing::debug!(%fatal, "the group has stopped");
+            fail(replies, ProposeError::Stopped);
+            return None;
+        }
+        Some(Box::pin(async move {
+            match answer.await {
+                Ok(Ok(response)) => {
+                    let outcomes = response.data.outcomes;
+                    assert_eq!(outcomes.len(), replies.len(), "apply answers each command of a frame");
+                    for (reply, outcome) in replies.into_iter().zip(outcomes) {
+                        // Who asked may have given up.
+                        let _ = reply.send(Ok(outcome));
+                    }
+                }
+                Ok(Err(error)) => fail(replies, refused(error)),
+                Err(_) => fail(replies, ProposeError::Unknown("the group stopped meanwhile".to_owned())),
+            }
+        }))
+    }
+}
+
+/// A command that cannot be one is refused here: nothing in the log may fail to apply.
+fn take(frame: &mut FrameBuilder, replies: &mut Vec<oneshot::Sender<Proposed>>, proposal: Proposal) {
+    match frame.push(&proposal.command) {
+        Ok(()) => replies.push(proposal.reply),
+        Err(error) => {
+            let refusal = Outcome::Rejected(Rejection::Invalid(error.to_string()));
+            // Who asked may have given up.
+            let _ = proposal.reply.send(Ok(refusal));
+        }
+    }
+}
+
+fn fail(replies: Vec<oneshot::Sender<Proposed>>, error: ProposeError) {
+    for reply in replies {
+        let _ = reply.send(Err(error.clone()));
+    }
+}
+
+/// What openraft's refusal means for the commands of the frame.
+fn refused(error: ClientWriteError<TypeConfig>) -> ProposeError {
+    match error {
+        ClientWriteError::ForwardToLeader(to) => ProposeError::NotLeader(to.leader_id.map(NodeId)),
+        other => ProposeError::Unknown(other.to_string()),
+    }
+}

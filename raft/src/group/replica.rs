@@ -1,0 +1,113 @@
+//! The state machine of a group's replica, whichever of the two kinds it is.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use store::tables::{RocksTables, TableOptions};
+
+use crate::catalog::Catalog;
+use crate::machine::{
+    AppliedFrame, AppliedMark, Durability, FrameContext, Machine, MachineFailure, MetaMachine, StateMachine,
+};
+use crate::names::GroupId;
+
+/// The tables of a group and the machine over them.
+pub(crate) enum Replica {
+    /// A broker group: queues, leases, dead letters.
+    Broker(Box<Machine<RocksTables>>),
+    /// The `meta` group: topics, consumer groups, nodes.
+    Meta(Box<MetaMachine<RocksTables>>),
+}
+
+impl Replica {
+    /// Opens the tables in `dir`.
+    ///
+    /// # Errors
+    /// If the tables cannot be opened or hold what this build cannot read.
+    pub(crate) fn open(group: GroupId, dir: &Path, memory_bytes: usize) -> Result<Replica, MachineFailure> {
+        let tables = RocksTables::open(dir, TableOptions { memory_bytes })?;
+        Ok(match group {
+            GroupId::META => Replica::Meta(Box::new(MetaMachine::open(tables)?)),
+            _ => Replica::Broker(Box::new(Machine::open(tables)?)),
+        })
+    }
+
+    /// The machine of a broker group.
+    ///
+    /// # Panics
+    /// If this is `meta`: the routes of the node keep the two apart.
+    pub(crate) fn broker(&self) -> &Machine<RocksTables> {
+        match self {
+            Replica::Broker(machine) => machine,
+            Replica::Meta(_) => panic!("messages do not live in the meta group"),
+        }
+    }
+
+    pub(crate) fn apply(
+        &mut self,
+        frame: FrameContext,
+        body: &Bytes,
+    ) -> Result<AppliedFrame, MachineFailure> {
+        match self {
+            Replica::Broker(machine) => machine.apply(frame, body),
+            Replica::Meta(machine) => machine.apply(frame, body),
+        }
+    }
+
+    pub(crate) fn apply_blank(&mut self, frame: FrameContext) -> Result<(), MachineFailure> {
+        match self {
+            Replica::Broker(machine) => machine.apply_blank(frame),
+            Replica::Meta(machine) => machine.apply_blank(frame),
+        }
+    }
+
+    pub(crate) fn apply_membership(
+        &mut self,
+        frame: FrameContext,
+        members: &Bytes,
+    ) -> Result<(), MachineFailure> {
+        match self {
+            Replica::Broker(machine) => machine.apply_membership(frame, members),
+            Replica::Meta(machine) => machine.apply_membership(frame, members),
+        }
+    }
+
+    pub(crate) fn applied(&self) -> Option<AppliedMark> {
+        match self {
+            Replica::Broker(machine) => machine.applied(),
+            Replica::Meta(machine) => machine.applied(),
+        }
+    }
+
+    pub(crate) fn membership(&self) -> Option<(AppliedMark, Bytes)> {
+        match self {
+            Replica::Broker(machine) => machine.membership(),
+            Replica::Meta(machine) => machine.membership(),
+        }
+    }
+
+    /// The stamp of the last frame applied.
+    pub(crate) fn stamp_ms(&self) -> u64 {
+        match self {
+            Replica::Broker(machine) => machine.stamp_ms(),
+            Replica::Meta(machine) => machine.stamp_ms(),
+        }
+    }
+
+    /// A handle that brings the tables to disk, beside the applying.
+    pub(crate) fn durability(&self) -> Durability<RocksTables> {
+        match self {
+            Replica::Broker(machine) => machine.durability(),
+            Replica::Meta(machine) => machine.durability(),
+        }
+    }
+
+    /// What `meta` holds; empty for a broker group.
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        match self {
+            Replica::Broker(_) => Arc::default(),
+            Replica::Meta(machine) => machine.catalog(),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Long polls that wait for messages of a topic, and who wakes them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::names::TopicId;
+
+/// The waiting polls of a group, by topic. Soft state of one node.
+#[derive(Default)]
+pub(crate) struct Wakers {
+    // A mutex, because apply and the polls run on different tasks; it is never held over an await.
+    topics: Mutex<HashMap<TopicId, Arc<Notify>>>,
+}
+
+impl Wakers {
+    /// What a poll of this topic waits on. Ask for `notified()` before looking at the queues.
+    pub(crate) fn of(&self, topic: TopicId) -> Arc<Notify> {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        topics.entry(topic).or_default().clone()
+    }
+
+    /// Something became visible in a topic.
+    pub(crate) fn wake(&self, topic: TopicId) {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(notify) = topics.get(&topic) {
+            notify.notify_waiters();
+            // Nobody else holds it: nobody waits.
+            if Arc::strong_count(notify) == 1 {
+                topics.remove(&topic);
+            }
+        }
+    }
+
+    /// Leadership changed: every poll looks again.
+    pub(crate) fn wake_all(&self) {
+        let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        for notify in topics.values() {
+            notify.notify_waiters();
+        }
+    }
+}

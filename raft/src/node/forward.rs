@@ -1,0 +1,188 @@
+//! Carries commands to the node that leads their group, many in one call.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use proto::peer::{self, ForwardOutcome, forward_outcome::Kind};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::group::propose::{ProposeError, Proposed};
+use crate::limits::{FORWARD_COMMANDS_MAX, FORWARDS_IN_FLIGHT_MAX, FORWARDS_QUEUED_MAX, FRAME_BYTES_TARGET};
+use crate::names::{GroupId, NodeId};
+use crate::node::peers::{Lane, PeerPool};
+use crate::outcome::Outcome;
+
+/// A call that carries commands is given up after so long: its outcome is then unknown.
+const FORWARD_WAIT_MAX: Duration = Duration::from_secs(5);
+/// With fewer calls than this under way, a command is forwarded at once.
+const FORWARDS_EAGER: usize = 4;
+
+struct Forward {
+    command: Bytes,
+    reply: oneshot::Sender<Proposed>,
+}
+
+/// The ways to the leaders. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Forwarder {
+    peers: PeerPool,
+    // A mutex, because every request may open a way; never held over an await.
+    ways: Arc<Mutex<HashMap<(NodeId, GroupId), mpsc::Sender<Forward>>>>,
+}
+
+impl Forwarder {
+    pub(crate) fn new(peers: PeerPool) -> Forwarder {
+        Forwarder { peers, ways: Arc::default() }
+    }
+
+    /// Queues a command for `target`. The receiver gets what the leader answers.
+    pub(crate) fn forward(
+        &self,
+        target: NodeId,
+        group: GroupId,
+        command: Bytes,
+    ) -> Result<oneshot::Receiver<Proposed>, ProposeError> {
+        let (reply, receiver) = oneshot::channel();
+        let forward = Forward { command, reply };
+        let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
+        let way = ways.entry((target, group)).or_insert_with(|| {
+            let (sender, queue) = mpsc::channel(FORWARDS_QUEUED_MAX);
+            tokio::spawn(Way { peers: self.peers.clone(), target, group, queue }.run());
+            sender
+        });
+        match way.try_send(forward) {
+            Ok(()) => Ok(receiver),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(ProposeError::Overloaded),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(ProposeError::Stopped),
+        }
+    }
+}
+
+/// The way to one node for one group.
+struct Way {
+    peers: PeerPool,
+    target: NodeId,
+    group: GroupId,
+    queue: mpsc::Receiver<Forward>,
+}
+
+type Calls = FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>;
+
+impl Way {
+    async fn run(mut self) {
+        let mut calls: Calls = FuturesUnordered::new();
+        let mut commands: Vec<Bytes> = Vec::new();
+        let mut replies: Vec<oneshot::Sender<Proposed>> = Vec::new();
+        let mut bytes = 0usize;
+        loop {
+            while !is_full(commands.len(), bytes) {
+                let Ok(forward) = self.queue.try_recv() else { break };
+                bytes += forward.command.len();
+                commands.push(forward.command);
+                replies.push(forward.reply);
+            }
+            let full = is_full(commands.len(), bytes);
+            let bound = if full { FORWARDS_IN_FLIGHT_MAX } else { FORWARDS_EAGER };
+            if !commands.is_empty() && calls.len() < bound {
+                bytes = 0;
+                calls.push(Box::pin(self.call(std::mem::take(&mut commands), std::mem::take(&mut replies))));
+                continue;
+            }
+            tokio::select! {
+                biased;
+                Some(()) = calls.next(), if !calls.is_empty() => {}
+                forward = self.queue.recv(), if !full => {
+                    let Some(forward) = forward else { return };
+                    bytes += forward.command.len();
+                    commands.push(forward.command);
+                    replies.push(forward.reply);
+                }
+            }
+        }
+    }
+
+    fn call(
+        &self,
+        commands: Vec<Bytes>,
+        replies: Vec<oneshot::Sender<Proposed>>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let client = self.peers.client(self.target, Lane::Requests);
+        let request = peer::ForwardRequest {
+            group: self.group.0,
+            commands,
+            timeout_ms: FORWARD_WAIT_MAX.as_millis() as u32,
+            target: self.target.0,
+        };
+        async move {
+            let answers = match client {
+                Err(_) => Err(ProposeError::NotLeader(None)),
+                Ok(mut client) => {
+                    match tokio::time::timeout(FORWARD_WAIT_MAX, client.forward(request)).await {
+                        Ok(Ok(response)) => Ok(response.into_inner().outcomes),
+                        Ok(Err(status)) => Err(ProposeError::Unknown(status.message().to_owned())),
+                        Err(_) => Err(ProposeError::Unknown("the leader does not answer".to_owned())),
+                    }
+                }
+            };
+            match answers {
+                Ok(outcomes) if outcomes.len() == replies.len() => {
+                    for (reply, outcome) in replies.into_iter().zip(outcomes) {
+                        let _ = reply.send(outcome_in(outcome));
+                    }
+                }
+                Ok(_) => fail(replies, ProposeError::Unknown("the leader's answer is cut short".to_owned())),
+                Err(error) => fail(replies, error),
+            }
+        }
+    }
+}
+
+fn is_full(commands: usize, bytes: usize) -> bool {
+    commands >= FORWARD_COMMANDS_MAX || bytes >= FRAME_BYTES_TARGET
+}
+
+fn fail(replies: Vec<oneshot::Sender<Proposed>>, error: ProposeError) {
+    for reply in replies {
+        // Who asked may have given up.
+        let _ = reply.send(Err(error.clone()));
+    }
+}
+
+/// What a leader answered about a command.
+pub(crate) fn outcome_in(answer: ForwardOutcome) -> Proposed {
+    let leader = (answer.leader != 0).then_some(NodeId(answer.leader));
+    match answer.kind() {
+        Kind::Applied => Outcome::decode(&answer.outcome)
+            .ok_or_else(|| ProposeError::Unknown("the leader's outcome is malformed".to_owned())),
+        Kind::NotLeader => Err(ProposeError::NotLeader(leader)),
+        Kind::Overloaded => Err(ProposeError::Overloaded),
+        Kind::Unknown | Kind::Unspecified => {
+            Err(ProposeError::Unknown("the leader lost its office meanwhile".to_owned()))
+        }
+    }
+}
+
+/// What this leader answers about a command.
+pub(crate) fn outcome_out(proposed: Proposed) -> ForwardOutcome {
+    let mut answer = ForwardOutcome::default();
+    match proposed {
+        Ok(outcome) => {
+            answer.set_kind(Kind::Applied);
+            answer.outcome = outcome.encode().into();
+        }
+        Err(ProposeError::NotLeader(leader)) => {
+            answer.set_kind(Kind::NotLeader);
+            answer.leader = leader.map_or(0, |id| id.0);
+        }
+        Err(ProposeError::Unknown(_)) => answer.set_kind(Kind::Unknown),
+        Err(ProposeError::Overloaded) => answer.set_kind(Kind::Overloaded),
+        // A group that stops proposes nothing: whoever leads next will.
+        Err(ProposeError::Stopped) => answer.set_kind(Kind::NotLeader),
+    }
+    answer
+}

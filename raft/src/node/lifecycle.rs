@@ -1,0 +1,405 @@
+//! How a node begins, hands over, and ends.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use openraft::BasicNode;
+use openraft::async_runtime::WatchReceiver;
+use proto::peer::{HandOverRequest, HelloRequest};
+use store::disk::{Disk, RealDisk};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout_at};
+
+use crate::catalog::Catalog;
+use crate::group::{Group, GroupOpenError, GroupSetup};
+use crate::machine::MetaAction;
+use crate::names::{GroupId, NodeId};
+use crate::node::forward::Forwarder;
+use crate::node::options::NodeOptions;
+use crate::node::peers::{FORMAT_VERSION, Lane, PeerEvent, PeerPool, PeerWatch};
+use crate::node::presence::Presence;
+use crate::node::route::Leader;
+use crate::node::{Node, NodeInner, server, tick};
+use crate::request::RequestError;
+
+/// A group that its first leader has not begun after so long is begun by another member.
+const BOOTSTRAP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why a node does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The data directory cannot be used.
+    #[error("the data directory {path}: {source}")]
+    Data {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Another process has the data open.
+    #[error("the data directory {path} is in use by another process{holder}")]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// Who holds it, if that is known.
+        holder: String,
+    },
+    /// The peer port cannot be had.
+    #[error("the peer port {address}: {source}")]
+    PeerPort {
+        /// The address asked for.
+        address: std::net::SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The options make no sense.
+    #[error("{0}")]
+    Options(String),
+    /// A group cannot be opened.
+    #[error(transparent)]
+    Group(#[from] GroupOpenError),
+}
+
+/// The lock on a data directory; it ends with the process.
+pub(crate) struct DataLock {
+    _file: File,
+}
+
+fn lock(data: &Path) -> Result<DataLock, StartError> {
+    let io = |source| StartError::Data { path: data.to_owned(), source };
+    std::fs::create_dir_all(data).map_err(io)?;
+    let path = data.join("LOCK");
+    let mut file =
+        OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let holder = std::fs::read_to_string(&path).unwrap_or_default();
+            let holder = match holder.trim() {
+                "" => String::new(),
+                pid => format!(" (process {pid})"),
+            };
+            return Err(StartError::InUse { path: data.to_owned(), holder });
+        }
+        Err(std::fs::TryLockError::Error(source)) => return Err(io(source)),
+    }
+    // The content only helps people; the lock is what counts.
+    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(io)?;
+    Ok(DataLock { _file: file })
+}
+
+/// See [`Node::start`].
+pub(crate) async fn start(options: NodeOptions) -> Result<Node, StartError> {
+    let own = options
+        .members
+        .iter()
+        .find(|info| info.id == options.id)
+        .cloned()
+        .ok_or_else(|| StartError::Options(format!("node {} is not among the members", options.id)))?;
+    if options.broker_groups == 0 {
+        return Err(StartError::Options("a cluster needs at least one broker group".to_owned()));
+    }
+    let data_lock = lock(&options.data)?;
+    let listener = TcpListener::bind(options.peer_bind)
+        .await
+        .map_err(|source| StartError::PeerPort { address: options.peer_bind, source })?;
+    let peers =
+        PeerPool::new(options.id, &options.members, options.fingerprint()).map_err(StartError::Options)?;
+    let failure = watch::Sender::new(None);
+    let (catalog_sender, catalog) = watch::channel(Arc::new(Catalog::default()));
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let mut groups = BTreeMap::new();
+    for number in 0..=options.broker_groups {
+        let id = GroupId(number);
+        let setup = GroupSetup {
+            id,
+            node: options.id,
+            cluster: options.cluster.clone(),
+            data: options.data.clone(),
+            disk: disk.clone(),
+            tuning: options.tuning.clone(),
+            peers: peers.clone(),
+            failure: failure.clone(),
+            catalog: (id == GroupId::META).then(|| catalog_sender.clone()),
+        };
+        groups.insert(id, Group::open(setup).await?);
+    }
+    let inner = Arc::new(NodeInner {
+        id: options.id,
+        forwarder: Forwarder::new(peers.clone()),
+        presence: Presence::new(own, options.members.clone()),
+        groups,
+        peers,
+        catalog,
+        failure,
+        stop: watch::Sender::new(false),
+        stopping: AtomicBool::new(false),
+        _lock: data_lock,
+        options,
+    });
+    inner.clone().run(listener);
+    Ok(Node { inner })
+}
+
+impl NodeInner {
+    /// Starts everything that goes on by itself.
+    fn run(self: Arc<Self>, listener: TcpListener) {
+        tokio::spawn(server::serve(self.clone(), listener));
+        let (events, receiver) = mpsc::channel(64);
+        let hello = HelloRequest {
+            cluster: self.options.cluster.clone(),
+            options_fingerprint: self.options.fingerprint(),
+            node: self.id.0,
+            format_version: FORMAT_VERSION,
+        };
+        PeerWatch::start(&self.peers, hello, events, self.stop.subscribe());
+        tokio::spawn(self.clone().heed_peers(receiver));
+        for group in self.groups.values() {
+            tokio::spawn(self.clone().begin(group.clone()));
+            tokio::spawn(self.clone().watch_group(group.clone()));
+        }
+        tokio::spawn(self.clone().register());
+        tick::start(self);
+    }
+
+    async fn heed_peers(self: Arc<Self>, mut events: mpsc::Receiver<PeerEvent>) {
+        while let Some(event) = events.recv().await {
+            match event {
+                PeerEvent::Up(id) => {
+                    tracing::info!(node = %id, "a peer answers");
+                    self.presence.up(id);
+                }
+                PeerEvent::Lost(id) => {
+                    tracing::warn!(node = %id, "the connection to a peer is lost");
+                    self.presence.down(id, false);
+                }
+                PeerEvent::Crashed(id) => {
+                    tracing::warn!(node = %id, "the process of a peer is gone");
+                    self.presence.down(id, true);
+                    self.leader_crashed(id);
+                }
+            }
+        }
+    }
+
+    /// Begins a group at the cluster's first start. The first leaders are spread over the members:
+    /// who is first in line for a group begins it, another one only if that does not happen.
+    async fn begin(self: Arc<Self>, group: Group) {
+        let mut members: Vec<_> = self.options.members.clone();
+        members.sort_by_key(|info| info.id);
+        let first = members[(group.id.0.saturating_sub(1)) as usize % members.len()].id;
+        if first != self.id {
+            let metrics = group.raft.server_metrics();
+            let begun = async {
+                let mut metrics = metrics;
+                while metrics.borrow_watched().membership_config.membership().voter_ids().next().is_none() {
+                    if metrics.changed().await.is_err() {
+                        return;
+                    }
+                }
+            };
+            if tokio::time::timeout(BOOTSTRAP_PATIENCE, begun).await.is_ok() {
+                return;
+            }
+        }
+        let nodes: BTreeMap<u64, BasicNode> =
+            members.iter().map(|info| (info.id.0, BasicNode { addr: info.peer.clone() })).collect();
+        match group.raft.is_initialized().await {
+            // Alone there is nobody to wait for.
+            Ok(true) if members.len() == 1 => {
+                let _ = group.raft.trigger().elect(false).await;
+            }
+            Ok(true) | Err(_) => {}
+            Ok(false) => {
+                if let Err(error) = group.raft.initialize(nodes).await {
+                    tracing::debug!(group = %group.id, %error, "somebody else has begun this group");
+                }
+            }
+        }
+    }
+
+    /// A group that stops takes the node with it; a change of leader wakes the polls.
+    async fn watch_group(self: Arc<Self>, group: Group) {
+        let mut metrics = group.raft.metrics();
+        let mut leader = None;
+        loop {
+            let (state, now) = {
+                let metrics = metrics.borrow_watched();
+                (metrics.running_state.clone(), metrics.current_leader)
+            };
+            if let Err(fatal) = state {
+                if !self.is_stopping() {
+                    self.failure.send_replace(Some(format!("{} stopped: {fatal}", group.id)));
+                }
+                return;
+            }
+            if now != leader {
+                leader = now;
+                tracing::info!(group = %group.id, leader = ?leader, "leader");
+                group.wakers.wake_all();
+            }
+            if metrics.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Tells `meta` of this node and, once, of the broker groups.
+    async fn register(self: Arc<Self>) {
+        let own = self.options.members.iter().find(|info| info.id == self.id).cloned();
+        let own = own.expect("a node is among its members");
+        let brokers: Vec<GroupId> = (1..=self.options.broker_groups).map(GroupId).collect();
+        while !self.is_stopping() {
+            let (known, groups) = {
+                let catalog = self.catalog.borrow();
+                (catalog.nodes.get(&self.id) == Some(&own), catalog.groups == brokers)
+            };
+            if known && groups {
+                return;
+            }
+            let deadline = Instant::now() + Duration::from_secs(5);
+            let change = match groups {
+                false => MetaAction::SetGroups(brokers.clone()),
+                true => MetaAction::RegisterNode(own.clone()),
+            };
+            if let Err(error) = self.change(change, deadline).await {
+                tracing::debug!(%error, "could not register yet");
+                continue;
+            }
+            let mut catalog = self.catalog.clone();
+            let _ = tokio::time::timeout(Duration::from_millis(200), catalog.changed()).await;
+        }
+    }
+
+    pub(crate) async fn until_ready_to_serve(&self, deadline: Instant) -> Result<(), RequestError> {
+        for id in self.groups.keys() {
+            loop {
+                match self.leader(*id) {
+                    Leader::Here if self.group(*id)?.serves(self.id) => break,
+                    Leader::At(_) => break,
+                    _ if Instant::now() >= deadline => return Err(RequestError::NoLeader { group: *id }),
+                    _ => self.leader_may_change(*id, deadline).await,
+                }
+            }
+        }
+        let mut catalog = self.catalog.clone();
+        let known = catalog.wait_for(|catalog| !catalog.groups.is_empty());
+        match timeout_at(deadline, known).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(RequestError::NoLeader { group: GroupId::META }),
+        }
+    }
+
+    /// See [`Node::transfer_leader`].
+    pub(crate) async fn hand_over(
+        &self,
+        group: GroupId,
+        to: Option<NodeId>,
+        deadline: Instant,
+    ) -> Result<NodeId, RequestError> {
+        loop {
+            match self.leader(group) {
+                Leader::Here => {
+                    let group = self.group(group)?;
+                    return self.hand_over_here(group, to, deadline).await.map_err(invalid);
+                }
+                Leader::At(leader) => {
+                    let client = self.peers.client(leader, Lane::Control);
+                    let mut client = client.map_err(|_| RequestError::NoLeader { group })?;
+                    let request = HandOverRequest {
+                        group: group.0,
+                        to: to.map_or(0, |id| id.0),
+                        timeout_ms: deadline.saturating_duration_since(Instant::now()).as_millis() as u32,
+                        target: leader.0,
+                    };
+                    return match client.hand_over(request).await.map(tonic::Response::into_inner) {
+                        Ok(answer) if answer.refusal.is_empty() => Ok(NodeId(answer.leader)),
+                        Ok(answer) => Err(invalid(answer.refusal)),
+                        Err(status) => Err(RequestError::Unknown { reason: status.message().to_owned() }),
+                    };
+                }
+                Leader::Nobody if Instant::now() >= deadline => return Err(RequestError::NoLeader { group }),
+                Leader::Nobody => self.leader_may_change(group, deadline).await,
+            }
+        }
+    }
+
+    /// Hands the leadership of a group that this node leads to `to`, or to the most caught-up voter
+    /// that answers, and waits until that is seen.
+    pub(crate) async fn hand_over_here(
+        &self,
+        group: &Group,
+        to: Option<NodeId>,
+        deadline: Instant,
+    ) -> Result<NodeId, String> {
+        if to == Some(self.id) && group.leader() == to {
+            return Ok(self.id);
+        }
+        let voters: BTreeSet<u64> = group.raft.voter_ids().collect();
+        let to = match to {
+            Some(to) if !voters.contains(&to.0) => {
+                return Err(format!("node {to} is not a voter of {}", group.id));
+            }
+            Some(to) if !self.presence.is_up(to) => return Err(format!("node {to} does not answer")),
+            Some(to) => to,
+            None => self
+                .most_caught_up(group, &voters)
+                .ok_or_else(|| format!("no other voter of {} answers", group.id))?,
+        };
+        group.raft.trigger().transfer_leader(to.0).await.map_err(|fatal| fatal.to_string())?;
+        let mut metrics = group.raft.server_metrics();
+        loop {
+            let leader = metrics.borrow_watched().current_leader.map(NodeId);
+            match leader {
+                Some(leader) if leader != self.id => return Ok(leader),
+                _ => {}
+            }
+            match timeout_at(deadline, metrics.changed()).await {
+                Ok(Ok(())) => {}
+                _ => return Err(format!("node {to} did not take over {} in time", group.id)),
+            }
+        }
+    }
+
+    fn most_caught_up(&self, group: &Group, voters: &BTreeSet<u64>) -> Option<NodeId> {
+        let metrics = group.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let replication = metrics.replication.as_ref()?;
+        replication
+            .iter()
+            .filter(|(id, _)| voters.contains(id) && self.presence.is_up(NodeId(**id)) && **id != self.id.0)
+            .max_by_key(|(_, matched)| matched.as_ref().map(|id| id.index))
+            .map(|(id, _)| NodeId(*id))
+    }
+
+    /// See [`Node::drain`].
+    pub(crate) async fn drain(&self, deadline: Instant) {
+        for group in self.groups.values() {
+            if group.leader() == Some(self.id) && group.raft.voter_ids().count() > 1 {
+                match self.hand_over_here(group, None, deadline).await {
+                    Ok(leader) => tracing::info!(group = %group.id, to = %leader, "leadership handed over"),
+                    Err(error) => tracing::warn!(group = %group.id, %error, "leadership not handed over"),
+                }
+            }
+        }
+        self.stopping.store(true, Ordering::Relaxed);
+        self.stop.send_replace(true);
+        for group in self.groups.values() {
+            let _ = timeout_at(deadline, group.raft.shutdown()).await;
+            if let Err(error) = group.replica().durability().flush() {
+                tracing::warn!(group = %group.id, %error, "the tables could not be flushed");
+            }
+        }
+    }
+}
+
+fn invalid(refusal: String) -> RequestError {
+    RequestError::Rejected(crate::request::Rejection::Invalid(refusal))
+}

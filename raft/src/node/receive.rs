@@ -1,0 +1,317 @@
+//! Leases for consumers: at the leader, from here or through a peer, at once or after a wait.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use proto::peer;
+use store::commit_log::CommitLog;
+use tokio::time::{Instant, timeout_at};
+
+use crate::command::{self, Command};
+use crate::group::Group;
+use crate::group::propose::{ProposeError, wall_clock_ms};
+use crate::names::{GroupId, NodeId};
+use crate::node::NodeInner;
+use crate::node::forward::{outcome_in, outcome_out};
+use crate::node::peers::Lane;
+use crate::node::route::Leader;
+use crate::outcome::{LeasedMessage, Outcome};
+use crate::request::{Delivered, Receive, Rejection, RequestError};
+
+/// Margin for the way back of a peer's answer.
+const ANSWER_MARGIN: Duration = Duration::from_millis(500);
+
+/// What a leader found for a receive: the leases, and their records.
+pub(crate) struct Found {
+    pub leases: Vec<LeasedMessage>,
+    pub records: Vec<Bytes>,
+}
+
+impl NodeInner {
+    /// See [`crate::node::Node::receive`].
+    pub(crate) async fn receive(
+        &self,
+        receive: Receive,
+        wait_until: Instant,
+        deadline: Instant,
+    ) -> Result<Vec<Delivered>, RequestError> {
+        let command = command::encode_receive(&receive);
+        let mut doubt = None;
+        loop {
+            let result = match self.leader(receive.group) {
+                Leader::Here => {
+                    let group = self.group(receive.group)?;
+                    self.receive_here(group, &receive, command.clone(), wait_until, deadline).await
+                }
+                Leader::At(id) => self.receive_there(id, &receive, wait_until, deadline).await,
+                Leader::Nobody => Err(ProposeError::NotLeader(None)),
+            };
+            match result {
+                Ok(found) => return Ok(delivered(&receive, found)),
+                Err(ProposeError::Overloaded) => {
+                    return Err(RequestError::Overloaded { what: "commands waiting for the log" });
+                }
+                // The same attempt gets the same batch again, so it is safe to ask once more.
+                Err(ProposeError::Unknown(reason)) => doubt = Some(reason),
+                Err(ProposeError::NotLeader(_) | ProposeError::Stopped) => {}
+            }
+            if self.is_stopping() {
+                return Err(RequestError::Stopping);
+            }
+            if Instant::now() >= deadline {
+                return Err(match doubt {
+                    Some(reason) => RequestError::Unknown { reason },
+                    None => RequestError::NoLeader { group: receive.group },
+                });
+            }
+            self.leader_may_change(receive.group, deadline).await;
+        }
+    }
+
+    /// See [`crate::node::Node::wait_ready`].
+    pub(crate) async fn wait_ready(
+        &self,
+        receive: &Receive,
+        wait_until: Instant,
+    ) -> Result<bool, RequestError> {
+        loop {
+            let found = match self.leader(receive.group) {
+                Leader::Here => {
+                    let group = self.group(receive.group)?;
+                    self.until_ready(group, receive, wait_until).await
+                }
+                Leader::At(id) => self
+                    .ask_leader(id, receive, wait_until, wait_until + ANSWER_MARGIN, true)
+                    .await
+                    .map(|(outcome, _)| outcome == Outcome::Done),
+                Leader::Nobody => Err(ProposeError::NotLeader(None)),
+            };
+            match found {
+                Ok(true) => return Ok(true),
+                _ if Instant::now() >= wait_until => return Ok(false),
+                Ok(false) | Err(_) => self.leader_may_change(receive.group, wait_until).await,
+            }
+            if self.is_stopping() {
+                return Err(RequestError::Stopping);
+            }
+        }
+    }
+
+    /// At the leader: waits until a receive would find something. A wait writes nothing.
+    pub(crate) async fn until_ready(
+        &self,
+        group: &Group,
+        receive: &Receive,
+        wait_until: Instant,
+    ) -> Result<bool, ProposeError> {
+        loop {
+            let notify = group.wakers.of(receive.topic);
+            let notified = notify.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if !group.serves(self.id) {
+                match self.leader(group.id) {
+                    // Elected, but nothing of its own term is applied yet (rule R8).
+                    Leader::Here => {}
+                    _ => return Err(ProposeError::NotLeader(group.leader())),
+                }
+            } else {
+                let now_ms = wall_clock_ms();
+                let replica = group.replica();
+                if replica.broker().would_deliver(receive, now_ms) {
+                    return Ok(true);
+                }
+            }
+            if Instant::now() >= wait_until {
+                return Ok(false);
+            }
+            let wake = self.next_look(group, receive, wait_until);
+            let _ = timeout_at(wake, notified).await;
+        }
+    }
+
+    /// When to look again if nothing wakes the poll: when the next lease ends, or soon after an
+    /// election.
+    fn next_look(&self, group: &Group, receive: &Receive, wait_until: Instant) -> Instant {
+        if !group.serves(self.id) {
+            return (Instant::now() + Duration::from_millis(5)).min(wait_until);
+        }
+        let next_ms = group.replica().broker().next_wake_ms(receive.consumer, receive.topic, &receive.queues);
+        match next_ms {
+            None => wait_until,
+            Some(at_ms) => {
+                let wait = Duration::from_millis(at_ms.saturating_sub(wall_clock_ms()).max(1));
+                (Instant::now() + wait).min(wait_until)
+            }
+        }
+    }
+
+    /// At the leader: leases messages, waiting for some until `wait_until`.
+    pub(crate) async fn receive_here(
+        &self,
+        group: &Group,
+        receive: &Receive,
+        command: Bytes,
+        wait_until: Instant,
+        deadline: Instant,
+    ) -> Result<Found, ProposeError> {
+        loop {
+            if !self.until_ready(group, receive, wait_until).await? {
+                return Ok(Found { leases: Vec::new(), records: Vec::new() });
+            }
+            let proposed = group.proposer.propose(command.clone())?;
+            let outcome = match timeout_at(deadline, proposed).await {
+                Ok(Ok(outcome)) => outcome?,
+                Ok(Err(_)) => return Err(ProposeError::Unknown("the group stopped meanwhile".to_owned())),
+                Err(_) => return Err(ProposeError::Unknown("the log did not answer in time".to_owned())),
+            };
+            let leases = match outcome {
+                Outcome::Received { messages, .. } => messages,
+                other => return Err(ProposeError::Unknown(format!("a receive was answered with {other:?}"))),
+            };
+            if !leases.is_empty() || Instant::now() >= wait_until {
+                let records = read_records(group.store.log(), &leases).await?;
+                return Ok(Found { leases, records });
+            }
+        }
+    }
+
+    async fn ask_leader(
+        &self,
+        leader: NodeId,
+        receive: &Receive,
+        wait_until: Instant,
+        deadline: Instant,
+        only_wait: bool,
+    ) -> Result<(Outcome, Vec<Bytes>), ProposeError> {
+        let unknown = |reason: &str| ProposeError::Unknown(reason.to_owned());
+        let mut client =
+            self.peers.client(leader, Lane::Requests).map_err(|_| ProposeError::NotLeader(None))?;
+        let now = Instant::now();
+        let request = peer::ReceiveRequest {
+            group: receive.group.0,
+            command: command::encode_receive(receive),
+            wait_ms: wait_until.saturating_duration_since(now).as_millis() as u32,
+            timeout_ms: deadline.saturating_duration_since(now).as_millis() as u32,
+            only_wait,
+            target: leader.0,
+        };
+        let response = match timeout_at(deadline + ANSWER_MARGIN, client.receive(request)).await {
+            Ok(Ok(response)) => response.into_inner(),
+            Ok(Err(status)) => return Err(unknown(status.message())),
+            Err(_) => return Err(unknown("the leader does not answer")),
+        };
+        let answer = response.outcome.ok_or_else(|| unknown("the leader's answer is empty"))?;
+        Ok((outcome_in(answer)?, response.records))
+    }
+
+    async fn receive_there(
+        &self,
+        leader: NodeId,
+        receive: &Receive,
+        wait_until: Instant,
+        deadline: Instant,
+    ) -> Result<Found, ProposeError> {
+        match self.ask_leader(leader, receive, wait_until, deadline, false).await? {
+            (Outcome::Received { messages, .. }, records) if messages.len() == records.len() => {
+                Ok(Found { leases: messages, records })
+            }
+            (other, _) => Err(ProposeError::Unknown(format!("a receive was answered with {other:?}"))),
+        }
+    }
+
+    /// Answers a peer that asks this leader.
+    pub(crate) async fn receive_for_peer(&self, request: peer::ReceiveRequest) -> peer::ReceiveResponse {
+        let now = Instant::now();
+        let wait_until = now + Duration::from_millis(u64::from(request.wait_ms));
+        let deadline = now + Duration::from_millis(u64::from(request.timeout_ms));
+        let (outcome, records) = match self.groups.get(&GroupId(request.group)) {
+            None => (Err(ProposeError::NotLeader(None)), Vec::new()),
+            Some(group) => match receive_in(&request.command, group.id) {
+                Err(reason) => (Ok(Outcome::Rejected(Rejection::Invalid(reason))), Vec::new()),
+                Ok(receive) if request.only_wait => {
+                    let ready = self.until_ready(group, &receive, wait_until).await;
+                    (ready.map(|ready| if ready { Outcome::Done } else { received(Vec::new()) }), Vec::new())
+                }
+                Ok(receive) => {
+                    match self.receive_here(group, &receive, request.command, wait_until, deadline).await {
+                        Ok(found) => (Ok(received(found.leases)), found.records),
+                        Err(error) => (Err(error), Vec::new()),
+                    }
+                }
+            },
+        };
+        peer::ReceiveResponse { outcome: Some(outcome_out(outcome)), records }
+    }
+}
+
+/// A receive as a peer sent it.
+fn receive_in(bytes: &Bytes, group: GroupId) -> Result<Receive, String> {
+    let Command::Receive(command) = command::decode(bytes).map_err(|error| error.to_string())? else {
+        return Err("a command that is not a receive came as one".to_owned());
+    };
+    Ok(Receive {
+        consumer: command.consumer,
+        topic: command.topic,
+        group,
+        queues: command.queues,
+        max: command.max,
+        invisible_ms: command.invisible_ms,
+        fifo: command.fifo,
+        auto_renew: command.auto_renew,
+        client: command.client,
+        attempt: command.attempt,
+        filter: command.filter,
+        max_attempts: command.max_attempts,
+        start: command.start,
+        dead_letters: command.dead_letters,
+    })
+}
+
+fn received(messages: Vec<LeasedMessage>) -> Outcome {
+    Outcome::Received { stamp_ms: 0, messages }
+}
+
+/// Reads the records of leased messages: from memory if they are new, else from disk.
+async fn read_records(log: &CommitLog, leases: &[LeasedMessage]) -> Result<Vec<Bytes>, ProposeError> {
+    let mut records = Vec::with_capacity(leases.len());
+    for lease in leases {
+        match log.read_cached(lease.position, lease.length) {
+            Some(record) => records.push(record),
+            None => break,
+        }
+    }
+    if records.len() == leases.len() {
+        return Ok(records);
+    }
+    let rest: Vec<_> = leases[records.len()..].iter().map(|lease| (lease.position, lease.length)).collect();
+    let log = log.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        rest.into_iter()
+            .map(|(position, length)| log.read_at(position, length))
+            .collect::<Result<Vec<_>, _>>()
+    });
+    match read.await {
+        Ok(Ok(rest)) => {
+            records.extend(rest);
+            Ok(records)
+        }
+        Ok(Err(error)) => Err(ProposeError::Unknown(format!("the log cannot be read: {error}"))),
+        Err(error) => Err(ProposeError::Unknown(error.to_string())),
+    }
+}
+
+fn delivered(receive: &Receive, found: Found) -> Vec<Delivered> {
+    found
+        .leases
+        .into_iter()
+        .zip(found.records)
+        .map(|(lease, record)| Delivered {
+            receipt: lease.receipt(receive.consumer, receive.group),
+            attempt: lease.attempt,
+            lease_until_ms: lease.until_ms,
+            stored_ms: lease.stored_ms,
+            record,
+        })
+        .collect()
+}

@@ -1,0 +1,243 @@
+//! The peer port: what other nodes of the cluster may ask of this one.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use openraft::raft::TransferLeaderRequest as Transfer;
+use proto::peer::peer_server::{Peer, PeerServer};
+use proto::peer::{
+    AppendRequest, AppendResponse, ForwardRequest, ForwardResponse, HandOverRequest, HandOverResponse,
+    HelloRequest, HelloResponse, ReceiveRequest, ReceiveResponse, StatusRequest, StatusResponse,
+    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use tokio::net::TcpListener;
+use tokio::time::{Instant, timeout_at};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::consensus::convert::{
+    append_in, append_result_out, log_id_in, vote_in, vote_request_in, vote_response_out,
+};
+use crate::group::Group;
+use crate::group::propose::ProposeError;
+use crate::limits::PEER_MESSAGE_BYTES_MAX;
+use crate::names::{GroupId, NodeId};
+use crate::node::NodeInner;
+use crate::node::forward::outcome_out;
+use crate::node::peers::{CLUSTER_HEADER, FORMAT_VERSION, cluster_tag};
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+const WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+
+struct PeerService {
+    node: Arc<NodeInner>,
+    tag: String,
+}
+
+/// Serves the peer port until the node stops.
+pub(crate) async fn serve(node: Arc<NodeInner>, listener: TcpListener) {
+    let mut stop = node.stop.subscribe();
+    let tag = cluster_tag(node.options.fingerprint());
+    let service = PeerServer::new(PeerService { node, tag })
+        .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX);
+    let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+    let served = tonic::transport::Server::builder()
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .http2_keepalive_interval(Some(Duration::from_secs(2)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(5)))
+        .add_service(service)
+        .serve_with_incoming(incoming);
+    tokio::select! {
+        result = served => if let Err(error) = result {
+            tracing::error!(%error, "the peer port stopped");
+        },
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+}
+
+impl PeerService {
+    /// Every call but the hello names its cluster: the hello is there to explain a mismatch.
+    fn member<T>(&self, request: Request<T>) -> Result<T, Status> {
+        let tag = request.metadata().get(CLUSTER_HEADER).and_then(|value| value.to_str().ok());
+        match tag == Some(self.tag.as_str()) {
+            true => Ok(request.into_inner()),
+            false => Err(Status::failed_precondition("this node is of another cluster or has other options")),
+        }
+    }
+
+    fn group(&self, group: u32, target: u64) -> Result<&Group, String> {
+        if target != self.node.id.0 {
+            return Err(format!("this is node {}, not node {target}", self.node.id));
+        }
+        let id = GroupId(group);
+        self.node.groups.get(&id).ok_or_else(|| format!("node {} does not hold {id}", self.node.id))
+    }
+
+    fn refusal(&self, hello: &HelloRequest) -> String {
+        let options = &self.node.options;
+        if hello.cluster != options.cluster {
+            return format!("this node is of cluster {:?}, not {:?}", options.cluster, hello.cluster);
+        }
+        if hello.format_version != FORMAT_VERSION {
+            return format!(
+                "this node speaks version {FORMAT_VERSION} of the peer protocol, not {}",
+                hello.format_version
+            );
+        }
+        if hello.options_fingerprint != options.fingerprint() {
+            return "the cluster-wide options differ: compare cluster.broker_groups and cluster.members"
+                .to_owned();
+        }
+        String::new()
+    }
+}
+
+fn refused_append(refusal: String) -> AppendResponse {
+    let mut response = AppendResponse { refusal, ..AppendResponse::default() };
+    response.set_kind(proto::peer::append_response::Kind::Refused);
+    response
+}
+
+#[tonic::async_trait]
+impl Peer for PeerService {
+    type WatchStream = Answers<HelloResponse>;
+    type AppendStream = Answers<AppendResponse>;
+
+    async fn watch(&self, request: Request<HelloRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let refusal = self.refusal(request.get_ref());
+        let first = HelloResponse { node: self.node.id.0, refusal };
+        let first = futures::stream::once(async move { Ok(first) });
+        // Open for as long as this process lives.
+        Ok(Response::new(Box::pin(first.chain(futures::stream::pending()))))
+    }
+
+    async fn append(
+        &self,
+        request: Request<Streaming<AppendRequest>>,
+    ) -> Result<Response<Self::AppendStream>, Status> {
+        let mut requests = self.member(request)?;
+        let first = match requests.message().await? {
+            Some(first) => first,
+            None => return Ok(Response::new(Box::pin(futures::stream::empty()))),
+        };
+        let group = match self.group(first.group, first.target) {
+            Ok(group) => group.clone(),
+            Err(refusal) => {
+                let answer = futures::stream::once(async move { Ok(refused_append(refusal)) });
+                return Ok(Response::new(Box::pin(answer)));
+            }
+        };
+        let id = group.id;
+        let requests = futures::stream::once(async move { Ok(first) }).chain(requests);
+        // A damaged frame ends the stream here; the leader opens a new one and sends it again.
+        let appends = requests.filter_map(|request| async move { request.ok() }).map(append_in).scan(
+            (),
+            move |(), request| {
+                futures::future::ready(match request {
+                    Ok(request) => Some(request),
+                    Err(error) => {
+                        tracing::error!(group = %id, %error, "an append of a peer is refused");
+                        None
+                    }
+                })
+            },
+        );
+        let answers = group.raft.stream_append(appends).map(|answer| match answer {
+            Ok(result) => Ok(append_result_out(&result)),
+            Err(fatal) => Err(Status::internal(fatal.to_string())),
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn vote(&self, request: Request<VoteRequest>) -> Result<Response<VoteResponse>, Status> {
+        self.ask_vote(self.member(request)?, false).await
+    }
+
+    async fn pre_vote(&self, request: Request<VoteRequest>) -> Result<Response<VoteResponse>, Status> {
+        self.ask_vote(self.member(request)?, true).await
+    }
+
+    async fn transfer_leader(
+        &self,
+        request: Request<TransferLeaderRequest>,
+    ) -> Result<Response<TransferLeaderResponse>, Status> {
+        let request = self.member(request)?;
+        let refusal = match self.group(request.group, request.target) {
+            Err(refusal) => refusal,
+            Ok(group) => {
+                let vote = vote_in(request.from_leader.as_ref())
+                    .map_err(|error| Status::invalid_argument(error.to_string()))?;
+                let last = request.last_log_id.as_ref().map(log_id_in);
+                match group.raft.handle_transfer_leader(Transfer::new(vote, request.to, last)).await {
+                    Ok(Ok(())) => String::new(),
+                    Ok(Err(error)) => error.to_string(),
+                    Err(fatal) => return Err(Status::internal(fatal.to_string())),
+                }
+            }
+        };
+        Ok(Response::new(TransferLeaderResponse { refusal }))
+    }
+
+    async fn forward(&self, request: Request<ForwardRequest>) -> Result<Response<ForwardResponse>, Status> {
+        let request = self.member(request)?;
+        let deadline = Instant::now() + Duration::from_millis(u64::from(request.timeout_ms));
+        let group = self.group(request.group, request.target).map_err(Status::failed_precondition)?;
+        let proposed: Vec<_> =
+            request.commands.into_iter().map(|command| group.proposer.propose(command)).collect();
+        let mut outcomes = Vec::with_capacity(proposed.len());
+        for receiver in proposed {
+            let outcome = match receiver {
+                Err(error) => Err(error),
+                Ok(receiver) => match timeout_at(deadline, receiver).await {
+                    Ok(Ok(outcome)) => outcome,
+                    Ok(Err(_)) | Err(_) => Err(ProposeError::Unknown("no answer in time".to_owned())),
+                },
+            };
+            outcomes.push(outcome_out(outcome));
+        }
+        Ok(Response::new(ForwardResponse { outcomes }))
+    }
+
+    async fn receive(&self, request: Request<ReceiveRequest>) -> Result<Response<ReceiveResponse>, Status> {
+        let request = self.member(request)?;
+        self.group(request.group, request.target).map_err(Status::failed_precondition)?;
+        Ok(Response::new(self.node.receive_for_peer(request).await))
+    }
+
+    async fn hand_over(
+        &self,
+        request: Request<HandOverRequest>,
+    ) -> Result<Response<HandOverResponse>, Status> {
+        let request = self.member(request)?;
+        let group = self.group(request.group, request.target).map_err(Status::failed_precondition)?;
+        let deadline = Instant::now() + Duration::from_millis(u64::from(request.timeout_ms));
+        let to = (request.to != 0).then_some(NodeId(request.to));
+        let response = match self.node.hand_over_here(group, to, deadline).await {
+            Ok(leader) => HandOverResponse { leader: leader.0, refusal: String::new() },
+            Err(refusal) => HandOverResponse { leader: 0, refusal },
+        };
+        Ok(Response::new(response))
+    }
+
+    async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+        self.member(request)?;
+        Ok(Response::new(self.node.own_status()))
+    }
+}
+
+impl PeerService {
+    async fn ask_vote(&self, request: VoteRequest, pre: bool) -> Result<Response<VoteResponse>, Status> {
+        let group = match self.group(request.group, request.target) {
+            Ok(group) => group,
+            Err(refusal) => return Ok(Response::new(VoteResponse { refusal, ..VoteResponse::default() })),
+        };
+        let vote = vote_request_in(&request).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let answer = if pre { group.raft.pre_vote(vote).await } else { group.raft.vote(vote).await };
+        let answer = answer.map_err(|error| Status::internal(error.to_string()))?;
+        Ok(Response::new(vote_response_out(&answer)))
+    }
+}

@@ -1,0 +1,157 @@
+//! Where the cluster stands, as far as this node can reach it.
+
+use std::time::Duration;
+
+use openraft::ServerState;
+use openraft::async_runtime::WatchReceiver;
+use proto::peer;
+
+use crate::catalog::NodeInfo;
+use crate::group::Group;
+use crate::names::{GroupId, NodeId};
+use crate::node::NodeInner;
+use crate::node::peers::Lane;
+
+const STATUS_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Where one replica stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaStatus {
+    /// The node that holds it.
+    pub node: NodeId,
+    /// `leader`, `follower`, `candidate` or `learner`.
+    pub role: &'static str,
+    /// Index of the last entry of its log.
+    pub last_index: u64,
+    /// Index of the last entry applied.
+    pub applied_index: u64,
+    /// Index of the last entry that is fsynced.
+    pub durable_index: u64,
+}
+
+/// Where one group stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupStatus {
+    /// The group.
+    pub group: GroupId,
+    /// Its leader, if it has one.
+    pub leader: Option<NodeId>,
+    /// The newest term seen.
+    pub term: u64,
+    /// The newest index known to be committed.
+    pub committed: u64,
+    /// The replicas that answered.
+    pub replicas: Vec<ReplicaStatus>,
+}
+
+/// Where the cluster stands, as far as this node can reach it.
+#[derive(Clone, Debug)]
+pub struct ClusterStatus {
+    /// Every node, whether it answered, and its process id if it did.
+    pub nodes: Vec<(NodeInfo, bool, u32)>,
+    /// Every group.
+    pub groups: Vec<GroupStatus>,
+}
+
+const ROLES: [&str; 4] = ["leader", "follower", "candidate", "learner"];
+
+fn role(state: ServerState) -> &'static str {
+    match state {
+        ServerState::Leader => ROLES[0],
+        ServerState::Follower => ROLES[1],
+        ServerState::Candidate => ROLES[2],
+        ServerState::Learner | ServerState::Shutdown => ROLES[3],
+    }
+}
+
+/// Where this node's replica of a group stands.
+fn replica_status(group: &Group) -> peer::ReplicaStatus {
+    let metrics = group.raft.metrics();
+    let metrics = metrics.borrow_watched();
+    let pointers = group.store.log().pointers();
+    peer::ReplicaStatus {
+        group: group.id.0,
+        name: group.id.to_string(),
+        leader: metrics.current_leader.unwrap_or(0),
+        term: metrics.current_term,
+        role: role(metrics.state).to_owned(),
+        last_index: metrics.last_log_index.unwrap_or(0),
+        applied_index: metrics.last_applied.as_ref().map_or(0, |id| id.index),
+        durable_index: pointers.durable_index.unwrap_or(0),
+        committed_index: metrics.local_committed.as_ref().map_or(0, |id| id.index),
+        voters: group.raft.voter_ids().collect(),
+    }
+}
+
+impl NodeInner {
+    /// This node's part of the status.
+    pub(crate) fn own_status(&self) -> peer::StatusResponse {
+        peer::StatusResponse {
+            node: self.id.0,
+            pid: u64::from(std::process::id()),
+            replicas: self.groups.values().map(replica_status).collect(),
+        }
+    }
+
+    /// Asks every node; one that does not answer in time counts as not alive.
+    pub(crate) async fn cluster_status(&self) -> ClusterStatus {
+        let asked = self.options.members.iter().map(|info| async move {
+            if info.id == self.id {
+                return (info.clone(), Some(self.own_status()));
+            }
+            let answer = match self.peers.client(info.id, Lane::Control) {
+                Err(_) => None,
+                Ok(mut client) => {
+                    let call = client.status(peer::StatusRequest {});
+                    match tokio::time::timeout(STATUS_WAIT_MAX, call).await {
+                        Ok(Ok(response)) => Some(response.into_inner()),
+                        _ => None,
+                    }
+                }
+            };
+            (info.clone(), answer)
+        });
+        let answers = futures::future::join_all(asked).await;
+        let groups = self.groups.keys().map(|id| group_status(*id, &answers)).collect();
+        let nodes = answers
+            .into_iter()
+            .map(|(info, answer)| {
+                let pid = answer.as_ref().map_or(0, |answer| answer.pid as u32);
+                (info, answer.is_some(), pid)
+            })
+            .collect();
+        ClusterStatus { nodes, groups }
+    }
+}
+
+/// Puts together what the nodes say of one group: the newest term knows the leader.
+fn group_status(group: GroupId, answers: &[(NodeInfo, Option<peer::StatusResponse>)]) -> GroupStatus {
+    let mut status = GroupStatus { group, leader: None, term: 0, committed: 0, replicas: Vec::new() };
+    for (info, answer) in answers {
+        let Some(replica) = answer
+            .as_ref()
+            .and_then(|answer| answer.replicas.iter().find(|replica| replica.group == group.0))
+        else {
+            continue;
+        };
+        if replica.term > status.term {
+            status.term = replica.term;
+            status.leader = None;
+        }
+        if replica.term == status.term && replica.leader != 0 {
+            status.leader = Some(NodeId(replica.leader));
+        }
+        status.committed = status.committed.max(replica.committed_index);
+        status.replicas.push(ReplicaStatus {
+            node: info.id,
+            role: ROLES.iter().find(|role| **role == replica.role).copied().unwrap_or("unknown"),
+            last_index: replica.last_index,
+            applied_index: replica.applied_index,
+            durable_index: replica.durable_index,
+        });
+    }
+    // A leader that does not answer leads nobody.
+    let answered = |id: NodeId| answers.iter().any(|(info, answer)| info.id == id && answer.is_some());
+    status.leader = status.leader.filter(|id| answered(*id));
+    status
+}

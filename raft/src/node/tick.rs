@@ -1,0 +1,87 @@
+//! What a node does from time to time: renew leases, flush tables, spread leaders.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::command;
+use crate::group::Group;
+use crate::group::propose::wall_clock_ms;
+use crate::names::GroupId;
+use crate::node::NodeInner;
+use crate::node::route::Leader;
+
+/// How often the leader looks for leases to renew.
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// Leases that end within this are renewed.
+const RENEW_AHEAD_MS: u64 = 30_000;
+/// What a renewal gives.
+const RENEWAL_MS: u64 = 60_000;
+/// Memtables go to disk at least so often, so that replay is bounded (DESIGN 7).
+const FLUSH_EVERY: Duration = Duration::from_secs(60);
+/// Or after so much log.
+const FLUSH_LOG_BYTES: u64 = 256 << 20;
+const FLUSH_LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Starts the periodic tasks; they end when the node stops.
+pub(crate) fn start(node: Arc<NodeInner>) {
+    for group in node.groups.values() {
+        tokio::spawn(keep_flushing(node.clone(), group.clone()));
+        if group.id != GroupId::META {
+            tokio::spawn(keep_renewing(node.clone(), group.clone()));
+        }
+    }
+}
+
+async fn keep_renewing(node: Arc<NodeInner>, group: Group) {
+    let mut stop = node.stop.subscribe();
+    let mut ticks = tokio::time::interval(RENEW_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            _ = ticks.tick() => {}
+        }
+        if !matches!(node.leader(group.id), Leader::Here) {
+            continue;
+        }
+        let ending_by_ms = wall_clock_ms() + RENEW_AHEAD_MS;
+        let clients: Vec<u64> = {
+            let replica = group.replica();
+            let clients = replica.broker().expiring_auto_leases(ending_by_ms);
+            clients.into_iter().filter(|client| node.presence.client_online(*client)).collect()
+        };
+        if !clients.is_empty() {
+            let command = command::encode_renew_leases(&clients, ending_by_ms, RENEWAL_MS);
+            if let Err(error) = node.submit_done(group.id, command, Instant::now() + RENEW_EVERY).await {
+                tracing::warn!(group = %group.id, %error, "leases were not renewed");
+            }
+        }
+    }
+}
+
+async fn keep_flushing(node: Arc<NodeInner>, group: Group) {
+    let mut stop = node.stop.subscribe();
+    let mut ticks = tokio::time::interval(FLUSH_LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let position = || group.store.log().pointers().next_position;
+    let (mut flushed_at, mut flushed_to) = (Instant::now(), position());
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            _ = ticks.tick() => {}
+        }
+        let now = position();
+        let grown = now.0.saturating_sub(flushed_to.0);
+        if grown == 0 || (grown < FLUSH_LOG_BYTES && flushed_at.elapsed() < FLUSH_EVERY) {
+            continue;
+        }
+        (flushed_at, flushed_to) = (Instant::now(), now);
+        let durability = group.replica().durability();
+        let flushed = tokio::task::spawn_blocking(move || durability.flush()).await;
+        if let Ok(Err(error)) = flushed {
+            node.failure.send_replace(Some(format!("the tables of {} failed: {error}", group.id)));
+        }
+    }
+}

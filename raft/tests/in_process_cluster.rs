@@ -1,0 +1,306 @@
+//! Three nodes in one process, over real sockets and real disks.
+
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use bytes::Bytes;
+use raft::catalog::{ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
+use raft::hash::hash64;
+use raft::names::{GroupId, NodeId, QueueKey};
+use raft::node::{Node, NodeOptions, Tuning};
+use raft::request::{Delivered, NewConsumer, NewTopic, Publish, Receive, Rejection, RequestError, TagFilter};
+use store::record::MessageRecord;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn soon() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+/// A port that is free at the moment. Kept below the range from which clients get theirs.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port()
+}
+
+struct Cluster {
+    dir: TempDir,
+    members: Vec<NodeInfo>,
+    nodes: Vec<Option<Node>>,
+    broker_groups: u32,
+}
+
+impl Cluster {
+    async fn start(size: u64, broker_groups: u32) -> Cluster {
+        let members = (1..=size)
+            .map(|id| NodeInfo {
+                id: NodeId(id),
+                name: format!("node{id}"),
+                grpc: format!("127.0.0.1:{}", free_port()),
+                http: String::new(),
+                peer: format!("127.0.0.1:{}", free_port()),
+            })
+            .collect::<Vec<_>>();
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut cluster = Cluster { dir, members, nodes: vec![None; size as usize], broker_groups };
+        for id in 1..=size {
+            cluster.start_node(id).await;
+        }
+        for node in cluster.nodes.iter().flatten() {
+            node.ready(soon()).await.expect("a leader for each group");
+        }
+        cluster
+    }
+
+    async fn start_node(&mut self, id: u64) {
+        let peer: SocketAddr = self.members[id as usize - 1].peer.parse().expect("an address");
+        let options = NodeOptions {
+            cluster: "test".to_owned(),
+            id: NodeId(id),
+            members: self.members.clone(),
+            peer_bind: peer,
+            data: self.dir.path().join(id.to_string()),
+            broker_groups: self.broker_groups,
+            tuning: Tuning { segment_bytes: 8 << 20, ..Tuning::default() },
+        };
+        self.nodes[id as usize - 1] = Some(Node::start(options).await.expect("the node starts"));
+    }
+
+    fn node(&self, id: u64) -> &Node {
+        self.nodes[id as usize - 1].as_ref().expect("the node runs")
+    }
+
+    fn any(&self) -> &Node {
+        self.nodes.iter().flatten().next().expect("a node runs")
+    }
+
+    async fn stop(&mut self, id: u64) {
+        let node = self.nodes[id as usize - 1].take().expect("the node runs");
+        node.drain(soon()).await;
+    }
+
+    async fn topic(&self, name: &str, kind: TopicType, queues: u32) -> Topic {
+        let topic = NewTopic { name: name.to_owned(), kind, queues, if_not_exists: false };
+        self.any().create_topic(topic, soon()).await.expect("the topic is made")
+    }
+
+    async fn consumer(&self, name: &str, fifo: bool) -> ConsumerGroup {
+        let consumer = NewConsumer {
+            name: name.to_owned(),
+            fifo,
+            max_attempts: 16,
+            start: StartFrom::First,
+            if_not_exists: false,
+        };
+        self.any().create_consumer(consumer, soon()).await.expect("the consumer group is made")
+    }
+}
+
+fn message(topic: &Topic, number: u32, id: &str, order: Option<&str>) -> Publish {
+    let record = MessageRecord {
+        topic: topic.name.clone(),
+        message_id: id.to_owned(),
+        message_group: order.map(str::to_owned),
+        body: Bytes::from(format!("body of {id}")),
+        ..MessageRecord::default()
+    };
+    Publish {
+        queue: QueueKey { topic: topic.id, number },
+        group: topic.queues[number as usize],
+        dedup: (u128::from(hash64(id.as_bytes())) << 64) | u128::from(hash64(id.to_uppercase().as_bytes())),
+        tag_hash: 0,
+        order_hash: order.map_or(0, |order| hash64(order.as_bytes())),
+        record: record.encode(),
+    }
+}
+
+fn receive(topic: &Topic, consumer: &ConsumerGroup, group: GroupId, attempt: u64) -> Receive {
+    Receive {
+        consumer: consumer.id,
+        topic: topic.id,
+        group,
+        queues: topic.queues_of(group).map(|queue| queue.number).collect(),
+        max: 32,
+        invisible_ms: 30_000,
+        fifo: consumer.fifo,
+        auto_renew: false,
+        client: 7,
+        attempt,
+        filter: TagFilter::All,
+        max_attempts: consumer.max_attempts,
+        start: consumer.start,
+        dead_letters: QueueKey { topic: consumer.dead_letters, number: group.0 - 1 },
+    }
+}
+
+fn id_of(delivered: &Delivered) -> String {
+    MessageRecord::decode(&delivered.record).expect("a record").message_id
+}
+
+/// Receives and settles until `count` messages have come.
+async fn drain(node: &Node, topic: &Topic, consumer: &ConsumerGroup, count: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    let deadline = soon();
+    let mut attempt = 1;
+    while ids.len() < count {
+        assert!(Instant::now() < deadline, "only {} of {count} messages came", ids.len());
+        for group in topic.groups() {
+            attempt += 1;
+            let request = receive(topic, consumer, group, attempt);
+            let wait = Instant::now() + Duration::from_millis(50);
+            let batch = node.receive(request, wait, deadline).await.expect("a batch");
+            ids.extend(batch.iter().map(id_of));
+            let receipts = batch.iter().map(|delivered| delivered.receipt).collect();
+            for settled in node.acknowledge(receipts, deadline).await {
+                settled.expect("the lease is live");
+            }
+        }
+    }
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_comes_back_on_any_node_and_a_retry_is_stored_once() {
+    let cluster = Cluster::start(3, 2).await;
+    let topic = cluster.topic("orders", TopicType::Normal, 4).await;
+    let consumer = cluster.consumer("workers", false).await;
+    assert_eq!(topic.groups(), vec![GroupId(1), GroupId(2)], "queues are spread over the groups");
+
+    let first = cluster.node(1).publish(vec![message(&topic, 0, "a", None)], soon()).await;
+    let again = cluster.node(2).publish(vec![message(&topic, 0, "a", None)], soon()).await;
+    let (first, again) = (first[0].clone().unwrap(), again[0].clone().unwrap());
+    assert!(!first.duplicate && again.duplicate);
+    assert_eq!((first.queue, first.offset), (again.queue, again.offset));
+
+    let batch = (1..4).map(|number| message(&topic, number, &format!("b{number}"), None)).collect();
+    for published in cluster.node(3).publish(batch, soon()).await {
+        published.expect("committed");
+    }
+    let mut ids = drain(cluster.node(3), &topic, &consumer, 4).await;
+    ids.sort();
+    assert_eq!(ids, ["a", "b1", "b2", "b3"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poll_that_waits_is_woken_by_the_commit() {
+    let cluster = Cluster::start(3, 1).await;
+    let topic = cluster.topic("orders", TopicType::Normal, 1).await;
+    let consumer = cluster.consumer("workers", false).await;
+    let waiting: Vec<_> = (1..=3u64)
+        .map(|id| {
+            let node = cluster.node(id).clone();
+            let request = receive(&topic, &consumer, GroupId(1), 100 + id);
+            tokio::spawn(async move { node.receive(request, soon(), soon()).await })
+        })
+        .collect();
+    let sends = (0..3).map(|i| message(&topic, 0, &format!("m{i}"), None));
+    for send in sends {
+        cluster.node(2).publish(vec![send], soon()).await[0].clone().expect("committed");
+    }
+    let mut seen = BTreeSet::new();
+    let mut taken = 0;
+    for poll in waiting {
+        // One poll may take several messages, and then another waits on: three are enough for all.
+        if taken == 3 {
+            poll.abort();
+            continue;
+        }
+        let batch = poll.await.expect("no panic").expect("a batch");
+        taken += batch.len();
+        seen.extend(batch.iter().map(id_of));
+    }
+    assert_eq!(seen.len(), 3, "each message to one poll");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leadership_moves_and_nothing_acknowledged_is_lost() {
+    let mut cluster = Cluster::start(3, 1).await;
+    let topic = cluster.topic("orders", TopicType::Fifo, 2).await;
+    let consumer = cluster.consumer("workers", true).await;
+    let mut sent = Vec::new();
+    for round in 0..4u64 {
+        let leader = cluster.any().leader_of(GroupId(1)).expect("a leader");
+        let from =
+            cluster.nodes.iter().flatten().find(|node| node.id() != leader).expect("a follower").clone();
+        let topic_ = topic.clone();
+        let sender = tokio::spawn(async move {
+            let mut ids = Vec::new();
+            for i in 0..25 {
+                let id = format!("r{round}m{i}");
+                from.publish(vec![message(&topic_, 0, &id, Some("g"))], soon()).await[0]
+                    .clone()
+                    .expect("no error reaches the sender");
+                ids.push(id);
+            }
+            ids
+        });
+        match round % 2 {
+            0 => {
+                cluster.stop(leader.0).await;
+                sent.extend(sender.await.expect("no panic"));
+                cluster.start_node(leader.0).await;
+            }
+            _ => {
+                let next =
+                    cluster.any().transfer_leader(GroupId(1), None, soon()).await.expect("handed over");
+                assert_ne!(next, leader);
+                sent.extend(sender.await.expect("no panic"));
+            }
+        }
+    }
+    let ids = drain(cluster.node(2), &topic, &consumer, sent.len()).await;
+    assert_eq!(ids, sent, "order within the message group holds");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_is_there_after_a_restart_of_everything() {
+    let mut cluster = Cluster::start(3, 1).await;
+    let topic = cluster.topic("orders", TopicType::Normal, 1).await;
+    let consumer = cluster.consumer("workers", false).await;
+    for i in 0..10 {
+        let sent = cluster.any().publish(vec![message(&topic, 0, &format!("m{i}"), None)], soon()).await;
+        sent[0].clone().expect("committed");
+    }
+    drain(cluster.node(1), &topic, &consumer, 4.min(10)).await;
+    for id in 1..=3 {
+        cluster.stop(id).await;
+    }
+    for id in 1..=3 {
+        cluster.start_node(id).await;
+    }
+    cluster.node(1).ready(soon()).await.expect("leaders");
+    let states = cluster.node(1).queue_states(&topic, Some(consumer.id), soon()).await.expect("states");
+    assert_eq!(states[0].end, 10);
+    let again = cluster.any().publish(vec![message(&topic, 0, "m3", None)], soon()).await;
+    assert!(again[0].clone().expect("answered").duplicate, "the window of ids survives a restart");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r5_a_refusal_is_an_answer_and_changes_nothing() {
+    let cluster = Cluster::start(1, 1).await;
+    let topic = cluster.topic("orders", TopicType::Normal, 1).await;
+    let twice =
+        NewTopic { name: "orders".to_owned(), kind: TopicType::Normal, queues: 1, if_not_exists: false };
+    let refused = cluster.any().create_topic(twice, soon()).await;
+    assert!(matches!(refused, Err(RequestError::Rejected(Rejection::AlreadyExists { .. }))), "{refused:?}");
+    assert_eq!(cluster.any().catalog().topics["orders"], topic);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_data_directory_is_opened_once() {
+    let cluster = Cluster::start(1, 1).await;
+    let options = NodeOptions {
+        cluster: "test".to_owned(),
+        id: NodeId(1),
+        members: cluster.members.clone(),
+        peer_bind: "127.0.0.1:0".parse().expect("an address"),
+        data: cluster.dir.path().join("1"),
+        broker_groups: 1,
+        tuning: Tuning::default(),
+    };
+    let second = Node::start(options).await;
+    let refusal = second.err().expect("refused").to_string();
+    assert!(refusal.contains("in use by another process"), "{refusal}");
+}
