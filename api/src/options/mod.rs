@@ -1,0 +1,382 @@
+//! What a node is configured with: a TOML file with defaults that run, and overrides from the
+//! environment (`LEDGERMQ_SECTION__KEY`). Every section stands for its consumer.
+
+pub mod keys;
+pub mod validate;
+pub mod values;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use values::{ByteCount, Millis};
+
+/// What overrides of the environment begin with.
+pub const ENV_PREFIX: &str = "LEDGERMQ_";
+
+/// Everything that a node is configured with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// The cluster: the same on every node.
+    pub cluster: ClusterOptions,
+    /// This node.
+    pub node: NodeSection,
+    /// The port of the clients.
+    pub grpc: GrpcSection,
+    /// The port of health, metrics and the console.
+    pub http: HttpSection,
+    /// The port of the peers.
+    pub peer: PeerSection,
+    /// The CommitLog.
+    pub log: LogSection,
+    /// The tables derived from it.
+    pub tables: TablesSection,
+    /// Raft's timing.
+    pub raft: RaftSection,
+    /// What clients may do.
+    pub messaging: MessagingSection,
+}
+
+/// `[cluster]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClusterOptions {
+    /// The cluster's name; a peer of another cluster is refused.
+    pub name: String,
+    /// How many broker groups the cluster begins with.
+    pub broker_groups: u32,
+    /// Every node at the first start, this one included. Empty: this node alone.
+    pub members: Vec<Member>,
+}
+
+/// `[[cluster.members]]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Allocated once, never reused; from 1.
+    pub id: u64,
+    /// For people.
+    pub name: String,
+    /// `host:port` that clients dial.
+    pub grpc: String,
+    /// `host:port` of the HTTP server.
+    pub http: String,
+    /// `host:port` that peers dial.
+    pub peer: String,
+}
+
+/// `[node]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NodeSection {
+    /// This node's id, one of the members'.
+    pub id: u64,
+    /// Its name; empty: the one in the member list, else `node<id>`.
+    pub name: String,
+    /// Where everything is kept.
+    pub data: PathBuf,
+}
+
+/// `[grpc]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GrpcSection {
+    /// Where to listen for clients, TLS and plaintext on one port.
+    pub bind: String,
+    /// `host:port` that clients are told to dial; empty: the one in the member list, else `bind`.
+    pub advertise: String,
+    /// PEM file with the certificate chain; empty: one is made at the first start.
+    pub tls_cert: PathBuf,
+    /// PEM file with its private key.
+    pub tls_key: PathBuf,
+}
+
+/// `[http]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HttpSection {
+    /// Where to listen.
+    pub bind: String,
+}
+
+/// `[peer]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PeerSection {
+    /// Where to listen for the other nodes.
+    pub bind: String,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LogSection {
+    /// Size of a segment.
+    pub segment_bytes: ByteCount,
+    /// How many of the last bytes of a log stay in memory, for each group.
+    pub tail_cache_bytes: ByteCount,
+}
+
+/// `[tables]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TablesSection {
+    /// Memory of a group's tables: cache and memtables together.
+    pub memory_bytes: ByteCount,
+}
+
+/// `[raft]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RaftSection {
+    /// How often a leader says that it is there.
+    pub heartbeat_ms: Millis,
+    /// A follower campaigns after a silence between this and twice this.
+    pub election_timeout_ms: Millis,
+}
+
+/// `[messaging]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MessagingSection {
+    /// Whether a topic is made when a client first asks for it.
+    pub auto_create_topics: bool,
+    /// Whether a consumer group is made when a client first asks for it.
+    pub auto_create_groups: bool,
+    /// How many queues such a topic gets.
+    pub default_queues: u32,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        ClusterOptions { name: "ledgermq".into(), broker_groups: 1, members: Vec::new() }
+    }
+}
+
+impl Default for NodeSection {
+    fn default() -> Self {
+        NodeSection { id: 1, name: String::new(), data: PathBuf::from("ledgermq-data") }
+    }
+}
+
+impl Default for GrpcSection {
+    fn default() -> Self {
+        GrpcSection {
+            bind: "127.0.0.1:8081".into(),
+            advertise: String::new(),
+            tls_cert: PathBuf::new(),
+            tls_key: PathBuf::new(),
+        }
+    }
+}
+
+impl Default for HttpSection {
+    fn default() -> Self {
+        HttpSection { bind: "127.0.0.1:8082".into() }
+    }
+}
+
+impl Default for PeerSection {
+    fn default() -> Self {
+        PeerSection { bind: "127.0.0.1:8083".into() }
+    }
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        LogSection { segment_bytes: ByteCount(1 << 30), tail_cache_bytes: ByteCount(32 << 20) }
+    }
+}
+
+impl Default for TablesSection {
+    fn default() -> Self {
+        TablesSection { memory_bytes: ByteCount(64 << 20) }
+    }
+}
+
+impl Default for RaftSection {
+    fn default() -> Self {
+        RaftSection { heartbeat_ms: Millis(50), election_timeout_ms: Millis(300) }
+    }
+}
+
+impl Default for MessagingSection {
+    fn default() -> Self {
+        MessagingSection { auto_create_topics: true, auto_create_groups: true, default_queues: 8 }
+    }
+}
+
+/// Why a node cannot be configured.
+#[derive(Debug, Error)]
+pub enum OptionsError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// Not TOML, or a value of a wrong type.
+    #[error("{origin}: {reason}")]
+    Syntax {
+        /// The file, or the variable.
+        origin: String,
+        /// What the parser says.
+        reason: String,
+    },
+    /// Keys that do not exist.
+    #[error("{}", .0.join("\n"))]
+    UnknownKeys(Vec<String>),
+    /// Values that make no sense.
+    #[error("{}", .0.join("\n"))]
+    Invalid(Vec<String>),
+}
+
+impl Options {
+    /// Reads a file, lays the environment's overrides over it, and checks the whole.
+    pub fn load(
+        path: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Options, OptionsError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| OptionsError::Read { path: path.to_owned(), source })?;
+        Options::parse(&text, &path.display().to_string(), environment)
+    }
+
+    /// The same from text; `origin` names it in errors.
+    pub fn parse(
+        text: &str,
+        origin: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Options, OptionsError> {
+        let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            OptionsError::Syntax { origin: origin.to_owned(), reason: error.to_string() }
+        })?;
+        let mut unknown = keys::unknown_in(&table);
+        unknown.extend(keys::overlay(&mut table, environment));
+        if !unknown.is_empty() {
+            return Err(OptionsError::UnknownKeys(unknown));
+        }
+        let options: Options = table.try_into().map_err(|error: toml::de::Error| OptionsError::Syntax {
+            origin: origin.to_owned(),
+            reason: error.to_string(),
+        })?;
+        options.validate().map_err(OptionsError::Invalid)?;
+        Ok(options)
+    }
+
+    /// The whole configuration as TOML, defaults included.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("options are plain tables of strings and numbers")
+    }
+
+    /// The members, this node alone if none are listed.
+    pub fn members(&self) -> Vec<Member> {
+        if !self.cluster.members.is_empty() {
+            return self.cluster.members.clone();
+        }
+        vec![Member {
+            id: self.node.id,
+            name: self.node_name(),
+            grpc: self.advertised(),
+            http: self.http.bind.clone(),
+            peer: self.peer.bind.clone(),
+        }]
+    }
+
+    /// This node's name.
+    pub fn node_name(&self) -> String {
+        match (&self.node.name, self.own_member()) {
+            (name, _) if !name.is_empty() => name.clone(),
+            (_, Some(member)) => member.name.clone(),
+            _ => format!("node{}", self.node.id),
+        }
+    }
+
+    /// `host:port` that clients are told to dial.
+    pub fn advertised(&self) -> String {
+        match (&self.grpc.advertise, self.own_member()) {
+            (advertise, _) if !advertise.is_empty() => advertise.clone(),
+            (_, Some(member)) => member.grpc.clone(),
+            // Nobody can dial 0.0.0.0; on the machine itself this works.
+            _ => self.grpc.bind.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:"),
+        }
+    }
+
+    fn own_member(&self) -> Option<&Member> {
+        self.cluster.members.iter().find(|member| member.id == self.node.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Options, OptionsError> {
+        Options::parse(text, "node.toml", [])
+    }
+
+    #[test]
+    fn an_empty_file_runs() {
+        assert_eq!(parse("").unwrap(), Options::default());
+    }
+
+    #[test]
+    fn what_is_printed_reads_back() {
+        let mut options = Options::default();
+        options.cluster.members = vec![Member {
+            id: 1,
+            name: "node1".into(),
+            grpc: "127.0.0.1:8081".into(),
+            http: "127.0.0.1:8082".into(),
+            peer: "127.0.0.1:8083".into(),
+        }];
+        assert_eq!(parse(&options.to_toml()).unwrap(), options);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_the_nearest_one() {
+        let error = parse("[node]\nnmae = \"a\"\n").unwrap_err().to_string();
+        assert_eq!(error, "unknown key `node.nmae`: did you mean `node.name`?");
+        let error = parse("[messagign]\nauto_create_topics = true\n").unwrap_err().to_string();
+        assert_eq!(error, "unknown section `[messagign]`: did you mean `[messaging]`?");
+        let error = parse("[[cluster.members]]\nid = 1\nnaem = \"x\"\n").unwrap_err().to_string();
+        assert_eq!(error, "unknown key `cluster.members.naem`: did you mean `cluster.members.name`?");
+        let error = parse("[node]\nzzzzzzzzzz = 1\n").unwrap_err().to_string();
+        assert_eq!(error, "unknown key `node.zzzzzzzzzz`: the keys are id, name, data");
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let environment = [
+            ("LEDGERMQ_NODE__NAME".to_owned(), "blue".to_owned()),
+            ("LEDGERMQ_LOG__SEGMENT_BYTES".to_owned(), "64MiB".to_owned()),
+            ("LEDGERMQ_RAFT__HEARTBEAT_MS".to_owned(), "70".to_owned()),
+            ("LEDGERMQ_MESSAGING__AUTO_CREATE_TOPICS".to_owned(), "false".to_owned()),
+            ("LEDGERMQ_ENDPOINT".to_owned(), "not:1".to_owned()),
+            ("PATH".to_owned(), "/bin".to_owned()),
+        ];
+        let options = Options::parse("[node]\nname = \"red\"\n", "node.toml", environment).unwrap();
+        assert_eq!(options.node.name, "blue");
+        assert_eq!(options.log.segment_bytes, ByteCount(64 << 20));
+        assert_eq!(options.raft.heartbeat_ms, Millis(70));
+        assert!(!options.messaging.auto_create_topics);
+    }
+
+    #[test]
+    fn an_unknown_variable_is_refused_too() {
+        let environment = [("LEDGERMQ_NODE__NMAE".to_owned(), "blue".to_owned())];
+        let error = Options::parse("", "node.toml", environment).unwrap_err().to_string();
+        assert_eq!(error, "unknown variable `LEDGERMQ_NODE__NMAE`: did you mean `LEDGERMQ_NODE__NAME`?");
+    }
+
+    #[test]
+    fn a_wrong_type_names_the_file() {
+        let error = parse("[cluster]\nbroker_groups = \"many\"\n").unwrap_err().to_string();
+        assert!(error.starts_with("node.toml: "), "{error}");
+        let error = parse("[log]\nsegment_bytes = \"5 parsecs\"\n").unwrap_err().to_string();
+        assert!(error.contains("is not a size"), "{error}");
+    }
+}

@@ -1,0 +1,218 @@
+//! Whether a configuration makes sense. Says what is wrong, all of it at once, and changes nothing.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use super::Options;
+
+/// How many broker groups one cluster begins with at most.
+const BROKER_GROUPS_MAX: u32 = 64;
+/// How many nodes a cluster has at most.
+const MEMBERS_MAX: usize = 64;
+/// Queues of one topic.
+const QUEUES_MAX: u32 = 4096;
+/// Smaller segments than this could not hold the largest frames.
+const SEGMENT_BYTES_MIN: u64 = 32 << 20;
+/// Larger ones are not preallocated in reasonable time.
+const SEGMENT_BYTES_MAX: u64 = 16 << 30;
+/// Less memory than this and RocksDB thrashes.
+const TABLE_MEMORY_BYTES_MIN: u64 = 8 << 20;
+/// A shorter heartbeat is all overhead.
+const HEARTBEAT_MS_MIN: u64 = 10;
+/// An election timeout has to outlast so many heartbeats, or a single late one starts an election.
+const HEARTBEATS_IN_ELECTION_MIN: u64 = 3;
+const NAME_BYTES_MAX: usize = 64;
+
+impl Options {
+    /// Everything that is wrong, a sentence each.
+    pub fn validate(&self) -> Result<(), Vec<String>> {
+        let mut wrong = Vec::new();
+        self.check_cluster(&mut wrong);
+        self.check_addresses(&mut wrong);
+        self.check_storage(&mut wrong);
+        self.check_raft(&mut wrong);
+        let queues = self.messaging.default_queues;
+        if !(1..=QUEUES_MAX).contains(&queues) {
+            wrong.push(format!("messaging.default_queues is {queues}: it must lie within 1 and {QUEUES_MAX}"));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+
+    fn check_cluster(&self, wrong: &mut Vec<String>) {
+        check_name("cluster.name", &self.cluster.name, wrong);
+        let groups = self.cluster.broker_groups;
+        if !(1..=BROKER_GROUPS_MAX).contains(&groups) {
+            wrong.push(format!(
+                "cluster.broker_groups is {groups}: it must lie within 1 and {BROKER_GROUPS_MAX}"
+            ));
+        }
+        if self.node.id == 0 {
+            wrong.push("node.id is 0: ids begin at 1".to_owned());
+        }
+        if !self.node.name.is_empty() {
+            check_name("node.name", &self.node.name, wrong);
+        }
+        let members = &self.cluster.members;
+        if members.is_empty() {
+            return;
+        }
+        if members.len() > MEMBERS_MAX {
+            wrong.push(format!("cluster.members lists {} nodes: at most {MEMBERS_MAX}", members.len()));
+        }
+        if !members.iter().any(|member| member.id == self.node.id) {
+            wrong.push(format!("node.id is {}, but cluster.members lists no such node", self.node.id));
+        }
+        let mut seen = BTreeSet::new();
+        for member in members {
+            check_name("cluster.members.name", &member.name, wrong);
+            if member.id == 0 {
+                wrong.push(format!("cluster.members: {} has id 0: ids begin at 1", member.name));
+            }
+            for (what, value) in [
+                ("id", member.id.to_string()),
+                ("name", member.name.clone()),
+                ("grpc", member.grpc.clone()),
+                ("peer", member.peer.clone()),
+            ] {
+                if !seen.insert((what, value.clone())) {
+                    wrong.push(format!("cluster.members: {what} {value} occurs twice"));
+                }
+            }
+            for (key, address) in [("grpc", &member.grpc), ("http", &member.http), ("peer", &member.peer)] {
+                check_host_port(&format!("cluster.members.{key} of {}", member.name), address, wrong);
+            }
+        }
+    }
+
+    fn check_addresses(&self, wrong: &mut Vec<String>) {
+        let binds =
+            [("grpc.bind", &self.grpc.bind), ("http.bind", &self.http.bind), ("peer.bind", &self.peer.bind)];
+        for (key, bind) in binds {
+            if bind.parse::<SocketAddr>().is_err() {
+                wrong.push(format!("{key} is `{bind}`: write an IP address and a port, such as 0.0.0.0:8081"));
+            }
+        }
+        for (index, (key, bind)) in binds.iter().enumerate() {
+            for (other, other_bind) in &binds[index + 1..] {
+                if bind == other_bind && !bind.ends_with(":0") {
+                    wrong.push(format!("{key} and {other} are both {bind}"));
+                }
+            }
+        }
+        if !self.grpc.advertise.is_empty() {
+            check_host_port("grpc.advertise", &self.grpc.advertise, wrong);
+        }
+        let (cert, key) = (&self.grpc.tls_cert, &self.grpc.tls_key);
+        if cert.as_os_str().is_empty() != key.as_os_str().is_empty() {
+            wrong.push("grpc.tls_cert and grpc.tls_key belong together: one is set, the other is not".into());
+        }
+    }
+
+    fn check_storage(&self, wrong: &mut Vec<String>) {
+        if self.node.data.as_os_str().is_empty() {
+            wrong.push("node.data is empty: name a directory".to_owned());
+        }
+        let segment = self.log.segment_bytes;
+        if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&segment.0) {
+            wrong.push(format!("log.segment_bytes is {segment}: it must lie within 32MiB and 16GiB"));
+        }
+        let cache = self.log.tail_cache_bytes;
+        if cache.0 > 4 << 30 {
+            wrong.push(format!("log.tail_cache_bytes is {cache}: it must be at most 4GiB"));
+        }
+        let memory = self.tables.memory_bytes;
+        if memory.0 < TABLE_MEMORY_BYTES_MIN {
+            wrong.push(format!("tables.memory_bytes is {memory}: it must be at least 8MiB"));
+        }
+    }
+
+    fn check_raft(&self, wrong: &mut Vec<String>) {
+        let (heartbeat, election) = (self.raft.heartbeat_ms.0, self.raft.election_timeout_ms.0);
+        if heartbeat < HEARTBEAT_MS_MIN {
+            wrong.push(format!("raft.heartbeat_ms is {heartbeat}: it must be at least {HEARTBEAT_MS_MIN}"));
+        }
+        if election < heartbeat.saturating_mul(HEARTBEATS_IN_ELECTION_MIN) {
+            wrong.push(format!(
+                "raft.election_timeout_ms is {election}: it must be at least {HEARTBEATS_IN_ELECTION_MIN} \
+                 heartbeats of {heartbeat} ms"
+            ));
+        }
+    }
+}
+
+fn check_name(key: &str, name: &str, wrong: &mut Vec<String>) {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.chars().all(fits) {
+        wrong.push(format!("{key} is `{name}`: 1 to {NAME_BYTES_MAX} letters, digits, `-`, `_` and `.`"));
+    }
+}
+
+fn check_host_port(key: &str, address: &str, wrong: &mut Vec<String>) {
+    let valid = address
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0));
+    if !valid {
+        wrong.push(format!("{key} is `{address}`: write host:port, such as broker1.example.com:8081"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Member;
+    use super::super::values::{ByteCount, Millis};
+    use super::*;
+
+    fn complaints(change: impl FnOnce(&mut Options)) -> String {
+        let mut options = Options::default();
+        change(&mut options);
+        let before = options.clone();
+        let complaints = options.validate().unwrap_err().join("\n");
+        assert_eq!(options, before, "validate() rewrote something");
+        complaints
+    }
+
+    fn member(id: u64) -> Member {
+        let port = |offset: u64| format!("127.0.0.1:{}", 8080 + offset + 10 * id);
+        Member { id, name: format!("node{id}"), grpc: port(1), http: port(2), peer: port(3) }
+    }
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert_eq!(Options::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn each_wrong_value_is_named() {
+        let cases: [(&str, fn(&mut Options)); 14] = [
+            ("cluster.name", |o| o.cluster.name = "a b".into()),
+            ("cluster.broker_groups", |o| o.cluster.broker_groups = 0),
+            ("node.id is 0", |o| o.node.id = 0),
+            ("node.data", |o| o.node.data = "".into()),
+            ("lists no such node", |o| o.cluster.members = vec![member(2), member(3)]),
+            ("id 1 occurs twice", |o| o.cluster.members = vec![member(1), member(1)]),
+            ("cluster.members.grpc of node1", |o| {
+                o.cluster.members = vec![Member { grpc: "nowhere".into(), ..member(1) }];
+            }),
+            ("grpc.bind is `localhost`", |o| o.grpc.bind = "localhost".into()),
+            ("both 127.0.0.1:8082", |o| o.grpc.bind = "127.0.0.1:8082".into()),
+            ("belong together", |o| o.grpc.tls_cert = "cert.pem".into()),
+            ("log.segment_bytes is 1KiB", |o| o.log.segment_bytes = ByteCount(1024)),
+            ("tables.memory_bytes", |o| o.tables.memory_bytes = ByteCount(1)),
+            ("raft.election_timeout_ms", |o| o.raft.election_timeout_ms = Millis(100)),
+            ("messaging.default_queues", |o| o.messaging.default_queues = 0),
+        ];
+        for (expected, change) in cases {
+            let complaints = complaints(change);
+            assert!(complaints.contains(expected), "{expected:?} is not in {complaints:?}");
+        }
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once() {
+        let complaints = complaints(|o| {
+            o.cluster.broker_groups = 99;
+            o.messaging.default_queues = 0;
+        });
+        assert_eq!(complaints.lines().count(), 2, "{complaints}");
+    }
+}
