@@ -1,17 +1,25 @@
-//! The client edge of a LedgerMQ node: gRPC services, sessions, long polls and administration.
+//! A LedgerMQ node as a process: the client edge, the HTTP port, the command line.
 //!
-//! Nothing here knows how bytes are stored or how replicas agree: the cluster is a
-//! [`raft::node::Node`]. Types generated from .proto files stop in [`convert`] and in the service
-//! files themselves.
+//! The edge is gRPC services, sessions, long polls and administration. Nothing in it knows how bytes
+//! are stored or how replicas agree: the cluster is a [`raft::node::Node`]. Types generated from
+//! .proto files stop in [`convert`] and in the service files themselves; the client half (`client`,
+//! `bench`, `cli`) speaks them, and knows nothing of the edge.
 
 pub mod admin;
+mod bench;
+mod boot;
 pub mod check;
+pub mod cli;
+mod client;
 pub mod convert;
 pub mod delivery;
 pub mod edge;
 pub mod edge_options;
+mod http;
 pub mod limits;
+mod local;
 pub mod messaging;
+mod options;
 pub mod server;
 pub mod session;
 pub mod tls;

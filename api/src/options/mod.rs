@@ -251,8 +251,9 @@ impl Options {
         origin: &str,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Options, OptionsError> {
-        let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-            OptionsError::Syntax { origin: origin.to_owned(), reason: error.to_string() }
+        let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| OptionsError::Syntax {
+            origin: origin.to_owned(),
+            reason: error.to_string(),
         })?;
         let mut unknown = keys::unknown_in(&table);
         unknown.extend(keys::overlay(&mut table, environment));
@@ -345,7 +346,7 @@ mod tests {
         let error = parse("[[cluster.members]]\nid = 1\nnaem = \"x\"\n").unwrap_err().to_string();
         assert_eq!(error, "unknown key `cluster.members.naem`: did you mean `cluster.members.name`?");
         let error = parse("[node]\nzzzzzzzzzz = 1\n").unwrap_err().to_string();
-        assert_eq!(error, "unknown key `node.zzzzzzzzzz`: the keys are id, name, data");
+        assert_eq!(error, "unknown key `node.zzzzzzzzzz`: the keys are data, id, name");
     }
 
     #[test]

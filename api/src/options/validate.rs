@@ -33,7 +33,8 @@ impl Options {
         self.check_raft(&mut wrong);
         let queues = self.messaging.default_queues;
         if !(1..=QUEUES_MAX).contains(&queues) {
-            wrong.push(format!("messaging.default_queues is {queues}: it must lie within 1 and {QUEUES_MAX}"));
+            wrong
+                .push(format!("messaging.default_queues is {queues}: it must lie within 1 and {QUEUES_MAX}"));
         }
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     }
@@ -89,7 +90,8 @@ impl Options {
             [("grpc.bind", &self.grpc.bind), ("http.bind", &self.http.bind), ("peer.bind", &self.peer.bind)];
         for (key, bind) in binds {
             if bind.parse::<SocketAddr>().is_err() {
-                wrong.push(format!("{key} is `{bind}`: write an IP address and a port, such as 0.0.0.0:8081"));
+                wrong
+                    .push(format!("{key} is `{bind}`: write an IP address and a port, such as 0.0.0.0:8081"));
             }
         }
         for (index, (key, bind)) in binds.iter().enumerate() {

@@ -94,7 +94,7 @@ impl Millis {
 impl fmt::Display for ByteCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (unit, size) in [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
-            if self.0 >= size && self.0 % size == 0 {
+            if self.0 >= size && self.0.is_multiple_of(size) {
                 return write!(f, "{}{unit}", self.0 / size);
             }
         }
@@ -157,7 +157,9 @@ mod tests {
         assert_eq!(parse_bytes("1 gib"), Ok(1 << 30));
         assert_eq!(parse_bytes("10MB"), Ok(10_000_000));
         assert_eq!(parse_bytes("4096"), Ok(4096));
-        for wrong in ["", "MiB", "-1", "5 parsecs", "1.5MiB", "99999999999999999999", "18446744073709551615KiB"] {
+        for wrong in
+            ["", "MiB", "-1", "5 parsecs", "1.5MiB", "99999999999999999999", "18446744073709551615KiB"]
+        {
             assert!(parse_bytes(wrong).is_err(), "{wrong:?} was taken as a size");
         }
     }

@@ -1,0 +1,61 @@
+//! `ledgermq cluster`
+
+use clap::Subcommand;
+use proto::admin;
+use serde_json::json;
+
+use super::exit::Failure;
+use super::target::ADMIN_TIMEOUT;
+use super::topic::CommonArgs;
+use crate::client::cluster_view::ClusterView;
+
+/// `ledgermq cluster ...`
+#[derive(Debug, Subcommand)]
+pub enum ClusterCommand {
+    /// Show every node, every group, its leader and its replicas
+    #[command(after_help = "Example:
+  ledgermq cluster status --endpoint 127.0.0.1:8091 -o json")]
+    Status {
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+    /// Hand the leadership of a group on, without an error at any client
+    #[command(after_help = "Examples:
+  ledgermq cluster transfer-leader g1
+  ledgermq cluster transfer-leader g1 --to node2")]
+    TransferLeader {
+        /// The group: g1, g2, ..., meta
+        group: String,
+        /// To which node, by id or name [default: the most caught-up other one]
+        #[arg(long, value_name = "NODE")]
+        to: Option<String>,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+}
+
+impl ClusterCommand {
+    pub async fn run(self) -> Result<(), Failure> {
+        match self {
+            ClusterCommand::Status { common } => {
+                let broker = common.target.connect().await?;
+                let request = broker.headers.request(admin::ClusterStatusRequest {}, ADMIN_TIMEOUT);
+                let view = ClusterView::from(broker.answer(broker.admin().cluster_status(request).await)?);
+                common.output.print(&view, || view.text());
+                Ok(())
+            }
+            ClusterCommand::TransferLeader { group, to, common } => {
+                let broker = common.target.connect().await?;
+                let request =
+                    admin::TransferLeaderRequest { group: group.clone(), to: to.unwrap_or_default() };
+                let request = broker.headers.request(request, ADMIN_TIMEOUT);
+                let answer = broker.answer(broker.admin().transfer_leader(request).await)?;
+                let value = json!({ "group": group, "leader": answer.leader, "took_ms": answer.took_ms });
+                common.output.print(&value, || {
+                    format!("node {} leads {group} now; it took {} ms", answer.leader, answer.took_ms)
+                });
+                Ok(())
+            }
+        }
+    }
+}

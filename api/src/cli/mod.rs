@@ -1,0 +1,146 @@
+//! The command line. One file a command; each says what it needs, does it, and prints.
+
+mod bench;
+mod cluster;
+mod completion;
+mod dev;
+pub mod exit;
+mod group;
+mod local;
+pub mod moment;
+pub mod output;
+mod receive;
+mod send;
+mod serve;
+pub mod target;
+mod topic;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::boot::logging::LogArgs;
+use crate::boot::panic::stop_on_panic;
+use exit::{EXIT_CODES, Failure};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "ledgermq",
+    version,
+    about = "A message broker whose replicated, fsynced Raft log is its CommitLog",
+    after_help = EXIT_CODES,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(flatten)]
+    log: LogArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run one node on this machine, ready to try
+    Dev(dev::DevArgs),
+    /// Run a cluster of processes on this machine
+    #[command(subcommand)]
+    Local(local::LocalCommand),
+    /// Run one node of a cluster from a configuration file
+    Serve(serve::ServeArgs),
+    /// Make, list, look at, change and delete topics
+    #[command(subcommand)]
+    Topic(topic::TopicCommand),
+    /// Make, list, look at, move and delete consumer groups
+    #[command(subcommand)]
+    Group(group::GroupCommand),
+    /// Send messages
+    Send(send::SendArgs),
+    /// Receive messages
+    Receive(receive::ReceiveArgs),
+    /// Look at the cluster, and move leaders
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
+    /// Measure a broker
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
+    /// Print the completions for a shell
+    Completion(completion::CompletionArgs),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    stop_on_panic();
+    let cli = Cli::parse();
+    let serves = matches!(cli.command, Command::Dev(_) | Command::Serve(_));
+    if let Err(failure) = cli.log.install(serves) {
+        return end(&failure);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(worker_threads())
+        .thread_name("ledgermq")
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return end(&Failure::io("start threads", &error)),
+    };
+    let result = runtime.block_on(run(cli.command));
+    // Blocking reads of standard input must not hold up the end.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => end(&failure),
+    }
+}
+
+/// Two at least: with one, a task that computes would hold up every answer.
+fn worker_threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))
+}
+
+fn end(failure: &Failure) -> ExitCode {
+    eprintln!("error: {failure}");
+    failure.code()
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Dev(args) => args.run().await,
+        Command::Local(command) => command.run().await,
+        Command::Serve(args) => args.run().await,
+        Command::Topic(command) => command.run().await,
+        Command::Group(command) => command.run().await,
+        Command::Send(args) => args.run().await,
+        Command::Receive(args) => args.run().await,
+        Command::Cluster(command) => command.run().await,
+        Command::Bench(command) => command.run().await,
+        Command::Completion(args) => args.run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        fn check(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            let leaves: Vec<_> = command.get_subcommands().filter(|sub| !sub.is_hide_set()).collect();
+            if leaves.is_empty() {
+                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.contains("ledgermq "), "`{path}` shows no example");
+            }
+            leaves.into_iter().for_each(|leaf| check(leaf, &path));
+        }
+        check(&Cli::command(), "");
+    }
+}

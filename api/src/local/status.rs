@@ -1,0 +1,51 @@
+//! Where a local cluster stands, also when some of its nodes are dead.
+
+use std::time::Duration;
+
+use proto::admin;
+
+use super::state::LocalCluster;
+use crate::client::access::{Broker, Headers, HostPort};
+use crate::client::cluster_view::{ClusterView, NodeView};
+
+/// A live node answers at once; one that does not must not hold up the others.
+const ASK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Asks the living nodes, one after the other, until one answers; the processes are looked at here.
+pub async fn view(cluster: &LocalCluster) -> ClusterView {
+    let mut groups = Vec::new();
+    for node in cluster.nodes.iter().filter(|node| node.is_alive()) {
+        if let Some(view) = ask(&node.grpc).await {
+            groups = view.groups;
+            break;
+        }
+    }
+    let nodes = cluster.nodes.iter().map(|node| NodeView {
+        id: node.id,
+        name: node.name.clone(),
+        grpc: node.grpc.clone(),
+        http: node.http.clone(),
+        peer: node.peer.clone(),
+        pid: node.process.map_or(0, |process| process.pid),
+        alive: node.is_alive(),
+    });
+    ClusterView { nodes: nodes.collect(), groups }
+}
+
+/// What one node says; `None` if it does not answer.
+pub async fn ask(grpc: &str) -> Option<ClusterView> {
+    let endpoint: HostPort = grpc.parse().ok()?;
+    let asked = async {
+        let broker = Broker::connect(endpoint, Headers::new()).await?;
+        let request = broker.headers.request(admin::ClusterStatusRequest {}, ASK_TIMEOUT);
+        broker.answer(broker.admin().cluster_status(request).await)
+    };
+    match tokio::time::timeout(ASK_TIMEOUT, asked).await {
+        Ok(Ok(status)) => Some(status.into()),
+        Ok(Err(error)) => {
+            tracing::debug!(grpc, %error, "no status");
+            None
+        }
+        Err(_) => None,
+    }
+}
