@@ -6,58 +6,104 @@ pub mod panic;
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use raft::catalog::NodeInfo;
+use raft::catalog::{NodeInfo, StartFrom};
 use raft::names::NodeId;
 use raft::node::{Node, NodeOptions, Tuning};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::exit::Failure;
-use crate::options::{Member, Options};
+use crate::edge::{self, Edge};
+use crate::edge_options::{EdgeOptions, TlsOptions};
+use crate::options::{DefaultStart, Member, Options};
 use data_lock::DataLock;
 
 /// How long a node that is told to stop may take to hand over and to finish what is in flight.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where a certificate is kept that was made here, within the data directory.
+const TLS_DIRECTORY: &str = "tls";
 
 /// Runs a node until it is told to stop (SIGTERM, SIGINT) or must (a disk failed). `announce` is
 /// called once, when it listens.
 pub async fn run(options: Options, announce: impl FnOnce(&Options)) -> Result<(), Failure> {
     let _lock = DataLock::take(&options.node.data)?;
     let mut stop = StopSignals::listen()?;
-    let failed = |error: anyhow::Error| Failure::of_chain(&error);
     let node = tokio::select! {
-        node = Node::start(node_options(&options).map_err(failed)?) => {
-            node.context("cannot start the node").map_err(failed)?
-        }
+        node = start(&options) => node.map_err(|error| Failure::of_chain(&error))?,
         _ = stop.next() => return Ok(()),
     };
-    let http = crate::http::serve(node.clone(), address("http.bind", &options.http.bind).map_err(failed)?)
-        .await
-        .map_err(failed)?;
+    let stopping = CancellationToken::new();
+    let ports = async {
+        let http = crate::http::serve(node.clone(), address("http.bind", &options.http.bind)?).await?;
+        let shutdown = stopping.clone().cancelled_owned();
+        let edge = edge::serve(node.clone(), edge_options(&options)?, shutdown).await?;
+        anyhow::Ok((http, edge))
+    };
+    let (http, mut edge) = ports.await.map_err(|error| Failure::of_chain(&error))?;
+    tracing::info!(node = %node.id(), name = options.node_name(), grpc = %edge.address, "listening");
     announce(&options);
-    tracing::info!(node = %node.id(), name = options.node_name(), grpc = options.advertised(), "listening");
 
     let result = tokio::select! {
         reason = node.failed() => Err(Failure::Disk(format!(
             "the node stopped: {reason}. Nothing acknowledged is lost; look at the disk, then start the node again"
         ))),
+        ended = &mut edge.task => Err(Failure::Failed(format!("the gRPC server ended: {ended:?}"))),
         name = stop.next() => {
-            tracing::info!(signal = name, "stopping: leaderships are handed on");
+            tracing::info!(signal = name, "stopping: finishes what is in flight, hands leaderships on");
+            stopping.cancel();
+            tokio::select! {
+                () = drain(&node, edge) => tracing::info!("stopped"),
+                _ = stop.next() => tracing::warn!("stopped at once, by a second signal"),
+            }
             Ok(())
         }
     };
-    if result.is_ok() {
-        let drained = tokio::select! {
-            () = node.drain(Instant::now() + DRAIN_TIMEOUT) => true,
-            _ = stop.next() => false,
-        };
-        tracing::info!(drained, "stopped");
-    }
     http.stop();
     result
+}
+
+async fn start(options: &Options) -> anyhow::Result<Node> {
+    Node::start(node_options(options)?).await.context("cannot start the node")
+}
+
+/// Lets the edge finish first: its requests need the node.
+async fn drain(node: &Node, edge: Edge) {
+    match tokio::time::timeout(DRAIN_TIMEOUT, edge.task).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(ended) => tracing::warn!(?ended, "the gRPC server ended with an error"),
+        Err(_) => tracing::warn!("requests in flight were cut off"),
+    }
+    node.drain(Instant::now() + DRAIN_TIMEOUT).await;
+}
+
+fn edge_options(options: &Options) -> anyhow::Result<EdgeOptions> {
+    let messaging = &options.messaging;
+    let file = |path: &PathBuf| (!path.as_os_str().is_empty()).then(|| path.clone());
+    Ok(EdgeOptions {
+        bind: address("grpc.bind", &options.grpc.bind)?,
+        tls: TlsOptions {
+            cert: file(&options.grpc.tls_cert),
+            key: file(&options.grpc.tls_key),
+            directory: options.node.data.join(TLS_DIRECTORY),
+        },
+        auto_create_topics: messaging.auto_create_topics,
+        auto_create_groups: messaging.auto_create_groups,
+        default_queues: messaging.default_queues,
+        default_max_attempts: messaging.default_max_attempts,
+        default_start: match messaging.default_start {
+            DefaultStart::First => StartFrom::First,
+            DefaultStart::Last => StartFrom::Last,
+        },
+        max_delay_days: messaging.max_delay_days,
+        cluster: options.cluster.name.clone(),
+        ..EdgeOptions::default()
+    })
 }
 
 fn node_options(options: &Options) -> anyhow::Result<NodeOptions> {

@@ -7,6 +7,7 @@ mod dev;
 pub mod exit;
 mod group;
 mod local;
+mod log;
 pub mod moment;
 pub mod output;
 mod receive;
@@ -64,6 +65,9 @@ enum Command {
     /// Measure a broker
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    /// Look into a CommitLog while no node runs on it
+    #[command(subcommand)]
+    Log(log::LogCommand),
     /// Print the completions for a shell
     Completion(completion::CompletionArgs),
 }
@@ -115,6 +119,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Receive(args) => args.run().await,
         Command::Cluster(command) => command.run().await,
         Command::Bench(command) => command.run().await,
+        Command::Log(command) => command.run(),
         Command::Completion(args) => args.run(),
     }
 }

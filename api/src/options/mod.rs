@@ -146,6 +146,22 @@ pub struct MessagingSection {
     pub auto_create_groups: bool,
     /// How many queues such a topic gets.
     pub default_queues: u32,
+    /// Deliveries before a message becomes a dead letter, in such a group.
+    pub default_max_attempts: u16,
+    /// Where such a group begins.
+    pub default_start: DefaultStart,
+    /// How far ahead a delivery time may lie.
+    pub max_delay_days: u32,
+}
+
+/// Where a consumer group begins that is made by its first use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DefaultStart {
+    /// At the first message that is still there.
+    First,
+    /// Behind the last message.
+    Last,
 }
 
 impl Default for ClusterOptions {
@@ -203,7 +219,14 @@ impl Default for RaftSection {
 
 impl Default for MessagingSection {
     fn default() -> Self {
-        MessagingSection { auto_create_topics: true, auto_create_groups: true, default_queues: 8 }
+        MessagingSection {
+            auto_create_topics: true,
+            auto_create_groups: true,
+            default_queues: 8,
+            default_max_attempts: 16,
+            default_start: DefaultStart::First,
+            max_delay_days: 365,
+        }
     }
 }
 

@@ -36,6 +36,10 @@ impl Options {
             wrong
                 .push(format!("messaging.default_queues is {queues}: it must lie within 1 and {QUEUES_MAX}"));
         }
+        if self.messaging.default_max_attempts == 0 {
+            wrong
+                .push("messaging.default_max_attempts is 0: a message is delivered at least once".to_owned());
+        }
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     }
 
@@ -185,7 +189,7 @@ mod tests {
 
     #[test]
     fn each_wrong_value_is_named() {
-        let cases: [(&str, fn(&mut Options)); 14] = [
+        let cases: [(&str, fn(&mut Options)); 15] = [
             ("cluster.name", |o| o.cluster.name = "a b".into()),
             ("cluster.broker_groups", |o| o.cluster.broker_groups = 0),
             ("node.id is 0", |o| o.node.id = 0),
@@ -202,6 +206,7 @@ mod tests {
             ("tables.memory_bytes", |o| o.tables.memory_bytes = ByteCount(1)),
             ("raft.election_timeout_ms", |o| o.raft.election_timeout_ms = Millis(100)),
             ("messaging.default_queues", |o| o.messaging.default_queues = 0),
+            ("messaging.default_max_attempts", |o| o.messaging.default_max_attempts = 0),
         ];
         for (expected, change) in cases {
             let complaints = complaints(change);
