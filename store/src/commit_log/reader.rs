@@ -113,7 +113,9 @@ impl Reader {
         };
         if entry.footer.is_none() {
             let from = (index - entry.header.base_index) as usize;
-            let Some(offsets) = state.open_offsets.get(from..) else { return Err(gone(state.written_next)) };
+            // Behind a snapshot that is just being installed nothing is written yet.
+            let offsets = state.open_offsets.get(from..).filter(|offsets| !offsets.is_empty());
+            let offsets = offsets.ok_or_else(|| gone(state.next_index()))?;
             // One more than is read, to know where the last one ends.
             let some = offsets.len().min(INDEX_ENTRIES_READ_MAX as usize + 1);
             found.open = Some((state.open_file.clone(), offsets[..some].to_vec()));
