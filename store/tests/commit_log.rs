@@ -224,3 +224,80 @@ fn a_frame_too_long_for_a_segment_is_refused() {
     append(&log, (0..5).map(|index| frame(index, 1, len)).collect());
     assert_eq!(log.pointers().durable_index, Some(4));
 }
+
+#[test]
+fn a_frame_that_is_not_due_is_a_bug_of_the_caller_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    append(&log, vec![frame(0, 1, 10)]);
+    let elsewhere = log.frames(0..1, 0).unwrap()[0].to_wire();
+    for wrong in [frame(2, 1, 10), Frame::decode(elsewhere).unwrap()] {
+        let append = || log.append(vec![wrong.clone()], Box::new(|_| {}));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(append)).is_err());
+    }
+    append(&log, vec![frame(1, 1, 10)]);
+    assert_eq!(log.pointers().durable_index, Some(1));
+}
+
+#[test]
+fn a_purge_beyond_the_end_goes_on_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    append(&log, vec![frame(0, 1, 10)]);
+    let mark = LogMark { term: 2, leader: 1, index: 9 };
+    wait(|done| log.purge(mark, done));
+    assert_eq!((log.pointers().last, log.pointers().first_index), (Some(mark), 10));
+    append(&log, vec![frame(10, 2, 10)]);
+    assert_eq!(indexes(&log, 10..20), [(10, 2)]);
+}
+
+#[test]
+fn readers_see_whole_frames_while_the_log_is_cut_and_rolled() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let readers: Vec<_> = (0..2_u64)
+        .map(|reader| {
+            let (log, stop) = (log.clone(), stop.clone());
+            std::thread::spawn(move || {
+                let (mut reads, mut at) = (0, reader);
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    at = at.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    let pointers = log.pointers();
+                    let held = pointers.next_index() - pointers.first_index;
+                    let from = pointers.first_index + (at >> 33) % (held + 1);
+                    match log.frames(from..from + 20, 20_000) {
+                        Ok(frames) => {
+                            for (index, read) in (from..).zip(frames) {
+                                assert_eq!(read.index, index);
+                                assert_eq!(read.body, frame(index, read.term, read.body.len()).body);
+                                reads += 1;
+                            }
+                        }
+                        Err(ReadError::Purged { index, first }) => assert!(index < first),
+                        Err(error) => panic!("{from}: {error}"),
+                    }
+                }
+                reads
+            })
+        })
+        .collect();
+    let mut next = 0;
+    for round in 0..300_u64 {
+        append(&log, (next..next + 7).map(|index| frame(index, round, 900)).collect());
+        next += 7;
+        if round % 5 == 4 {
+            next -= round % 50;
+            log.truncate_after(next.checked_sub(1), Box::new(Result::unwrap));
+        }
+        if round % 60 == 59 {
+            let mark = log.log_mark(next - 30).unwrap().unwrap();
+            log.set_read_floor(log.frames(mark.index..next, 0).unwrap()[0].position().unwrap());
+            log.purge(mark, Box::new(Result::unwrap));
+        }
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let reads: Vec<u64> = readers.into_iter().map(|reader| reader.join().unwrap()).collect();
+    assert!(reads.iter().all(|reads| *reads > 0), "{reads:?}");
+    assert_eq!(log.pointers().next_index(), next);
+}

@@ -64,6 +64,9 @@ use state::{Cut, Op, Shared, State, Task};
 use tail_cache::TailCache;
 use writer::Writer;
 
+/// How often a read starts again because the log was truncated meanwhile.
+const READ_RETRIES_MAX: usize = 16;
+
 /// Called on the writer thread, in the order of the calls, when what was asked is durable or never will be.
 /// It must not block, and must not wait for this log.
 pub type Completion = Box<dyn FnOnce(Result<(), LogFailure>) + Send>;
@@ -176,10 +179,19 @@ impl CommitLog {
         let waited = shared.room.wait_while(shared.lock(), full);
         let mut state = waited.expect("no panic while the log's state is held");
         usable(&state)?;
+        let (mut due, mut position) = (state.next_index(), state.next_position);
+        for frame in &frames {
+            if frame.index != due || frame.position().is_some_and(|at| at != position) {
+                // Not with the lock held: whoever asks next must not suffer for it.
+                drop(state);
+                let (index, at) = (frame.index, frame.position());
+                panic!("frame {index} at {at:?} appended where {due} at {position} is due");
+            }
+            due += 1;
+            position = position + frame.encoded_len();
+        }
         let bytes = frames.iter().map(Frame::encoded_len).sum();
         for frame in &mut frames {
-            let due = state.next_index();
-            assert!(frame.index == due, "frame {} appended where {due} is due", frame.index);
             frame.place(state.next_position);
             state.next_position = state.next_position + frame.encoded_len();
             state.last = Some(frame.mark());
@@ -222,19 +234,20 @@ impl CommitLog {
     /// Raises the Raft floor: entries up to `last` are given up. Segments are deleted when they lie below the
     /// read floor too.
     ///
-    /// # Panics
-    /// If `last` is behind the log's end; [`CommitLog::reset_to`] is for that.
+    /// A log that ends before `last` goes on behind it, at its next position. After a snapshot that is not the
+    /// position of the other replicas: call [`CommitLog::reset_to`] first.
     pub fn purge(&self, last: LogMark, done: Completion) {
-        {
+        let (next, next_position, purged) = {
             let state = self.inner.shared.lock();
-            let next = state.next_index();
-            assert!(last.index < next, "purge of {} in a log that ends before {next}", last.index);
-            if state.purged.is_some_and(|purged| purged.index >= last.index) {
-                drop(state);
-                return self.ask(Task::Append { frames: Vec::new() }, done, |_| {});
-            }
+            (state.next_index(), state.next_position, state.purged)
+        };
+        if last.index >= next {
+            self.reset_to(last, next_position, done);
+        } else if purged.is_some_and(|purged| purged.index >= last.index) {
+            self.ask(Task::Append { frames: Vec::new() }, done, |_| {});
+        } else {
+            self.ask(Task::Purge { mark: last }, done, |state| state.purged = Some(last));
         }
-        self.ask(Task::Purge { mark: last }, done, |state| state.purged = Some(last));
     }
 
     /// Raises the read floor: consumers need nothing before `position`. It is not kept over a restart, and
@@ -272,12 +285,12 @@ impl CommitLog {
                 None
             }
         };
+        let end = keep.map_or(self.pointers().next_position, |cut| cut.end);
+        assert!(end <= next_position, "the log is committed up to {end}, beyond {next_position}");
         self.ask(Task::Reset { keep, mark, next_position }, done, |state| {
             if let Some(cut) = keep {
                 state.show_cut(cut);
             }
-            let end = state.next_position;
-            assert!(end <= next_position, "the log is committed up to {end}, beyond {next_position}");
             state.generation += 1;
             state.cache.clear();
             state.last = Some(mark);
@@ -306,10 +319,10 @@ impl CommitLog {
     /// # Errors
     /// If the start is deleted or damaged, or the disk refuses.
     pub fn frames(&self, range: Range<u64>, max_bytes: usize) -> Result<Vec<Frame>, ReadError> {
-        let (mut found, mut bytes, mut next) = (Vec::new(), 0, range.start);
+        let (mut found, mut bytes, mut next, mut retries) = (Vec::new(), 0, range.start, 0);
         loop {
             let left = max_bytes.saturating_sub(bytes);
-            let end = {
+            let (generation, end) = {
                 let state = self.inner.shared.lock();
                 let end = range.end.min(state.next_index());
                 if next >= end {
@@ -319,9 +332,19 @@ impl CommitLog {
                     append_within(&mut found, frames, left);
                     return Ok(found);
                 }
-                state.cache.first_index().map_or(end, |first| if first > next { end.min(first) } else { end })
+                let first = state.cache.first_index().filter(|first| *first > next);
+                (state.generation, first.map_or(end, |first| end.min(first)))
             };
-            let frames = self.inner.reader.frames(next..end, left)?;
+            let frames = match self.inner.reader.frames(next..end, left) {
+                // A truncation came between, and what is due now is in memory.
+                Err(ReadError::Purged { .. })
+                    if retries < READ_RETRIES_MAX && self.inner.shared.lock().generation != generation =>
+                {
+                    retries += 1;
+                    continue;
+                }
+                other => other?,
+            };
             next += frames.len() as u64;
             bytes += frames.iter().map(Frame::encoded_len).sum::<u64>() as usize;
             if !append_within(&mut found, frames, left) || bytes >= max_bytes {
@@ -378,7 +401,8 @@ impl CommitLog {
 
     /// Where the log stands.
     pub fn pointers(&self) -> LogPointers {
-        self.inner.shared.lock().pointers()
+        let pointers = self.inner.shared.lock().pointers();
+        pointers.validate()
     }
 
     /// Calls `listener` on the writer thread with the last durable index, after each sync.

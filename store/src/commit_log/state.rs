@@ -108,7 +108,6 @@ impl State {
             read_floor: self.read_floor,
             next_position: self.next_position,
         }
-        .validate()
     }
 
     /// Makes a cut visible to readers at once, before it is on disk.

@@ -18,7 +18,16 @@ impl Writer {
         }
         self.active.end = cut.end;
         self.active.last = cut.last;
-        let committed = self.shared.lock().committed;
+        let committed = {
+            // Readers must not find what is about to go.
+            let mut state = self.shared.lock();
+            let frames = cut.next_index() - self.active.header.base_index;
+            state.open_offsets.truncate(frames as usize);
+            state.written_end = cut.end;
+            state.written_next = cut.next_index();
+            state.generation += 1;
+            state.committed
+        };
         self.write_watermark(committed)?;
         let name = self.active.name();
         failed(self.active.file.sync_data(), "lower the watermark of", &name)?;
@@ -28,11 +37,6 @@ impl Writer {
         self.run_end = cut.end;
 
         let mut state = self.shared.lock();
-        let frames = cut.next_index() - self.active.header.base_index;
-        state.open_offsets.truncate(frames as usize);
-        state.written_end = cut.end;
-        state.written_next = cut.next_index();
-        state.generation += 1;
         state.pending_cuts.pop_front();
         state.show_durable(cut.last.map(|last| last.index));
         Ok(())

@@ -364,7 +364,7 @@ impl Writer {
         self.dirty = false;
         self.mark_durable()?;
 
-        let offsets = Arc::new(std::mem::take(&mut self.shared.lock().open_offsets));
+        let offsets = Arc::new(self.shared.lock().open_offsets.clone());
         let footer = Footer {
             base: header.base,
             end: self.active.end,
@@ -381,6 +381,7 @@ impl Writer {
             let entry = state.segments.last_mut().expect("the open segment");
             entry.footer = Some(footer);
             entry.offsets = Some(offsets.clone());
+            state.open_offsets.clear();
         }
         self.preparer.write_index(&self.shared, header, offsets);
         Ok(())
