@@ -1,4 +1,4 @@
-//! Every bound of this crate, and how they relate.
+//! Every bound of this crate (rule R9), and how they relate.
 
 /// Length of a frame's header, in bytes.
 pub const FRAME_HEADER_BYTES: u64 = 64;

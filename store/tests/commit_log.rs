@@ -116,7 +116,7 @@ fn a_truncation_is_seen_at_once_and_over_segments() {
 }
 
 #[test]
-fn segments_go_only_below_both_floors() {
+fn r2_segments_go_only_below_both_floors() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path());
     append(&log, (0..150).map(|index| frame(index, 1, 1500)).collect());
@@ -170,7 +170,7 @@ fn a_log_goes_on_behind_a_snapshot_and_keeps_what_is_committed() {
 }
 
 #[test]
-fn callbacks_come_in_the_order_of_the_calls() {
+fn r3_votes_and_appends_are_answered_in_the_order_of_the_calls() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path());
     let order = Arc::new(Mutex::new(Vec::new()));

@@ -224,7 +224,7 @@ fn power_failure_at_every_call() {
 }
 
 #[test]
-fn power_failure_with_many_steps_in_flight() {
+fn r3_power_failure_with_many_steps_in_flight_leaves_the_first_ones() {
     for n in 1..400 {
         let (plan, models) = workload(n, 60);
         let disk = SimulatedDisk::new(n);
@@ -384,7 +384,7 @@ fn a_flipped_bit_is_detected_or_harmless() {
 }
 
 #[test]
-fn a_missing_file_is_not_an_empty_log() {
+fn r6_a_missing_file_is_not_an_empty_log() {
     let (whole, due) = small_log();
     for (path, _) in whole.files() {
         let disk = whole.copy();

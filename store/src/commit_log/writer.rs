@@ -1,4 +1,4 @@
-//! The writer thread: first in, first out; many appends, one sync, then all callbacks.
+//! The writer thread (rule R3): first in, first out; many appends, one sync, then all callbacks.
 
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
