@@ -34,6 +34,9 @@ struct Cluster {
 
 impl Cluster {
     async fn start(size: u64, broker_groups: u32) -> Cluster {
+        // `RUST_LOG=debug` shows what the nodes do.
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         let members = (1..=size)
             .map(|id| NodeInfo {
                 id: NodeId(id),

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use openraft::BasicNode;
@@ -141,6 +141,7 @@ pub(crate) async fn start(options: NodeOptions) -> Result<Node, StartError> {
         failure,
         stop: watch::Sender::new(false),
         stopping: AtomicBool::new(false),
+        tasks: Mutex::default(),
         _lock: data_lock,
         options,
     });
@@ -151,7 +152,7 @@ pub(crate) async fn start(options: NodeOptions) -> Result<Node, StartError> {
 impl NodeInner {
     /// Starts everything that goes on by itself.
     fn run(self: Arc<Self>, listener: TcpListener) {
-        tokio::spawn(server::serve(self.clone(), listener));
+        self.spawn(server::serve(self.clone(), listener));
         let (events, receiver) = mpsc::channel(64);
         let hello = HelloRequest {
             cluster: self.options.cluster.clone(),
@@ -160,13 +161,13 @@ impl NodeInner {
             format_version: FORMAT_VERSION,
         };
         PeerWatch::start(&self.peers, hello, events, self.stop.subscribe());
-        tokio::spawn(self.clone().heed_peers(receiver));
+        self.spawn(self.clone().heed_peers(receiver));
         for group in self.groups.values() {
-            tokio::spawn(self.clone().begin(group.clone()));
-            tokio::spawn(self.clone().watch_group(group.clone()));
+            self.spawn(self.clone().begin(group.clone()));
+            self.spawn(self.clone().watch_group(group.clone()));
         }
-        tokio::spawn(self.clone().register());
-        tick::start(self);
+        self.spawn(self.clone().register());
+        tick::start(&self);
     }
 
     async fn heed_peers(self: Arc<Self>, mut events: mpsc::Receiver<PeerEvent>) {
@@ -396,6 +397,11 @@ impl NodeInner {
             if let Err(error) = group.replica().durability().flush() {
                 tracing::warn!(group = %group.id, %error, "the tables could not be flushed");
             }
+        }
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let ended = async { while tasks.join_next().await.is_some() {} };
+        if timeout_at(deadline, ended).await.is_err() {
+            tracing::warn!("some tasks did not end in time");
         }
     }
 }

@@ -14,11 +14,12 @@ mod status;
 mod tick;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 pub use lifecycle::StartError;
@@ -55,6 +56,8 @@ pub(crate) struct NodeInner {
     pub(crate) failure: watch::Sender<Option<String>>,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) stopping: AtomicBool,
+    // A mutex, because tasks are added from several places; never held over an await.
+    pub(crate) tasks: Mutex<JoinSet<()>>,
     // Held for as long as the node lives: nobody else may open this data.
     pub(crate) _lock: lifecycle::DataLock,
 }
@@ -66,6 +69,20 @@ impl NodeInner {
                 "there is no broker group {id} in this cluster"
             )))
         })
+    }
+
+    /// Starts a task that ends when the node stops; [`Node::drain`] waits for it.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
+    }
+
+    /// Resolves when the node stops.
+    pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stop = self.stop.subscribe();
+        async move {
+            // The sender lives as long as the node: if it is gone, the node has stopped.
+            let _ = stop.wait_for(|stop| *stop).await;
+        }
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

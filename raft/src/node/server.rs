@@ -38,7 +38,7 @@ struct PeerService {
 
 /// Serves the peer port until the node stops.
 pub(crate) async fn serve(node: Arc<NodeInner>, listener: TcpListener) {
-    let mut stop = node.stop.subscribe();
+    let stopped = node.stopped();
     let tag = cluster_tag(node.options.fingerprint());
     let service = PeerServer::new(PeerService { node, tag })
         .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
@@ -50,12 +50,10 @@ pub(crate) async fn serve(node: Arc<NodeInner>, listener: TcpListener) {
         .http2_keepalive_interval(Some(Duration::from_secs(2)))
         .http2_keepalive_timeout(Some(Duration::from_secs(5)))
         .add_service(service)
-        .serve_with_incoming(incoming);
-    tokio::select! {
-        result = served => if let Err(error) = result {
-            tracing::error!(%error, "the peer port stopped");
-        },
-        _ = stop.wait_for(|stop| *stop) => {}
+        .serve_with_incoming_shutdown(incoming, stopped)
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the peer port stopped");
     }
 }
 
@@ -70,11 +68,7 @@ impl PeerService {
     }
 
     fn group(&self, group: u32, target: u64) -> Result<&Group, String> {
-        if target != self.node.id.0 {
-            return Err(format!("this is node {}, not node {target}", self.node.id));
-        }
-        let id = GroupId(group);
-        self.node.groups.get(&id).ok_or_else(|| format!("node {} does not hold {id}", self.node.id))
+        group_of(&self.node, group, target)
     }
 
     fn refusal(&self, hello: &HelloRequest) -> String {
@@ -96,6 +90,48 @@ impl PeerService {
     }
 }
 
+/// Takes a leader's appends into the group that the first one names.
+async fn appends(node: Arc<NodeInner>, mut requests: Streaming<AppendRequest>) -> Answers<AppendResponse> {
+    let first = match requests.message().await {
+        Ok(Some(first)) => first,
+        Ok(None) => return Box::pin(futures::stream::empty()),
+        Err(status) => return Box::pin(futures::stream::once(async move { Err(status) })),
+    };
+    let group = match group_of(&node, first.group, first.target) {
+        Ok(group) => group.clone(),
+        Err(refusal) => {
+            return Box::pin(futures::stream::once(async move { Ok(refused_append(refusal)) }));
+        }
+    };
+    let id = group.id;
+    let requests = futures::stream::once(async move { Ok(first) }).chain(requests);
+    // A damaged frame ends the stream here; the leader opens a new one and sends it again.
+    let accepted = requests.map(move |request| match request {
+        Ok(request) => append_in(request)
+            .map_err(|error| tracing::error!(group = %id, %error, "an append of a peer is refused")),
+        Err(status) => {
+            tracing::debug!(group = %id, %status, "the append stream of a peer ended");
+            Err(())
+        }
+    });
+    let accepted = accepted.take_while(|request| futures::future::ready(request.is_ok()));
+    let accepted = accepted.filter_map(|request| futures::future::ready(request.ok()));
+    // The consensus holds on to this side of the stream until it ends.
+    let accepted = accepted.take_until(node.stopped());
+    Box::pin(group.raft.stream_append(accepted).map(|answer| match answer {
+        Ok(result) => Ok(append_result_out(&result)),
+        Err(fatal) => Err(Status::internal(fatal.to_string())),
+    }))
+}
+
+fn group_of(node: &NodeInner, group: u32, target: u64) -> Result<&Group, String> {
+    if target != node.id.0 {
+        return Err(format!("this is node {}, not node {target}", node.id));
+    }
+    let id = GroupId(group);
+    node.groups.get(&id).ok_or_else(|| format!("node {} does not hold {id}", node.id))
+}
+
 fn refused_append(refusal: String) -> AppendResponse {
     let mut response = AppendResponse { refusal, ..AppendResponse::default() };
     response.set_kind(proto::peer::append_response::Kind::Refused);
@@ -112,44 +148,18 @@ impl Peer for PeerService {
         let first = HelloResponse { node: self.node.id.0, refusal };
         let first = futures::stream::once(async move { Ok(first) });
         // Open for as long as this process lives.
-        Ok(Response::new(Box::pin(first.chain(futures::stream::pending()))))
+        let open = first.chain(futures::stream::pending()).take_until(self.node.stopped());
+        Ok(Response::new(Box::pin(open)))
     }
 
     async fn append(
         &self,
         request: Request<Streaming<AppendRequest>>,
     ) -> Result<Response<Self::AppendStream>, Status> {
-        let mut requests = self.member(request)?;
-        let first = match requests.message().await? {
-            Some(first) => first,
-            None => return Ok(Response::new(Box::pin(futures::stream::empty()))),
-        };
-        let group = match self.group(first.group, first.target) {
-            Ok(group) => group.clone(),
-            Err(refusal) => {
-                let answer = futures::stream::once(async move { Ok(refused_append(refusal)) });
-                return Ok(Response::new(Box::pin(answer)));
-            }
-        };
-        let id = group.id;
-        let requests = futures::stream::once(async move { Ok(first) }).chain(requests);
-        // A damaged frame ends the stream here; the leader opens a new one and sends it again.
-        let appends = requests.filter_map(|request| async move { request.ok() }).map(append_in).scan(
-            (),
-            move |(), request| {
-                futures::future::ready(match request {
-                    Ok(request) => Some(request),
-                    Err(error) => {
-                        tracing::error!(group = %id, %error, "an append of a peer is refused");
-                        None
-                    }
-                })
-            },
-        );
-        let answers = group.raft.stream_append(appends).map(|answer| match answer {
-            Ok(result) => Ok(append_result_out(&result)),
-            Err(fatal) => Err(Status::internal(fatal.to_string())),
-        });
+        let requests = self.member(request)?;
+        // The headers go at once: the leader sends nothing before it has them.
+        let answers = futures::stream::once(appends(self.node.clone(), requests)).flatten();
+        let answers = answers.take_until(self.node.stopped());
         Ok(Response::new(Box::pin(answers)))
     }
 

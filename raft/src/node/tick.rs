@@ -25,11 +25,11 @@ const FLUSH_LOG_BYTES: u64 = 256 << 20;
 const FLUSH_LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Starts the periodic tasks; they end when the node stops.
-pub(crate) fn start(node: Arc<NodeInner>) {
+pub(crate) fn start(node: &Arc<NodeInner>) {
     for group in node.groups.values() {
-        tokio::spawn(keep_flushing(node.clone(), group.clone()));
+        node.spawn(keep_flushing(node.clone(), group.clone()));
         if group.id != GroupId::META {
-            tokio::spawn(keep_renewing(node.clone(), group.clone()));
+            node.spawn(keep_renewing(node.clone(), group.clone()));
         }
     }
 }
