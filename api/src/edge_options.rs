@@ -17,6 +17,9 @@ use crate::limits;
 pub struct EdgeOptions {
     /// Where the gRPC port listens; port 0 takes a free one.
     pub bind: SocketAddr,
+    /// Client ports of the other nodes on this machine, on loopback: when one of them dies, this
+    /// node answers there (see [`crate::client_port`]).
+    pub stand_in_for: Vec<SocketAddr>,
     /// TLS on the same port.
     pub tls: TlsOptions,
     /// Make a topic when it is first used.
@@ -76,6 +79,7 @@ impl Default for EdgeOptions {
     fn default() -> Self {
         EdgeOptions {
             bind: SocketAddr::from(([0, 0, 0, 0], 8081)),
+            stand_in_for: Vec::new(),
             tls: TlsOptions::default(),
             auto_create_topics: true,
             auto_create_groups: true,

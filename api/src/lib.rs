@@ -11,6 +11,7 @@ mod boot;
 pub mod check;
 pub mod cli;
 mod client;
+pub mod client_port;
 pub mod convert;
 pub mod delivery;
 pub mod edge;

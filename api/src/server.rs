@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use proto::admin::admin_server::AdminServer;
 use proto::v2::messaging_service_server::MessagingServiceServer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -21,6 +21,7 @@ use tonic::transport::Server;
 use tonic::transport::server::{Connected, Router, TcpConnectInfo};
 
 use crate::admin::AdminService;
+use crate::client_port;
 use crate::edge::{EdgeError, EdgeState};
 use crate::limits;
 use crate::messaging::Messaging;
@@ -39,19 +40,27 @@ pub async fn start(
     let wanted = state.options.bind;
     let acceptor = tls::acceptor(&state.options.tls)?;
     let bind = |source| EdgeError::Bind { address: wanted, source };
-    let listener = listen(wanted).map_err(bind)?;
+    let listener = client_port::own(wanted, !state.options.stand_in_for.is_empty()).map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
     let router = router(state.clone()).await?;
 
     let (ready, connections) = mpsc::channel(limits::READY_CONNECTIONS_MAX);
-    let accepting = Accepting {
+    let room = Arc::new(Semaphore::new(state.options.limits.connections.min(Semaphore::MAX_PERMITS)));
+    let accepting = |listener| Accepting {
         listener,
-        acceptor,
-        ready,
-        room: Arc::new(Semaphore::new(state.options.limits.connections.min(Semaphore::MAX_PERMITS))),
+        acceptor: acceptor.clone(),
+        ready: ready.clone(),
+        room: room.clone(),
         stopping: state.stopping.clone(),
     };
-    tokio::spawn(accepting.run());
+    tokio::spawn(accepting(listener).run());
+    for neighbour in &state.options.stand_in_for {
+        match client_port::stand_in(*neighbour) {
+            Ok(listener) => drop(tokio::spawn(accepting(listener).run())),
+            // A convenience of a shared machine: the node serves its own port without it.
+            Err(error) => tracing::warn!(%neighbour, %error, "cannot stand in for a neighbour"),
+        }
+    }
     let stopping = state.stopping.clone();
     let task = tokio::spawn(async move {
         let incoming = ReceiverStream::new(connections);
@@ -66,16 +75,6 @@ pub async fn start(
         Ok(served?)
     });
     Ok((address, task))
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(limits::LISTEN_BACKLOG)
 }
 
 async fn router(state: Arc<EdgeState>) -> Result<Router, EdgeError> {

@@ -87,6 +87,12 @@ fn edge_options(options: &Options) -> anyhow::Result<EdgeOptions> {
     let file = |path: &PathBuf| (!path.as_os_str().is_empty()).then(|| path.clone());
     Ok(EdgeOptions {
         bind: address("grpc.bind", &options.grpc.bind)?,
+        stand_in_for: options
+            .grpc
+            .stand_in_for
+            .iter()
+            .map(|neighbour| address("grpc.stand_in_for", neighbour))
+            .collect::<anyhow::Result<_>>()?,
         tls: TlsOptions {
             cert: file(&options.grpc.tls_cert),
             key: file(&options.grpc.tls_key),

@@ -16,13 +16,14 @@ use raft::hash::hash64;
 
 use crate::limits::ROUTE_QUEUES_MAX;
 
-/// The queues of a topic for producers and simple consumers.
+/// The queues of a topic for producers and simple consumers. Neighbours in the list are on different
+/// nodes: the Python client retries a send on the next of the list, and must find another node there.
 pub fn message_queues(topic: &Topic, resource: &Resource, nodes: &[NodeInfo]) -> Vec<MessageQueue> {
     let queues = topic.queues.len().min(ROUTE_QUEUES_MAX);
     let types = accepted_types(topic.kind);
     let mut listed = Vec::with_capacity(queues * nodes.len());
-    for node in nodes {
-        for number in 0..queues {
+    for number in 0..queues {
+        for node in nodes {
             listed.push(message_queue(resource, number as i32, node, types));
         }
     }
@@ -145,6 +146,16 @@ mod tests {
                 assert_eq!(broker.endpoints.as_ref().unwrap().addresses.len(), 1);
                 assert_eq!(queue.accept_message_types, [1, 2, 3, 4]);
             }
+        }
+    }
+
+    #[test]
+    fn three_attempts_on_the_next_of_the_list_meet_three_nodes() {
+        let listed = message_queues(&topic(8), &resource(), &[node(1), node(2), node(3)]);
+        for attempts in listed.windows(3) {
+            let nodes: std::collections::BTreeSet<_> =
+                attempts.iter().map(|queue| queue.broker.as_ref().unwrap().name.as_str()).collect();
+            assert_eq!(nodes.len(), 3, "{nodes:?}");
         }
     }
 

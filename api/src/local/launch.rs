@@ -55,7 +55,7 @@ pub async fn start(
                 return Err(died(directory, node));
             }
             led &= match status::ask(&node.grpc).await {
-                Some(view) => view.is_led(cluster.groups),
+                Some(view) => view.is_led(cluster.groups) && status::listens(node).await,
                 None => false,
             };
         }
@@ -93,7 +93,7 @@ pub async fn restart(
         node
     };
     let deadline = Instant::now() + ANSWER_TIMEOUT;
-    while status::ask(&node.grpc).await.is_none() {
+    while !status::listens(&node).await {
         if !node.is_alive() {
             return Err(died(directory, &node));
         }

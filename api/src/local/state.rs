@@ -143,6 +143,8 @@ impl LocalDirectory {
         options.node.name.clone_from(&node.name);
         options.node.data = self.of_node(node).join("data");
         options.grpc.bind.clone_from(&node.grpc);
+        let neighbours = cluster.nodes.iter().filter(|other| other.id != node.id);
+        options.grpc.stand_in_for = neighbours.map(|other| other.grpc.clone()).collect();
         options.http.bind.clone_from(&node.http);
         options.peer.bind.clone_from(&node.peer);
         options
@@ -210,6 +212,8 @@ mod tests {
             let options = Options::load(&directory.config_of(node), []).unwrap();
             assert_eq!((options.node_name(), options.cluster.broker_groups), (node.name.clone(), 3));
             assert_eq!(options.advertised(), node.grpc);
+            assert_eq!(options.grpc.stand_in_for.len(), usize::from(NODES_MAX) - 1);
+            assert!(!options.grpc.stand_in_for.contains(&node.grpc));
         }
     }
 

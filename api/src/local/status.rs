@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::admin;
 
-use super::state::LocalCluster;
+use super::state::{LocalCluster, LocalNode};
 use crate::client::access::{Broker, Headers, HostPort};
 use crate::client::cluster_view::{ClusterView, NodeView};
 
@@ -30,6 +30,12 @@ pub async fn view(cluster: &LocalCluster) -> ClusterView {
         alive: node.is_alive(),
     });
     ClusterView { nodes: nodes.collect(), groups }
+}
+
+/// Whether a node serves. Its HTTP port tells: neighbours answer on its client port while it does not.
+pub async fn listens(node: &LocalNode) -> bool {
+    let connecting = tokio::net::TcpStream::connect(&node.http);
+    matches!(tokio::time::timeout(ASK_TIMEOUT, connecting).await, Ok(Ok(_)))
 }
 
 /// What one node says; `None` if it does not answer.

@@ -86,6 +86,9 @@ pub struct GrpcSection {
     pub bind: String,
     /// `host:port` that clients are told to dial; empty: the one in the member list, else `bind`.
     pub advertise: String,
+    /// The `bind` of other nodes on this machine, on loopback: when one of them dies, this node
+    /// answers its clients.
+    pub stand_in_for: Vec<String>,
     /// PEM file with the certificate chain; empty: one is made at the first start.
     pub tls_cert: PathBuf,
     /// PEM file with its private key.
@@ -181,6 +184,7 @@ impl Default for GrpcSection {
         GrpcSection {
             bind: "127.0.0.1:8081".into(),
             advertise: String::new(),
+            stand_in_for: Vec::new(),
             tls_cert: PathBuf::new(),
             tls_key: PathBuf::new(),
         }

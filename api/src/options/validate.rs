@@ -108,6 +108,11 @@ impl Options {
         if !self.grpc.advertise.is_empty() {
             check_host_port("grpc.advertise", &self.grpc.advertise, wrong);
         }
+        for neighbour in &self.grpc.stand_in_for {
+            if !neighbour.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback()) {
+                wrong.push(format!("grpc.stand_in_for has `{neighbour}`: write a loopback address and a port"));
+            }
+        }
         let (cert, key) = (&self.grpc.tls_cert, &self.grpc.tls_key);
         if cert.as_os_str().is_empty() != key.as_os_str().is_empty() {
             wrong.push("grpc.tls_cert and grpc.tls_key belong together: one is set, the other is not".into());
@@ -202,6 +207,9 @@ mod tests {
             }),
             ("grpc.bind is `localhost`", |o| o.grpc.bind = "localhost".into()),
             ("both 127.0.0.1:8082", |o| o.grpc.bind = "127.0.0.1:8082".into()),
+            ("grpc.stand_in_for has `10.0.0.1:8081`", |o| {
+                o.grpc.stand_in_for = vec!["10.0.0.1:8081".into()];
+            }),
             ("belong together", |o| o.grpc.tls_cert = "cert.pem".into()),
             ("log.segment_bytes is 1KiB", |o| o.log.segment_bytes = ByteCount(1024)),
             ("tables.memory_bytes", |o| o.tables.memory_bytes = ByteCount(1)),
