@@ -39,6 +39,7 @@ pub const TAIL_ENTRIES_MAX: usize = 1 << 17;
 /// So many entries of older blocks stay in memory, over all queues.
 pub const BLOCK_CACHE_ENTRIES_MAX: usize = 1 << 15;
 
+const _: () = assert!(FRAME_BODY_BYTES_MAX as u64 <= store::limits::FRAME_BODY_BYTES_MAX);
 const _: () = assert!(PARKED_MAX < UNSETTLED_MAX);
 const _: () = assert!(RECEIVE_MESSAGES_MAX <= RECEIVE_SCAN_MAX);
 

@@ -22,7 +22,9 @@ impl<T: TableStore> Machine<T> {
         if cursor.standing(lease, stamp_ms) != Standing::Held {
             let slot = cursor.unsettled.get(&lease.offset.0);
             let repeated = slot.filter(|slot| {
-                slot.is_leased() && slot.lease == lease.lease && slot.revision == lease.revision + 1
+                slot.is_leased()
+                    && slot.lease == lease.lease
+                    && lease.revision.checked_add(1) == Some(slot.revision)
             });
             return repeated.map_or(invalid, |slot| Outcome::Changed { revision: slot.revision });
         }

@@ -41,8 +41,7 @@ pub use metadata::{MetaAction, MetaCommand, MetaMachine};
 pub use progress::{Durability, Progress};
 pub use store::tables::applied::AppliedMark;
 
-/// Bytes of a frame before its body (DESIGN 5).
-pub const FRAME_HEADER_BYTES: u64 = 64;
+pub use store::limits::FRAME_HEADER_BYTES;
 
 /// What a frame's header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{Batch, Operation, Row, TableError, TableStore};
+use super::{Batch, Operation, Row, TableError, TableStore, Visitor};
 use crate::coding::{Reader, put_bytes};
 
 /// The one file of a checkpoint.
@@ -73,12 +73,7 @@ impl TableStore for MemoryTables {
         Ok(range.next_back().map(|(key, value)| (key.clone(), value.clone())))
     }
 
-    fn scan(
-        &self,
-        from: &[u8],
-        to: Option<&[u8]>,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), TableError> {
+    fn scan(&self, from: &[u8], to: Option<&[u8]>, visit: &mut Visitor<'_>) -> Result<(), TableError> {
         let contents = self.lock();
         let end = to.map_or(Bound::Unbounded, Bound::Excluded);
         for (key, value) in contents.rows.range::<[u8], _>((Bound::Included(from), end)) {

@@ -32,6 +32,9 @@ pub use row_kind::RowKind;
 /// A row that was found: its key and its value.
 pub type Row = (Vec<u8>, Vec<u8>);
 
+/// What a scan calls with the key and the value of each row.
+pub type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
 /// Why the tables could not be read or written. Always an error of the environment or damage:
 /// the node must stop (rule R5).
 #[derive(Debug, Error)]
@@ -83,12 +86,7 @@ pub trait TableStore: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// The environment failed.
-    fn scan(
-        &self,
-        from: &[u8],
-        to: Option<&[u8]>,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), TableError>;
+    fn scan(&self, from: &[u8], to: Option<&[u8]>, visit: &mut Visitor<'_>) -> Result<(), TableError>;
 
     /// Writes a batch: all of it or nothing, and never before an earlier one.
     ///

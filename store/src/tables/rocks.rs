@@ -1,6 +1,5 @@
 //! Tables in RocksDB: one column family, no write-ahead log (the CommitLog is it).
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use rocksdb::{
     ReadOptions, WriteBatch, WriteOptions,
 };
 
-use super::{Batch, Operation, Row, TableError, TableStore};
+use super::{Batch, Operation, Row, TableError, TableStore, Visitor};
 
 /// A memtable is never smaller, whatever the budget.
 const MEMTABLE_BYTES_MIN: usize = 1 << 20;
@@ -105,12 +104,7 @@ impl TableStore for RocksTables {
         Ok(rows.item().map(|(key, value)| (key.to_vec(), value.to_vec())))
     }
 
-    fn scan(
-        &self,
-        from: &[u8],
-        to: Option<&[u8]>,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), TableError> {
+    fn scan(&self, from: &[u8], to: Option<&[u8]>, visit: &mut Visitor<'_>) -> Result<(), TableError> {
         let mut read = ReadOptions::default();
         if let Some(to) = to {
             read.set_iterate_upper_bound(to);

@@ -1,0 +1,189 @@
+//! The machine of `meta`.
+
+use bytes::Bytes;
+use raft::catalog::{NodeInfo, StartFrom, Topic, TopicType};
+use raft::command::FrameBuilder;
+use raft::machine::{FrameContext, MetaAction, MetaCommand, MetaMachine, StateMachine};
+use raft::names::{GroupId, NodeId, TopicId};
+use raft::outcome::Outcome;
+use raft::request::{NewConsumer, NewTopic, Rejection};
+use store::position::LogPosition;
+use store::tables::MemoryTables;
+
+struct Meta {
+    machine: MetaMachine<MemoryTables>,
+    tables: MemoryTables,
+    index: u64,
+}
+
+impl Meta {
+    fn with_groups(groups: &[u32]) -> Meta {
+        let tables = MemoryTables::new();
+        let mut meta = Meta { machine: MetaMachine::open(tables.clone()).unwrap(), tables, index: 0 };
+        let groups = groups.iter().map(|group| GroupId(*group)).collect();
+        assert_eq!(meta.act(MetaAction::SetGroups(groups)), Outcome::Done);
+        meta
+    }
+
+    fn act(&mut self, action: MetaAction) -> Outcome {
+        self.command(MetaCommand { request: 0, action })
+    }
+
+    fn command(&mut self, command: MetaCommand) -> Outcome {
+        self.bytes(&command.encode()).0
+    }
+
+    fn bytes(&mut self, command: &Bytes) -> (Outcome, bool) {
+        let mut builder = FrameBuilder::default();
+        builder.push(command).unwrap();
+        self.index += 1;
+        let position = LogPosition(self.index * 100);
+        let frame = FrameContext { index: self.index, term: 1, leader: 1, position, stamp_ms: 7 };
+        let applied = self.machine.apply(frame, &builder.finish().0).unwrap();
+        (applied.outcomes[0].clone(), applied.effects.catalog_changed)
+    }
+
+    /// The same after it was opened again.
+    fn reopened(&mut self) {
+        let (catalog, digest) = (self.machine.catalog(), self.machine.digest().unwrap());
+        self.machine = MetaMachine::open(self.tables.clone()).unwrap();
+        assert_eq!(self.machine.catalog(), catalog);
+        assert_eq!(self.machine.digest().unwrap(), digest);
+    }
+}
+
+fn topic(name: &str, queues: u32, if_not_exists: bool) -> MetaAction {
+    MetaAction::CreateTopic(NewTopic { name: name.into(), kind: TopicType::Normal, queues, if_not_exists })
+}
+
+fn consumer(name: &str, if_not_exists: bool) -> MetaAction {
+    MetaAction::CreateConsumer(NewConsumer {
+        name: name.into(),
+        fifo: false,
+        max_attempts: 16,
+        start: StartFrom::First,
+        if_not_exists,
+    })
+}
+
+fn made(outcome: Outcome) -> Topic {
+    let Outcome::Topic(topic) = outcome else { panic!("not a topic: {outcome:?}") };
+    topic
+}
+
+fn groups_of(topic: &Topic) -> Vec<u32> {
+    topic.queues.iter().map(|group| group.0).collect()
+}
+
+#[test]
+fn queues_are_spread_over_the_groups_from_another_one_on_for_each_topic() {
+    let mut meta = Meta::with_groups(&[3, 1, 2]);
+    assert_eq!(groups_of(&made(meta.act(topic("a", 4, false)))), [2, 3, 1, 2]);
+    assert_eq!(groups_of(&made(meta.act(topic("b", 4, false)))), [3, 1, 2, 3]);
+    meta.reopened();
+    assert_eq!(groups_of(&made(meta.act(topic("c", 2, false)))), [1, 2]);
+}
+
+#[test]
+fn a_topic_is_made_once_and_its_number_never_again() {
+    let mut meta = Meta::with_groups(&[1]);
+    let first = made(meta.act(topic("a", 2, false)));
+    assert_eq!(made(meta.act(topic("a", 5, true))), first);
+    let exists = Rejection::AlreadyExists { what: "topic".into(), name: "a".into() };
+    assert_eq!(meta.act(topic("a", 2, false)), Outcome::Rejected(exists));
+    assert_eq!(made(meta.act(MetaAction::DeleteTopic { name: "a".into() })), first);
+    let missing = Outcome::Rejected(Rejection::TopicNotFound { name: "a".into() });
+    assert_eq!(meta.act(MetaAction::DeleteTopic { name: "a".into() }), missing);
+    meta.reopened();
+    assert!(made(meta.act(topic("a", 2, false))).id > first.id);
+}
+
+#[test]
+fn a_topic_gets_wider_and_keeps_the_queues_that_it_has() {
+    let mut meta = Meta::with_groups(&[1, 2]);
+    let before = made(meta.act(topic("a", 3, false)));
+    let update = |kind, queues| MetaAction::UpdateTopic { name: "a".into(), kind, queues };
+    let wider = made(meta.act(update(Some(TopicType::Fifo), Some(5))));
+    assert_eq!(wider.queues[..3], before.queues[..]);
+    assert_eq!((wider.queues.len(), wider.kind), (5, TopicType::Fifo));
+    assert!(matches!(meta.act(update(None, Some(4))), Outcome::Rejected(Rejection::Invalid(_))));
+    assert!(matches!(meta.act(update(None, Some(9_999))), Outcome::Rejected(Rejection::Invalid(_))));
+    assert_eq!(made(meta.act(update(None, None))), wider);
+    meta.reopened();
+}
+
+#[test]
+fn a_consumer_group_gets_a_queue_for_dead_letters_in_every_group() {
+    let mut meta = Meta::with_groups(&[1, 2]);
+    let Outcome::Consumer(made) = meta.act(consumer("c", false)) else { panic!("no consumer group") };
+    let dead_letters = |meta: &Meta| {
+        let catalog = meta.machine.catalog();
+        let topic = catalog.topic_by_id(made.dead_letters).unwrap();
+        (topic.name.clone(), groups_of(topic))
+    };
+    assert_eq!(dead_letters(&meta), ("%DLQ%c".to_string(), vec![1, 2]));
+    assert_eq!(meta.act(consumer("c", true)), Outcome::Consumer(made.clone()));
+    assert!(matches!(meta.act(consumer("c", false)), Outcome::Rejected(_)));
+    // A new broker group gets one too; the others keep theirs.
+    assert_eq!(meta.act(MetaAction::SetGroups(vec![GroupId(1), GroupId(2), GroupId(3)])), Outcome::Done);
+    assert_eq!(dead_letters(&meta).1, [1, 2, 3]);
+    // The dead letters outlive the consumer group, and go to the next one of that name.
+    assert_eq!(meta.act(MetaAction::DeleteConsumer { name: "c".into() }), Outcome::Consumer(made.clone()));
+    meta.reopened();
+    let Outcome::Consumer(again) = meta.act(consumer("c", false)) else { panic!("no consumer group") };
+    assert_eq!(again.dead_letters, made.dead_letters);
+    assert!(again.id > made.id);
+}
+
+#[test]
+fn a_repeated_request_gets_the_first_ones_outcome() {
+    let mut meta = Meta::with_groups(&[1]);
+    let create = MetaCommand { request: 1 << 100, action: topic("a", 2, false) };
+    let first = meta.command(create.clone());
+    assert_eq!(meta.command(create.clone()), first);
+    meta.reopened();
+    assert_eq!(meta.command(create.clone()), first);
+    for request in 1..=1_024 {
+        meta.command(MetaCommand { request, action: topic("a", 2, true) });
+    }
+    assert!(matches!(meta.command(create), Outcome::Rejected(Rejection::AlreadyExists { .. })));
+    meta.reopened();
+}
+
+#[test]
+fn only_a_change_is_a_change() {
+    let mut meta = Meta::with_groups(&[1]);
+    let info = |port: u16| NodeInfo {
+        id: NodeId(1),
+        name: "n1".into(),
+        grpc: format!("127.0.0.1:{port}"),
+        http: "h".into(),
+        peer: "p".into(),
+    };
+    let register = |port| MetaCommand { request: 0, action: MetaAction::RegisterNode(info(port)) }.encode();
+    assert_eq!(meta.bytes(&register(1)), (Outcome::Done, true));
+    let version = meta.machine.catalog().version;
+    assert_eq!(meta.bytes(&register(1)), (Outcome::Done, false));
+    assert_eq!(meta.machine.catalog().version, version);
+    assert_eq!(meta.bytes(&register(2)), (Outcome::Done, true));
+    assert_eq!(meta.machine.catalog().nodes[&NodeId(1)], info(2));
+    assert_eq!(meta.machine.catalog().version, version + 1);
+    meta.reopened();
+}
+
+#[test]
+fn nonsense_is_refused() {
+    let mut meta = Meta::with_groups(&[]);
+    assert!(matches!(meta.act(topic("a", 1, false)), Outcome::Rejected(Rejection::Invalid(_))));
+    assert!(matches!(meta.act(consumer("a", false)), Outcome::Rejected(Rejection::Invalid(_))));
+    meta.act(MetaAction::SetGroups(vec![GroupId(1), GroupId(2)]));
+    let fewer = MetaAction::SetGroups(vec![GroupId(2)]);
+    assert!(matches!(meta.act(fewer), Outcome::Rejected(Rejection::Invalid(_))));
+    let with_meta = MetaAction::SetGroups(vec![GroupId(0), GroupId(1), GroupId(2)]);
+    assert!(matches!(meta.act(with_meta), Outcome::Rejected(Rejection::Invalid(_))));
+    assert!(matches!(meta.act(topic("a", 0, false)), Outcome::Rejected(Rejection::Invalid(_))));
+    let garbage = raft::command::encode_meta(0, b"{}");
+    assert!(matches!(meta.bytes(&garbage).0, Outcome::Rejected(Rejection::Invalid(_))));
+    let of_a_broker_group = raft::command::encode_delete_topic(TopicId(1));
+    assert!(matches!(meta.bytes(&of_a_broker_group).0, Outcome::Rejected(Rejection::Invalid(_))));
+}

@@ -1,0 +1,278 @@
+//! The golden scripts in `tests/machine/scripts`: the specification of a broker group's machine.
+//!
+//! A script is blocks of commands, a line `---`, and what they must answer. Each command is a frame
+//! of its own; one that begins with `&` joins the frame of the one before. `UPDATE_SCRIPTS=1` writes
+//! the answers instead of comparing them: read the difference before you commit it.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use crate::rig::{EPOCH_MS, Rig, Words, time_ms};
+use bytes::Bytes;
+use raft::catalog::StartFrom;
+use raft::command::{
+    OffsetTarget, encode_acknowledge, encode_change_lease, encode_dead_letter, encode_delete_consumer,
+    encode_delete_topic, encode_publish, encode_receive, encode_release_client, encode_renew_leases,
+    encode_set_offset,
+};
+use raft::hash::hash64;
+use raft::machine::{AppliedFrame, StateMachine};
+use raft::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
+use raft::outcome::Outcome;
+use raft::request::{Publish, Receipt, Receive, TagFilter};
+use store::tables::MemoryTables;
+
+const GROUP: GroupId = GroupId(1);
+
+struct Script {
+    rig: Rig<MemoryTables>,
+    tables: MemoryTables,
+}
+
+#[test]
+fn every_script_answers_as_written() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machine/scripts");
+    let mut paths = directory.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    paths.sort();
+    assert!(paths.len() >= 8, "only {} scripts in {}", paths.len(), directory.display());
+    let mut wrong = Vec::new();
+    for path in paths {
+        let written = std::fs::read_to_string(&path).unwrap();
+        let answered = run(&written);
+        if std::env::var_os("UPDATE_SCRIPTS").is_some() {
+            std::fs::write(&path, &answered).unwrap();
+        } else if written != answered {
+            wrong.push(format!("{}:\n{}", path.display(), difference(&written, &answered)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn difference(written: &str, answered: &str) -> String {
+    let pairs = written.lines().zip(answered.lines()).enumerate();
+    let first = pairs.into_iter().find(|(_, (a, b))| a != b);
+    first.map_or("one is longer".into(), |(line, (a, b))| format!("line {}:\n- {a}\n+ {b}", line + 1))
+}
+
+/// The script with the answers that the machine gives.
+fn run(script: &str) -> String {
+    let tables = MemoryTables::new();
+    let mut state = Script { rig: Rig::open(tables.clone()), tables };
+    let mut out = String::new();
+    for block in script.trim_end().split("\n\n") {
+        let commands = block.lines().take_while(|line| *line != "---").collect::<Vec<_>>();
+        let mut answers = String::new();
+        let mut frame: Vec<&str> = Vec::new();
+        for (number, line) in commands.iter().enumerate() {
+            if line.starts_with('#') || line.is_empty() {
+                continue;
+            }
+            frame.push(line.trim_start_matches("& "));
+            if !commands.get(number + 1).is_some_and(|next| next.starts_with('&')) {
+                state.step(&std::mem::take(&mut frame), &mut answers);
+            }
+        }
+        out += &commands.join("\n");
+        if !answers.is_empty() || block.contains("\n---") {
+            let _ = write!(out, "\n---\n{}", answers.trim_end());
+        }
+        out += "\n\n";
+    }
+    out.trim_end().to_string() + "\n"
+}
+
+impl Script {
+    /// One frame of commands, or one order to the rig.
+    fn step(&mut self, lines: &[&str], answers: &mut String) {
+        let words = Words::of(lines[0].split_whitespace());
+        match words.plain[0].as_str() {
+            "tick" => self.rig.now_ms += time_ms(&words.plain[1]),
+            "back" => self.rig.now_ms -= time_ms(&words.plain[1]),
+            "flush" => self.rig.machine.durability().flush().map(|_| ()).unwrap(),
+            "restart" | "crash" => {
+                let before = self.rig.machine.digest().unwrap();
+                if words.plain[0] == "restart" {
+                    self.rig.machine.durability().flush().unwrap();
+                }
+                self.tables = self.tables.crashed();
+                let again = self.rig.reopen(self.tables.clone());
+                assert_eq!(self.rig.machine.digest().unwrap(), before, "another state after {}", lines[0]);
+                let _ = writeln!(answers, "the same state, {again} frames applied again");
+            }
+            "state" => self.state(&words, answers),
+            "would" => {
+                let receive = receive(&words);
+                let yes = self.rig.machine.would_deliver(&receive, self.rig.now_ms);
+                let wake = self.rig.machine.next_wake_ms(receive.consumer, receive.topic, &receive.queues);
+                let wake = wake.map_or("never".into(), seconds);
+                let _ = writeln!(answers, "would deliver: {yes}, wake: {wake}");
+            }
+            "expiring" => {
+                let clients = self.rig.machine.expiring_auto_leases(EPOCH_MS + words.time_ms("by", 0));
+                let _ = writeln!(answers, "clients {clients:?}");
+            }
+            _ => {
+                let commands = lines.iter().map(|line| command(line)).collect::<Vec<_>>();
+                let applied = self.rig.apply(&commands).unwrap();
+                self.answer(&applied, answers);
+            }
+        }
+    }
+
+    fn state(&self, words: &Words, answers: &mut String) {
+        let consumer = ConsumerId(words.number("c", 1) as u32);
+        let state = self.rig.machine.queue_state(queue(words), Some(consumer));
+        let _ = writeln!(
+            answers,
+            "first={} end={} settled={} next={} in_flight={}",
+            state.first, state.end, state.settled, state.next, state.in_flight
+        );
+    }
+
+    fn answer(&self, applied: &AppliedFrame, answers: &mut String) {
+        for outcome in &applied.outcomes {
+            let line = match outcome {
+                Outcome::Published(it) => {
+                    let duplicate = if it.duplicate { " duplicate" } else { "" };
+                    format!("published {} offset={}{duplicate}", name(it.queue), it.offset.0)
+                }
+                Outcome::Received { messages, .. } if messages.is_empty() => "nothing".into(),
+                Outcome::Received { messages, .. } => {
+                    let lines = messages.iter().map(|it| {
+                        let body = String::from_utf8(self.rig.record(it).to_vec()).unwrap();
+                        let receipt = format!("{}@{}.{}", it.offset.0, it.lease, it.revision);
+                        let until = seconds(it.until_ms);
+                        format!(
+                            "{} {receipt} attempt={} until={until} body={body}",
+                            name(it.queue),
+                            it.attempt
+                        )
+                    });
+                    lines.collect::<Vec<_>>().join("\n")
+                }
+                Outcome::Acknowledged(entries) => {
+                    let word = |entry: &Result<(), _>| if entry.is_ok() { "settled" } else { "invalid" };
+                    entries.iter().map(word).collect::<Vec<_>>().join(" ")
+                }
+                Outcome::Changed { revision } => format!("changed revision={revision}"),
+                Outcome::Done => "done".into(),
+                Outcome::Rejected(rejection) => format!("rejected: {rejection}"),
+                other => panic!("not an answer of a broker group: {other:?}"),
+            };
+            let _ = writeln!(answers, "{line}");
+        }
+        for dead in &applied.effects.dead_lettered {
+            let (from, to) = (dead.from, dead.to);
+            let (from, to) = ((name(from.0), from.1), (name(to.0), to.1));
+            let _ =
+                writeln!(answers, "dead letter: {} offset={} -> {} offset={}", from.0, from.1, to.0, to.1);
+        }
+    }
+}
+
+fn seconds(time_ms: u64) -> String {
+    let passed_ms = time_ms - EPOCH_MS;
+    match passed_ms % 1000 {
+        0 => format!("{}s", passed_ms / 1000),
+        _ => format!("{passed_ms}ms"),
+    }
+}
+
+fn name(queue: QueueKey) -> String {
+    match queue.topic.0 {
+        1 => format!("q={}", queue.number),
+        topic => format!("t={topic} q={}", queue.number),
+    }
+}
+
+fn queue(words: &Words) -> QueueKey {
+    QueueKey { topic: TopicId(words.number("t", 1) as u32), number: words.number("q", 0) as u32 }
+}
+
+fn command(line: &str) -> Bytes {
+    let words = Words::of(line.split_whitespace());
+    let consumer = ConsumerId(words.number("c", 1) as u32);
+    match words.plain[0].as_str() {
+        "publish" => encode_publish(&Publish {
+            queue: queue(&words),
+            group: GROUP,
+            dedup: words.text("id").map_or(0, |id| u128::from(hash64(id.as_bytes()))),
+            tag_hash: words.text("tag").map_or(0, |tag| hash64(tag.as_bytes())),
+            order_hash: words.text("group").map_or(0, |group| hash64(group.as_bytes())),
+            record: Bytes::from(words.text("body").unwrap_or("x").to_string()),
+        }),
+        "receive" => encode_receive(&receive(&words)),
+        "ack" => encode_acknowledge(&receipts(&words)),
+        "change" => encode_change_lease(&receipts(&words)[0], words.time_ms("invisible", 0)),
+        "bury" => encode_dead_letter(&receipts(&words)[0], dead_letters(&words)),
+        "release" => encode_release_client(words.number("client", 7)),
+        "renew" => encode_renew_leases(
+            &[words.number("client", 7)],
+            EPOCH_MS + words.time_ms("by", 0),
+            words.time_ms("extend", 60_000),
+        ),
+        "move" => {
+            let to = words.text("to").expect("move needs to=");
+            let to = match to.parse() {
+                Ok(offset) => OffsetTarget::Offset(offset),
+                Err(_) => OffsetTarget::Start(start(to)),
+            };
+            encode_set_offset(consumer, queue(&words), to)
+        }
+        "delete-topic" => encode_delete_topic(queue(&words).topic),
+        "delete-consumer" => encode_delete_consumer(consumer),
+        other => panic!("no such command: {other}"),
+    }
+}
+
+fn dead_letters(words: &Words) -> QueueKey {
+    QueueKey { topic: TopicId(words.number("dlq", 99) as u32), number: 0 }
+}
+
+fn start(text: &str) -> StartFrom {
+    match text {
+        "first" => StartFrom::First,
+        "last" => StartFrom::Last,
+        time => StartFrom::Time(EPOCH_MS + time_ms(time)),
+    }
+}
+
+fn receive(words: &Words) -> Receive {
+    let mut hashes = words
+        .text("tags")
+        .map_or(vec![], |tags| tags.split(',').map(|tag| hash64(tag.as_bytes())).collect::<Vec<_>>());
+    hashes.sort_unstable();
+    Receive {
+        consumer: ConsumerId(words.number("c", 1) as u32),
+        topic: TopicId(words.number("t", 1) as u32),
+        group: GROUP,
+        queues: words.text("q").unwrap_or("0").split(',').map(|q| q.parse().unwrap()).collect(),
+        max: words.number("max", 16) as u16,
+        invisible_ms: words.time_ms("invisible", 30_000),
+        fifo: words.has("fifo"),
+        auto_renew: words.has("renew"),
+        client: words.number("client", 7),
+        attempt: words.number("attempt", 0),
+        filter: if hashes.is_empty() { TagFilter::All } else { TagFilter::AnyOf(hashes) },
+        max_attempts: words.number("attempts", 16) as u16,
+        start: start(words.text("start").unwrap_or("first")),
+        dead_letters: dead_letters(words),
+    }
+}
+
+/// `offset@lease` or `offset@lease.revision`.
+fn receipts(words: &Words) -> Vec<Receipt> {
+    let receipt = |word: &String| {
+        let (offset, lease) = word.split_once('@').unwrap_or_else(|| panic!("not a receipt: {word}"));
+        let (lease, revision) = lease.split_once('.').unwrap_or((lease, "0"));
+        Receipt {
+            consumer: ConsumerId(words.number("c", 1) as u32),
+            queue: queue(words),
+            group: GROUP,
+            offset: QueueOffset(offset.parse().unwrap()),
+            lease: lease.parse().unwrap(),
+            revision: revision.parse().unwrap(),
+        }
+    };
+    words.plain[1..].iter().map(receipt).collect()
+}
