@@ -8,5 +8,5 @@ use crate::messaging::caller::Caller;
 /// Answers NOT_IMPLEMENTED.
 pub fn end_transaction(caller: &Caller) -> EndTransactionResponse {
     let status = Fault::NotImplemented("EndTransaction").status(caller.language());
-    EndTransactionResponse { status: Some(status), ..EndTransactionResponse::default() }
+    EndTransactionResponse { status: Some(status) }
 }

@@ -8,5 +8,5 @@ use crate::messaging::caller::Caller;
 /// Answers NOT_IMPLEMENTED.
 pub fn sync_lite_subscription(caller: &Caller) -> SyncLiteSubscriptionResponse {
     let status = Fault::NotImplemented("SyncLiteSubscription").status(caller.language());
-    SyncLiteSubscriptionResponse { status: Some(status), ..SyncLiteSubscriptionResponse::default() }
+    SyncLiteSubscriptionResponse { status: Some(status) }
 }

@@ -8,5 +8,5 @@ use crate::messaging::caller::Caller;
 /// Answers NOT_IMPLEMENTED.
 pub fn update_offset(caller: &Caller) -> UpdateOffsetResponse {
     let status = Fault::NotImplemented("UpdateOffset").status(caller.language());
-    UpdateOffsetResponse { status: Some(status), ..UpdateOffsetResponse::default() }
+    UpdateOffsetResponse { status: Some(status) }
 }
