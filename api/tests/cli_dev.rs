@@ -1,0 +1,114 @@
+//! One node: what was acknowledged is there again, also after a crash.
+
+mod cli_process;
+
+use std::path::Path;
+
+use cli_process::{Background, free_base_port, ledgermq};
+
+fn start(port: u16, data: &Path) -> Background {
+    let bind = format!("127.0.0.1:{port}");
+    Background::start(&["dev", "--bind", &bind, "--data", data.to_str().unwrap()], "Ctrl-C stops it")
+}
+
+#[test]
+fn a_message_survives_a_crash_and_is_received_once() {
+    let scratch = tempfile::tempdir().unwrap();
+    let data = scratch.path().join("data");
+    let port = free_base_port(1);
+    let endpoint = format!("127.0.0.1:{port}");
+    let run = |args: &[&str]| ledgermq(&[args, &["--endpoint", &endpoint]].concat());
+
+    let node = start(port, &data);
+    assert!(node.greeting.contains("ledgermq send demo --body hello"), "{}", node.greeting);
+    let sent = run(&["send", "demo", "--body", "hello", "--key", "k1", "--tag", "t1", "-o", "json"]).code(0).json();
+    let id = sent["message_id"].as_str().unwrap().to_owned();
+
+    // A second process must not touch the directory.
+    let other = format!("127.0.0.1:{}", free_base_port(1));
+    let refused = ledgermq(&["dev", "--bind", &other, "--data", data.to_str().unwrap()]).code(1);
+    assert!(refused.err.contains(&format!("is held by process {}", node.child.id())), "{refused:?}");
+
+    node.kill();
+    let node = start(port, &data);
+    let received = run(&["receive", "demo", "--group", "g", "-o", "json"]).code(0).json();
+    assert_eq!(received["message_id"], id.as_str());
+    assert_eq!((&received["body"], &received["tag"]), (&"hello".into(), &"t1".into()), "{received}");
+    assert_eq!(received["keys"][0], "k1");
+    assert_eq!(received["attempt"], 1);
+
+    // It was acknowledged, and stays so.
+    node.kill();
+    let node = start(port, &data);
+    run(&["receive", "demo", "--group", "g", "--wait", "1s"]).code(3);
+    assert_eq!(node.signal("TERM"), Some(0));
+    let inspected = ledgermq(&["log", "inspect", data.to_str().unwrap(), "-o", "json"]).code(0).json();
+    assert_eq!(inspected["logs"].as_array().unwrap().len(), 2, "meta and g1: {inspected}");
+    let checked = ledgermq(&["log", "check", data.to_str().unwrap(), "-o", "json"]).code(0).json();
+    assert_eq!(checked["sound"], true, "{checked}");
+}
+
+#[test]
+fn topics_and_groups_are_made_shown_changed_and_deleted() {
+    let scratch = tempfile::tempdir().unwrap();
+    let port = free_base_port(1);
+    let endpoint = format!("127.0.0.1:{port}");
+    let run = |args: &[&str]| ledgermq(&[args, &["--endpoint", &endpoint]].concat());
+    let _node = start(port, scratch.path());
+
+    let made = run(&["topic", "create", "orders", "--queues", "4", "--type", "fifo", "-o", "json"]).code(0).json();
+    assert_eq!((&made["queues"], &made["type"]), (&4.into(), &"fifo".into()), "{made}");
+    run(&["topic", "create", "orders"]).code(1);
+    run(&["topic", "create", "orders", "--if-not-exists"]).code(0);
+    run(&["topic", "update", "orders", "--queues", "6"]).code(0);
+    for number in 0..5 {
+        let body = format!("order {number}");
+        run(&["send", "orders", "--body", &body, "--message-group", "customer-1"]).code(0);
+    }
+    let described = run(&["topic", "describe", "orders", "-o", "json"]).code(0).json();
+    let queues = described["queues"].as_array().unwrap();
+    assert_eq!(queues.len(), 6);
+    assert_eq!(queues.iter().map(|queue| queue["messages"].as_u64().unwrap()).sum::<u64>(), 5);
+
+    run(&["group", "create", "billing", "--fifo", "--from", "first"]).code(0);
+    let received = run(&["receive", "orders", "-g", "billing", "--max", "5", "-o", "json"]).code(0).out;
+    let bodies: Vec<String> = received
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["body"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(bodies, ["order 0", "order 1", "order 2", "order 3", "order 4"]);
+    let group = run(&["group", "describe", "billing", "-o", "json"]).code(0).json();
+    assert_eq!(group["lag"], 0, "{group}");
+    run(&["group", "reset-offset", "billing", "--topic", "orders", "--from", "first", "--yes"]).code(0);
+    let again = run(&["receive", "orders", "-g", "billing", "--max", "5", "-o", "json"]).code(0).out;
+    assert_eq!(again.lines().count(), 5);
+
+    let status = run(&["cluster", "status", "-o", "json"]).code(0).json();
+    assert_eq!(status["nodes"][0]["alive"], true, "{status}");
+    assert!(status["groups"].as_array().unwrap().iter().all(|group| group["leader"] == 1), "{status}");
+
+    run(&["group", "delete", "billing", "--yes"]).code(0);
+    run(&["topic", "delete", "orders", "--yes"]).code(0);
+    let missing = run(&["topic", "describe", "orders"]).code(1);
+    assert!(missing.err.contains("create it with `ledgermq topic create orders`"), "{missing:?}");
+}
+
+#[test]
+fn the_bench_drives_a_broker() {
+    let scratch = tempfile::tempdir().unwrap();
+    let port = free_base_port(1);
+    let endpoint = format!("127.0.0.1:{port}");
+    let run = |args: &[&str]| {
+        let common = ["--endpoint", &endpoint, "--warm-up", "0", "-o", "json"];
+        ledgermq(&[&["bench"], args, &common].concat()).code(0).json()
+    };
+    let _node = start(port, scratch.path());
+    let sent = run(&["send", "--seconds", "2", "--batch", "4", "--in-flight", "16"]);
+    assert_eq!(sent["errors"], 0, "{sent}");
+    assert!(sent["messages"].as_u64().unwrap() > 0, "{sent}");
+    let received = run(&["receive", "--seconds", "20"]);
+    assert!(received["messages"].as_u64().unwrap() >= sent["messages"].as_u64().unwrap(), "{received} {sent}");
+    let through = run(&["e2e", "--seconds", "2", "--rate", "200"]);
+    assert_eq!(through["errors"], 0, "{through}");
+    assert!(through["messages"].as_u64().unwrap() > 300, "{through}");
+}

@@ -1,0 +1,107 @@
+//! Runs the real binary.
+
+#![allow(dead_code)] // each test file uses its own part
+
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// What a command printed, and how it ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ended {
+    /// What was printed, as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Holds it to this exit code.
+    #[track_caller]
+    pub fn code(self, expected: i32) -> Ended {
+        assert_eq!(self.code, expected, "{self:#?}");
+        self
+    }
+}
+
+/// A command that is free of the environment's settings.
+pub fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ledgermq"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LEDGERMQ_") || name == "RUST_LOG") {
+        command.env_remove(name);
+    }
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end.
+pub fn ledgermq(args: &[&str]) -> Ended {
+    let Output { status, stdout, stderr } = command(args).output().expect("the binary runs");
+    Ended {
+        code: status.code().unwrap_or(-1),
+        out: String::from_utf8(stdout).expect("UTF-8"),
+        err: String::from_utf8(stderr).expect("UTF-8"),
+    }
+}
+
+/// A port such that it and those of the other servers and nodes are free now.
+pub fn free_base_port(nodes: u16) -> u16 {
+    for _ in 0..1000 {
+        // Below the range from which the system gives ports to connections.
+        let base = 10_000 + rand::random_range(0..2_000_u16) * 10;
+        let mut ports = (0..nodes).flat_map(|node| (0..3).map(move |offset| base + 10 * node + offset));
+        if ports.all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()) {
+            return base;
+        }
+    }
+    panic!("no free ports");
+}
+
+/// A node that runs in the background. Killed when it is dropped.
+#[derive(Debug)]
+pub struct Background {
+    pub child: Child,
+    pub greeting: String,
+}
+
+impl Background {
+    /// Starts it, and waits until it has printed a line with `ready` in it.
+    pub fn start(args: &[&str], ready: &str) -> Background {
+        let mut child = command(args).stdout(Stdio::piped()).spawn().expect("the binary runs");
+        let mut output = BufReader::new(child.stdout.take().expect("piped"));
+        let mut greeting = String::new();
+        while !greeting.contains(ready) {
+            let read = output.read_line(&mut greeting).expect("UTF-8");
+            assert!(read > 0, "it ended before it said {ready:?}: {greeting:?}, {:?}", child.wait());
+        }
+        // What follows must not fill the pipe.
+        std::thread::spawn(move || output.lines().count());
+        Background { child, greeting }
+    }
+
+    /// SIGKILL, as a crash.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it was started here");
+    }
+
+    /// Sends a signal and waits for the end; the exit code.
+    pub fn signal(mut self, name: &str) -> Option<i32> {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+        self.child.wait().expect("it was started here").code()
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
