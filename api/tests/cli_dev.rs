@@ -21,7 +21,8 @@ fn a_message_survives_a_crash_and_is_received_once() {
 
     let node = start(port, &data);
     assert!(node.greeting.contains("ledgermq send demo --body hello"), "{}", node.greeting);
-    let sent = run(&["send", "demo", "--body", "hello", "--key", "k1", "--tag", "t1", "-o", "json"]).code(0).json();
+    let sent =
+        run(&["send", "demo", "--body", "hello", "--key", "k1", "--tag", "t1", "-o", "json"]).code(0).json();
     let id = sent["message_id"].as_str().unwrap().to_owned();
 
     // A second process must not touch the directory.
@@ -56,7 +57,8 @@ fn topics_and_groups_are_made_shown_changed_and_deleted() {
     let run = |args: &[&str]| ledgermq(&[args, &["--endpoint", &endpoint]].concat());
     let _node = start(port, scratch.path());
 
-    let made = run(&["topic", "create", "orders", "--queues", "4", "--type", "fifo", "-o", "json"]).code(0).json();
+    let made =
+        run(&["topic", "create", "orders", "--queues", "4", "--type", "fifo", "-o", "json"]).code(0).json();
     assert_eq!((&made["queues"], &made["type"]), (&4.into(), &"fifo".into()), "{made}");
     run(&["topic", "create", "orders"]).code(1);
     run(&["topic", "create", "orders", "--if-not-exists"]).code(0);
@@ -74,7 +76,9 @@ fn topics_and_groups_are_made_shown_changed_and_deleted() {
     let received = run(&["receive", "orders", "-g", "billing", "--max", "5", "-o", "json"]).code(0).out;
     let bodies: Vec<String> = received
         .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["body"].as_str().unwrap().to_owned())
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["body"].as_str().unwrap().to_owned()
+        })
         .collect();
     assert_eq!(bodies, ["order 0", "order 1", "order 2", "order 3", "order 4"]);
     let group = run(&["group", "describe", "billing", "-o", "json"]).code(0).json();
@@ -107,7 +111,10 @@ fn the_bench_drives_a_broker() {
     assert_eq!(sent["errors"], 0, "{sent}");
     assert!(sent["messages"].as_u64().unwrap() > 0, "{sent}");
     let received = run(&["receive", "--seconds", "20"]);
-    assert!(received["messages"].as_u64().unwrap() >= sent["messages"].as_u64().unwrap(), "{received} {sent}");
+    assert!(
+        received["messages"].as_u64().unwrap() >= sent["messages"].as_u64().unwrap(),
+        "{received} {sent}"
+    );
     let through = run(&["e2e", "--seconds", "2", "--rate", "200"]);
     assert_eq!(through["errors"], 0, "{through}");
     assert!(through["messages"].as_u64().unwrap() > 300, "{through}");

@@ -18,7 +18,8 @@ impl Local {
         let data = tempfile::tempdir().unwrap();
         let local = Local { data, endpoint: format!("127.0.0.1:{port}") };
         let (nodes, groups, port) = (nodes.to_string(), groups.to_string(), port.to_string());
-        let args = ["start", "--nodes", &nodes, "--groups", &groups, "--base-port", &port, "--detach", "-o", "json"];
+        let args =
+            ["start", "--nodes", &nodes, "--groups", &groups, "--base-port", &port, "--detach", "-o", "json"];
         let started = local.local(&args).code(0).json();
         (local, started)
     }
@@ -47,7 +48,11 @@ impl Local {
                 .find(|view| view["name"] == group)
                 .and_then(|view| view["leader"].as_u64());
             let alive = |id: u64| {
-                status["nodes"].as_array().unwrap().iter().any(|node| node["id"] == id && node["alive"] == true)
+                status["nodes"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .any(|node| node["id"] == id && node["alive"] == true)
             };
             if let Some(leader) = leader.filter(|leader| alive(*leader)) {
                 return leader;
@@ -98,7 +103,8 @@ fn a_cluster_outlives_its_leader() {
     let restarted = local.local(&["restart", &format!("node{leader}"), "-o", "json"]).code(0).json();
     assert_ne!(restarted["pid"], pid);
     local.leader("g1");
-    let moved = local.client(&["cluster", "transfer-leader", "g1", "--to", &leader.to_string(), "-o", "json"]);
+    let moved =
+        local.client(&["cluster", "transfer-leader", "g1", "--to", &leader.to_string(), "-o", "json"]);
     assert_eq!(moved.code(0).json()["leader"], leader);
 
     local.local(&["stop"]).code(0);

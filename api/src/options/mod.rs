@@ -6,7 +6,9 @@ pub mod validate;
 pub mod values;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use raft::node::Tuning;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -205,19 +207,28 @@ impl Default for PeerSection {
 
 impl Default for LogSection {
     fn default() -> Self {
-        LogSection { segment_bytes: ByteCount(1 << 30), tail_cache_bytes: ByteCount(32 << 20) }
+        let tuning = Tuning::default();
+        LogSection {
+            segment_bytes: ByteCount(tuning.segment_bytes),
+            tail_cache_bytes: ByteCount(tuning.tail_cache_bytes as u64),
+        }
     }
 }
 
 impl Default for TablesSection {
     fn default() -> Self {
-        TablesSection { memory_bytes: ByteCount(64 << 20) }
+        TablesSection { memory_bytes: ByteCount(Tuning::default().table_memory_bytes as u64) }
     }
 }
 
 impl Default for RaftSection {
     fn default() -> Self {
-        RaftSection { heartbeat_ms: Millis(50), election_timeout_ms: Millis(300) }
+        let tuning = Tuning::default();
+        let millis = |duration: Duration| Millis(duration.as_millis() as u64);
+        RaftSection {
+            heartbeat_ms: millis(tuning.heartbeat),
+            election_timeout_ms: millis(tuning.election_timeout),
+        }
     }
 }
 

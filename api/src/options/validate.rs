@@ -213,7 +213,7 @@ mod tests {
             ("belong together", |o| o.grpc.tls_cert = "cert.pem".into()),
             ("log.segment_bytes is 1KiB", |o| o.log.segment_bytes = ByteCount(1024)),
             ("tables.memory_bytes", |o| o.tables.memory_bytes = ByteCount(1)),
-            ("raft.election_timeout_ms", |o| o.raft.election_timeout_ms = Millis(100)),
+            ("raft.election_timeout_ms", |o| o.raft.election_timeout_ms = Millis(200)),
             ("messaging.default_queues", |o| o.messaging.default_queues = 0),
             ("messaging.default_max_attempts", |o| o.messaging.default_max_attempts = 0),
         ];

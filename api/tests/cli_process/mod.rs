@@ -33,7 +33,8 @@ impl Ended {
 /// A command that is free of the environment's settings.
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ledgermq"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LEDGERMQ_") || name == "RUST_LOG") {
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LEDGERMQ_") || name == "RUST_LOG")
+    {
         command.env_remove(name);
     }
     command.args(args).stdin(Stdio::null());
