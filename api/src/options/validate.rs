@@ -110,7 +110,9 @@ impl Options {
         }
         for neighbour in &self.grpc.stand_in_for {
             if !neighbour.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback()) {
-                wrong.push(format!("grpc.stand_in_for has `{neighbour}`: write a loopback address and a port"));
+                wrong.push(format!(
+                    "grpc.stand_in_for has `{neighbour}`: write a loopback address and a port"
+                ));
             }
         }
         let (cert, key) = (&self.grpc.tls_cert, &self.grpc.tls_key);

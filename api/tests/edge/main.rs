@@ -1,0 +1,9 @@
+//! The client edge over a real node: one process, real sockets, a real disk.
+
+mod admin;
+mod consumers;
+mod limits;
+mod port;
+mod send_receive;
+mod sessions;
+mod support;
