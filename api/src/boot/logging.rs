@@ -7,10 +7,14 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::exit::Failure;
 
+/// What a node logs. openraft tells every heartbeat that a dead peer does not answer; what matters of that
+/// is told by the node.
+const NODE_FILTER: &str = "info,openraft=error";
+
 /// `--log`, `--log-format`
 #[derive(Debug, Args)]
 pub struct LogArgs {
-    /// What to log: `info`, `debug`, `raft=debug,info` [default: info for nodes, warn for the rest]
+    /// What to log: `info`, `debug`, `raft=debug,info` [default: info,openraft=error for nodes, warn for the rest]
     #[arg(long, global = true, env = "RUST_LOG", value_name = "FILTER", hide_env_values = true)]
     log: Option<String>,
     /// How to log
@@ -30,7 +34,7 @@ enum LogFormat {
 impl LogArgs {
     /// Installs the log. `serves`: whether this process is a node.
     pub fn install(&self, serves: bool) -> Result<(), Failure> {
-        let default = if serves { "info" } else { "warn" };
+        let default = if serves { NODE_FILTER } else { "warn" };
         let filter = EnvFilter::try_new(self.log.as_deref().unwrap_or(default))
             .map_err(|error| Failure::Usage(format!("--log: {error}")))?;
         let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

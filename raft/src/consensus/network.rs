@@ -183,7 +183,15 @@ impl NetStreamAppend<TypeConfig> for PeerNetwork {
         S: futures::Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
     {
         Box::pin(async move {
+            // openraft backs off in the request stream. Dialled before the first request is taken, a peer that
+            // refuses would be dialled without a pause, with a core's whole time.
+            let mut input = input;
+            let Some(first) = input.next().await else {
+                let nothing: Answers<'s> = Box::pin(futures::stream::empty());
+                return Ok(nothing);
+            };
             let live = self.open().await?;
+            let input = futures::stream::iter([first]).chain(input);
             let session = Session { network: self, live, input: Some(input), in_flight: 0 };
             let answers: Answers<'s> = Box::pin(futures::stream::unfold(Some(session), |state| async move {
                 match state {

@@ -2,13 +2,12 @@
 //!
 //! The suite is run test by test, because two of its assumptions do not hold here. It begins logs at any index,
 //! where ours refuses a hole: [`Gapless`] fills it. It applies entries that no log holds, where our applier waits
-//! for the log's fsync (rule R1): it is told that everything is durable. What is left out is named in
-//! [`LEFT_OUT`], with the reason.
+//! for the log's fsync (rule R1): it is told that everything is durable. The suite's tests of snapshots are
+//! left out, because none are made yet.
 
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use openraft::alias::LogIdOf;
 use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::{LogState, OptionalSend, StorageError};
@@ -46,7 +45,7 @@ impl RaftLogStorage<TypeConfig> for Gapless {
         self.0.save_committed(committed).await
     }
 
-    async fn read_committed(&mut self) -> io::Result<Option<LogIdOf<TypeConfig>>> {
+    async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
         self.0.read_committed().await
     }
 
@@ -94,8 +93,6 @@ impl StoreBuilder<TypeConfig, Gapless, Applier, TempDir> for Builder {
 /// Runs tests of the suite, each on a log and tables of its own.
 macro_rules! suite {
     ($($name:ident),+ $(,)?) => {
-        /// What [`suite!`] runs.
-        const RUN: &[&str] = &[$(stringify!($name)),+];
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
