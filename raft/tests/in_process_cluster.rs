@@ -224,6 +224,8 @@ async fn leadership_moves_and_nothing_acknowledged_is_lost() {
     let consumer = cluster.consumer("workers", true).await;
     let mut sent = Vec::new();
     for round in 0..4u64 {
+        // The node that came back may not have heard from the leader yet.
+        cluster.any().ready(soon()).await.expect("leaders");
         let leader = cluster.any().leader_of(GroupId(1)).expect("a leader");
         let from =
             cluster.nodes.iter().flatten().find(|node| node.id() != leader).expect("a follower").clone();

@@ -9,7 +9,7 @@ use clap::Args;
 use super::exit::Failure;
 use super::output::line;
 use crate::boot;
-use crate::options::Options;
+use crate::options::{Options, SMALL_SEGMENT_BYTES};
 
 const GRPC_PORT: u16 = 8081;
 
@@ -55,6 +55,7 @@ impl DevArgs {
         let at = |offset: u16| SocketAddr::new(self.bind.ip(), self.bind.port() + offset).to_string();
         options.cluster.name = "dev".to_owned();
         options.node.data = self.data;
+        options.log.segment_bytes = SMALL_SEGMENT_BYTES;
         options.grpc.bind = at(0);
         options.http.bind = at(1);
         options.peer.bind = at(2);

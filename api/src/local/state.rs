@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::process::ProcessId;
 use crate::cli::exit::Failure;
-use crate::options::{Member, Options};
+use crate::options::{Member, Options, SMALL_SEGMENT_BYTES};
 
 const STATE_FILE: &str = "local.json";
 const LOCK_FILE: &str = "local.lock";
@@ -147,6 +147,7 @@ impl LocalDirectory {
         options.grpc.stand_in_for = neighbours.map(|other| other.grpc.clone()).collect();
         options.http.bind.clone_from(&node.http);
         options.peer.bind.clone_from(&node.peer);
+        options.log.segment_bytes = SMALL_SEGMENT_BYTES;
         options
     }
 }

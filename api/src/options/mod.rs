@@ -113,6 +113,10 @@ pub struct PeerSection {
     pub bind: String,
 }
 
+/// Segments of nodes that are played with: two of each log are allocated at once, and such a node should not
+/// take gigabytes of somebody's laptop.
+pub const SMALL_SEGMENT_BYTES: ByteCount = ByteCount(128 << 20);
+
 /// `[log]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use store::limits::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+
 use super::Options;
 
 /// How many broker groups one cluster begins with at most.
@@ -11,10 +13,6 @@ const BROKER_GROUPS_MAX: u32 = 64;
 const MEMBERS_MAX: usize = 64;
 /// Queues of one topic.
 const QUEUES_MAX: u32 = 4096;
-/// Smaller segments than this could not hold the largest frames.
-const SEGMENT_BYTES_MIN: u64 = 32 << 20;
-/// Larger ones are not preallocated in reasonable time.
-const SEGMENT_BYTES_MAX: u64 = 16 << 30;
 /// Less memory than this and RocksDB thrashes.
 const TABLE_MEMORY_BYTES_MIN: u64 = 8 << 20;
 /// A shorter heartbeat is all overhead.
@@ -127,7 +125,7 @@ impl Options {
         }
         let segment = self.log.segment_bytes;
         if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&segment.0) {
-            wrong.push(format!("log.segment_bytes is {segment}: it must lie within 32MiB and 16GiB"));
+            wrong.push(format!("log.segment_bytes is {segment}: it must lie within 64MiB and 4095MiB"));
         }
         let cache = self.log.tail_cache_bytes;
         if cache.0 > 4 << 30 {

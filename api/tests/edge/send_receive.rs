@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use proto::v2::{ChangeInvisibleDurationRequest, Code, Encoding, QueryRouteRequest};
+use proto::v2::{ChangeInvisibleDurationRequest, Code, Encoding, Message, QueryRouteRequest};
 use raft::catalog::TopicType;
 use tokio::time::Instant;
 
@@ -41,7 +41,12 @@ async fn a_message_is_sent_received_and_acknowledged() {
     assert_eq!((status.code(), none.len()), (Code::MessageNotFound, 0));
 
     let again = client.ack("demo", "g", &received).await;
-    assert_eq!(again.status.unwrap().code(), Code::InvalidReceiptHandle);
+    assert_eq!(again.status, Some(ok()), "a repetition is answered as the first was: its answer may be lost");
+    let mut unknown = received;
+    let properties = unknown[0].system_properties.as_mut().expect("system properties");
+    properties.receipt_handle = Some("no receipt".to_owned());
+    let refused = client.ack("demo", "g", &unknown).await;
+    assert_eq!(refused.status.unwrap().code(), Code::InvalidReceiptHandle);
 }
 
 #[tokio::test]
@@ -69,17 +74,18 @@ async fn a_send_that_is_repeated_is_stored_once() {
 }
 
 #[tokio::test]
-async fn a_message_id_that_another_topic_has_is_refused_and_never_swallowed() {
+async fn a_message_id_that_another_topic_has_is_a_message_of_its_own() {
     let server = Server::start().await;
-    server.topic("one", TopicType::Normal, 1).await;
-    server.topic("two", TopicType::Normal, 1).await;
     let client = server.client("c1").await;
+    for topic in ["one", "two"] {
+        server.topic(topic, TopicType::Normal, 1).await;
+    }
     let first = message("one", "x");
     client.send(first.clone()).await;
-    let mut second = first;
-    second.topic = Some(resource("two"));
-    let answer = client.send_all(vec![second]).await;
-    assert_eq!(answer.status.unwrap().code(), Code::IllegalMessageId);
+    client.send(Message { topic: Some(resource("two")), ..first }).await;
+    for topic in ["one", "two"] {
+        assert_eq!(client.bodies(receive(topic, "g", 5_000)).await, ["x"], "in {topic}");
+    }
 }
 
 #[tokio::test]
@@ -122,6 +128,13 @@ async fn a_message_that_is_given_back_comes_again_with_a_higher_attempt() {
     assert_eq!(longer.status, Some(ok()));
     assert_ne!(longer.receipt_handle, receipt(&first[0]));
 
+    let repeated = client.request(change(receipt(&first[0]), seconds(60)));
+    let repeated = client.stub.change_invisible_duration(repeated).await.unwrap().into_inner();
+    assert_eq!(repeated, longer, "a repetition is answered as the first was");
+
+    let longer = client.request(change(longer.receipt_handle, seconds(60)));
+    let longer = client.stub.change_invisible_duration(longer).await.unwrap().into_inner();
+    assert_eq!(longer.status, Some(ok()));
     let stale = client.request(change(receipt(&first[0]), seconds(0)));
     let stale = client.stub.change_invisible_duration(stale).await.unwrap().into_inner();
     assert_eq!(stale.status.unwrap().code(), Code::InvalidReceiptHandle);

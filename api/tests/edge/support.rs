@@ -64,7 +64,7 @@ impl Server {
             peer_bind: SocketAddr::from(([127, 0, 0, 1], peer)),
             data: data.path().join("node"),
             broker_groups,
-            tuning: Tuning { segment_bytes: 8 << 20, ..Tuning::default() },
+            tuning: Tuning { segment_bytes: store::limits::SEGMENT_BYTES_MIN, ..Tuning::default() },
         };
         let node = Node::start(node_options).await.expect("the node starts");
         node.ready(soon()).await.expect("a leader for each group");

@@ -11,6 +11,7 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::{Config, Raft, SnapshotPolicy};
 use store::commit_log::{CommitLog, LogIdentity, LogOptions};
 use store::disk::Disk;
+use store::limits::SEGMENT_BYTES_MIN;
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -127,7 +128,7 @@ impl Group {
         let raft = Raft::new(setup.node.0, Arc::new(config), network, store.clone(), applier)
             .await
             .map_err(|error| GroupOpenError::Consensus { group: id, reason: error.to_string() })?;
-        let proposer = Proposer::start(raft.clone(), last_stamp_ms);
+        let proposer = Proposer::start(raft.clone(), last_stamp_ms, store.log().frame_bytes_max());
         Ok(Group { id, raft, store, proposer, wakers, replica })
     }
 
@@ -156,7 +157,11 @@ impl Group {
 fn open_log(setup: &GroupSetup, dir: &Path) -> Result<CommitLog, GroupOpenError> {
     let identity = LogIdentity { cluster: setup.cluster.clone(), node: setup.node.0, group: setup.id.0 };
     let options = LogOptions {
-        segment_bytes: setup.tuning.segment_bytes,
+        segment_bytes: match setup.id {
+            // It grows by a few records a day, and every segment is allocated whole, with the next one ahead.
+            GroupId::META => setup.tuning.segment_bytes.min(SEGMENT_BYTES_MIN),
+            _ => setup.tuning.segment_bytes,
+        },
         tail_cache_bytes: setup.tuning.tail_cache_bytes,
         ..LogOptions::default()
     };

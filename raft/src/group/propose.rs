@@ -12,12 +12,15 @@ use futures::stream::FuturesUnordered;
 use openraft::Raft;
 use openraft::errors::ClientWriteError;
 use openraft::impls::OneshotResponder;
+use store::limits::FRAME_HEADER_BYTES;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::command::FrameBuilder;
+use crate::command::{CommandError, FrameBuilder};
 use crate::consensus::applier::Applier;
 use crate::consensus::types::{CommandFrame, TypeConfig};
-use crate::limits::{FRAME_BYTES_TARGET, FRAMES_IN_FLIGHT_EAGER, FRAMES_IN_FLIGHT_MAX, PROPOSALS_QUEUED_MAX};
+use crate::limits::{
+    COMMAND_BYTES_MAX, FRAME_BYTES_TARGET, FRAMES_IN_FLIGHT_EAGER, FRAMES_IN_FLIGHT_MAX, PROPOSALS_QUEUED_MAX,
+};
 use crate::names::NodeId;
 use crate::outcome::Outcome;
 use crate::request::Rejection;
@@ -51,10 +54,17 @@ pub(crate) struct Proposer {
 
 impl Proposer {
     /// Starts the task that packs and proposes. `last_stamp_ms` is the stamp of the last frame that
-    /// was applied here.
-    pub(crate) fn start(raft: Raft<TypeConfig, Applier>, last_stamp_ms: u64) -> Proposer {
+    /// was applied here; `frame_bytes_max` is what the log takes.
+    pub(crate) fn start(
+        raft: Raft<TypeConfig, Applier>,
+        last_stamp_ms: u64,
+        frame_bytes_max: u64,
+    ) -> Proposer {
         let (queue, receiver) = mpsc::channel(PROPOSALS_QUEUED_MAX);
-        tokio::spawn(Packer { raft, receiver, last_stamp_ms }.run());
+        // A frame is closed at its target, so the last command comes on top of nearly that much.
+        let room = frame_bytes_max - FRAME_HEADER_BYTES - FRAME_BYTES_TARGET as u64;
+        let command_bytes_max = COMMAND_BYTES_MAX.min(room as usize);
+        tokio::spawn(Packer { raft, receiver, last_stamp_ms, command_bytes_max }.run());
         Proposer { queue }
     }
 
@@ -78,6 +88,7 @@ struct Packer {
     raft: Raft<TypeConfig, Applier>,
     receiver: mpsc::Receiver<Proposal>,
     last_stamp_ms: u64,
+    command_bytes_max: usize,
 }
 
 type Answered = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -92,7 +103,7 @@ impl Packer {
         while open || !replies.is_empty() || !in_flight.is_empty() {
             while frame.len() < FRAME_BYTES_TARGET {
                 match self.receiver.try_recv() {
-                    Ok(proposal) => take(&mut frame, &mut replies, proposal),
+                    Ok(proposal) => self.take(&mut frame, &mut replies, proposal),
                     Err(mpsc::error::TryRecvError::Empty) => break,
                     Err(mpsc::error::TryRecvError::Disconnected) => {
                         open = false;
@@ -112,10 +123,33 @@ impl Packer {
                 biased;
                 Some(()) = in_flight.next(), if !in_flight.is_empty() => {}
                 proposal = self.receiver.recv(), if open && !full => match proposal {
-                    Some(proposal) => take(&mut frame, &mut replies, proposal),
+                    Some(proposal) => self.take(&mut frame, &mut replies, proposal),
                     None => open = false,
                 },
                 else => break,
+            }
+        }
+    }
+
+    /// A command that cannot be one is refused here: nothing in the log may fail to apply, and the log must
+    /// never refuse a frame.
+    fn take(
+        &self,
+        frame: &mut FrameBuilder,
+        replies: &mut Vec<oneshot::Sender<Proposed>>,
+        proposal: Proposal,
+    ) {
+        let bytes = proposal.command.len();
+        let pushed = match bytes > self.command_bytes_max {
+            true => Err(CommandError::TooLarge { bytes }),
+            false => frame.push(&proposal.command),
+        };
+        match pushed {
+            Ok(()) => replies.push(proposal.reply),
+            Err(error) => {
+                let refusal = Outcome::Rejected(Rejection::Invalid(error.to_string()));
+                // Who asked may have given up.
+                let _ = proposal.reply.send(Ok(refusal));
             }
         }
     }
@@ -148,18 +182,6 @@ impl Packer {
                 Err(_) => fail(replies, ProposeError::Unknown("the group stopped meanwhile".to_owned())),
             }
         }))
-    }
-}
-
-/// A command that cannot be one is refused here: nothing in the log may fail to apply.
-fn take(frame: &mut FrameBuilder, replies: &mut Vec<oneshot::Sender<Proposed>>, proposal: Proposal) {
-    match frame.push(&proposal.command) {
-        Ok(()) => replies.push(proposal.reply),
-        Err(error) => {
-            let refusal = Outcome::Rejected(Rejection::Invalid(error.to_string()));
-            // Who asked may have given up.
-            let _ = proposal.reply.send(Ok(refusal));
-        }
     }
 }
 

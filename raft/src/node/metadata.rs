@@ -18,21 +18,26 @@ impl NodeInner {
         action: MetaAction,
         deadline: Instant,
     ) -> Result<Outcome, RequestError> {
+        let removes = matches!(action, MetaAction::DeleteTopic { .. } | MetaAction::DeleteConsumer { .. });
         let command = MetaCommand { request: rand::random(), action }.encode();
         let outcome = self.submit(GroupId::META, command, deadline).await?;
-        self.until_seen(&outcome, deadline).await;
+        self.until_seen(&outcome, removes, deadline).await;
         Ok(outcome)
     }
 
-    /// Waits until this node's own replica shows the change, so that who made it can use it here.
-    async fn until_seen(&self, outcome: &Outcome, deadline: Instant) {
+    /// Waits until this node's own replica shows the change, so that who made it can use it here. What was made
+    /// again under the same name since then has a higher id.
+    async fn until_seen(&self, outcome: &Outcome, removes: bool, deadline: Instant) {
         let mut catalog = self.catalog.clone();
-        let seen = catalog.wait_for(|catalog| match outcome {
-            Outcome::Topic(topic) => catalog.topics.get(&topic.name).is_some_and(|seen| seen.id >= topic.id),
-            Outcome::Consumer(group) => {
-                catalog.consumers.get(&group.name).is_some_and(|seen| seen.id >= group.id)
-            }
-            _ => true,
+        let seen = catalog.wait_for(|catalog| {
+            let (seen, changed) = match outcome {
+                Outcome::Topic(topic) => (catalog.topics.get(&topic.name).map(|seen| seen.id.0), topic.id.0),
+                Outcome::Consumer(group) => {
+                    (catalog.consumers.get(&group.name).map(|seen| seen.id.0), group.id.0)
+                }
+                _ => return true,
+            };
+            if removes { seen != Some(changed) } else { seen.is_some_and(|seen| seen >= changed) }
         });
         // At the deadline the change is made all the same; this node will see it in a moment.
         let _ = tokio::time::timeout_at(deadline, seen).await;
