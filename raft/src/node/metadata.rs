@@ -43,11 +43,22 @@ impl NodeInner {
         let _ = tokio::time::timeout_at(deadline, seen).await;
     }
 
+    /// Waits until `meta` knows every broker group, so that the queues of a topic made in the first moments of a
+    /// cluster are spread over all of them.
+    async fn until_begun(&self, deadline: Instant) {
+        let brokers = self.groups.keys().filter(|group| **group != GroupId::META).count();
+        let mut catalog = self.catalog.clone();
+        let begun = catalog.wait_for(|catalog| catalog.groups.len() >= brokers);
+        // At the deadline the topic is refused, or has the groups that are there.
+        let _ = tokio::time::timeout_at(deadline, begun).await;
+    }
+
     pub(crate) async fn create_topic(
         &self,
         topic: NewTopic,
         deadline: Instant,
     ) -> Result<Topic, RequestError> {
+        self.until_begun(deadline).await;
         match self.change(MetaAction::CreateTopic(topic), deadline).await? {
             Outcome::Topic(topic) => Ok(topic),
             other => Err(unexpected(other)),
