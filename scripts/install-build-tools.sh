@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 if ! command -v "${CARGO:-cargo}" >/dev/null; then
   cat >&2 <<'TEXT'
 Rust is missing: there is no `cargo` on the PATH.
-Install Rust 1.88 or newer with rustup (https://rustup.rs), open a new shell, and run this again.
+Install Rust 1.89 or newer with rustup (https://rustup.rs), open a new shell, and run this again.
 Debian's own rustc is too old.
 TEXT
   exit 1

@@ -27,12 +27,15 @@ struct Forward {
     reply: oneshot::Sender<Proposed>,
 }
 
+/// The queue of commands for each node and group.
+type Ways = HashMap<(NodeId, GroupId), mpsc::Sender<Forward>>;
+
 /// The ways to the leaders. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Forwarder {
     peers: PeerPool,
     // A mutex, because every request may open a way; never held over an await.
-    ways: Arc<Mutex<HashMap<(NodeId, GroupId), mpsc::Sender<Forward>>>>,
+    ways: Arc<Mutex<Ways>>,
 }
 
 impl Forwarder {
