@@ -1,9 +1,10 @@
 //! What a follower does when it learns that a leader's process is gone (DESIGN 8).
 //!
 //! A peer connection that was reset, and whose reconnect is refused, says that nobody listens there
-//! any more. Waiting for the election timeout would only cost time: the lease is lifted as in a
-//! leadership transfer, and the first of the voters that are left campaigns at once, the second a
-//! moment later, should the first not have made it. Log safety never depends on leases.
+//! any more. Waiting for the election timeout would only cost time: as in a leadership transfer,
+//! which no lease holds up, the first of the voters that are left campaigns at once, and the second
+//! a moment later, should it not have granted the first its vote. Log safety never depends on
+//! leases.
 
 use std::time::Duration;
 
@@ -55,17 +56,18 @@ async fn led_by_another(group: &Group, crashed: NodeId) {
 async fn succeed(group: Group, own: NodeId, crashed: NodeId, voters: Vec<NodeId>) {
     let Some(turn) = voters.iter().position(|id| *id == own) else { return };
     let vote = group.raft.server_metrics().borrow_watched().vote;
+    if vote.leader_id.node_id != crashed.0 {
+        return;
+    }
     if turn > 0 {
-        // Lift the lease here, so that the vote for the first one is granted.
-        let lift = TransferLeaderRequest::new(vote, voters[0].0, None);
-        let _ = group.raft.handle_transfer_leader(lift).await;
         let led = led_by_another(&group, crashed);
         if tokio::time::timeout(TURN * turn as u32, led).await.is_ok() {
             return;
         }
     }
-    let vote_now = group.raft.server_metrics().borrow_watched().vote;
-    let campaign = TransferLeaderRequest::new(vote_now, own.0, None);
+    // Under the vote of the crashed leader, and no later one: whoever has granted its vote since
+    // does not campaign, or it would depose the winner before it hears from it.
+    let campaign = TransferLeaderRequest::new(vote, own.0, None);
     if let Err(error) = group.raft.handle_transfer_leader(campaign).await {
         tracing::debug!(group = %group.id, %error, "could not campaign");
     }

@@ -26,6 +26,8 @@ const CONNECT_WAIT_MAX: Duration = Duration::from_millis(500);
 const PING_INTERVAL: Duration = Duration::from_millis(1000);
 const PING_WAIT_MAX: Duration = Duration::from_millis(3000);
 const REDIAL_PAUSE: Duration = Duration::from_millis(100);
+/// The first pause after a loss; it doubles. The sockets of a killed process close one by one.
+const REDIAL_PAUSE_IN_DOUBT: Duration = Duration::from_millis(2);
 const WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 
 /// Which of the connections to a node a call takes: what is urgent never waits behind what is large.
@@ -146,6 +148,24 @@ pub(crate) enum PeerEvent {
     Crashed(NodeId),
 }
 
+/// How a connection of the watch ended.
+enum SessionEnd {
+    /// It answered, and the connection broke.
+    Lost,
+    /// Nobody listens at its address.
+    NobodyListens,
+    /// It does not want this node, and says why.
+    Refused(String),
+    /// It does not answer.
+    Unreachable,
+}
+
+fn is_refused(error: &(dyn std::error::Error + 'static)) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused)
+        || error.source().is_some_and(is_refused)
+}
+
 /// Keeps an idle call open to every peer, and says what becomes of it.
 pub(crate) struct PeerWatch {
     pool: PeerPool,
@@ -175,47 +195,65 @@ impl PeerWatch {
 
     async fn run(mut self, id: NodeId) {
         let mut refusal_told = String::new();
+        // It answered once, and what became of it is not known.
+        let mut in_doubt = false;
+        let mut pause = REDIAL_PAUSE;
         loop {
             let mut stop = self.stop.clone();
-            tokio::select! {
+            let end = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
-                refusal = self.session(id) => match refusal {
-                    Some(refusal) if refusal != refusal_told => {
-                        tracing::error!(node = %id, %refusal, "a peer refuses this node");
-                        refusal_told = refusal;
-                    }
-                    _ => {}
-                },
+                end = self.session(id) => end,
+            };
+            match end {
+                SessionEnd::Lost => {
+                    self.tell(PeerEvent::Lost(id)).await;
+                    (in_doubt, pause) = (true, REDIAL_PAUSE_IN_DOUBT);
+                }
+                SessionEnd::NobodyListens if in_doubt => {
+                    self.tell(PeerEvent::Crashed(id)).await;
+                    (in_doubt, pause) = (false, REDIAL_PAUSE);
+                }
+                SessionEnd::Refused(refusal) if refusal != refusal_told => {
+                    tracing::error!(node = %id, %refusal, "a peer refuses this node");
+                    refusal_told = refusal;
+                }
+                SessionEnd::NobodyListens | SessionEnd::Refused(_) | SessionEnd::Unreachable => {}
             }
             tokio::select! {
                 _ = self.stop.wait_for(|stop| *stop) => return,
                 // Nothing tells when a process that is gone listens again: dial at a steady pace.
-                () = tokio::time::sleep(REDIAL_PAUSE) => {}
+                () = tokio::time::sleep(pause) => {}
             }
+            pause = (pause * 2).min(REDIAL_PAUSE);
         }
     }
 
-    /// One connection, from hello to its end. Answers with the peer's refusal, if it refused.
-    async fn session(&self, id: NodeId) -> Option<String> {
+    /// One connection, from hello to its end.
+    async fn session(&self, id: NodeId) -> SessionEnd {
         let info = &self.pool.peers.get(&id).expect("watched peers are known").info;
-        let channel = endpoint(info).ok()?.connect().await.ok()?;
-        let mut answers = self.pool.over(channel).watch(self.hello.clone()).await.ok()?.into_inner();
-        let first = answers.message().await.ok()??;
+        let Ok(endpoint) = endpoint(info) else { return SessionEnd::Unreachable };
+        let channel = match endpoint.connect().await {
+            Ok(channel) => channel,
+            Err(error) if is_refused(&error) => return SessionEnd::NobodyListens,
+            Err(_) => return SessionEnd::Unreachable,
+        };
+        // A process that is being killed takes connections until its sockets are closed: only an
+        // answer says that it lives.
+        let Ok(answers) = self.pool.over(channel).watch(self.hello.clone()).await else {
+            return SessionEnd::Unreachable;
+        };
+        let mut answers = answers.into_inner();
+        let Ok(Some(first)) = answers.message().await else { return SessionEnd::Unreachable };
         if !first.refusal.is_empty() {
-            return Some(first.refusal);
+            return SessionEnd::Refused(first.refusal);
         }
         if first.node != id.0 {
-            return Some(format!("node {} answers at the address of node {id}", first.node));
+            let refusal = format!("node {} answers at the address of node {id}", first.node);
+            return SessionEnd::Refused(refusal);
         }
         self.tell(PeerEvent::Up(id)).await;
         while let Ok(Some(_)) = answers.message().await {}
-        // Whoever listens is alive, and only this connection was lost.
-        let gone = match tokio::net::TcpStream::connect(&info.peer).await {
-            Err(error) => error.kind() == io::ErrorKind::ConnectionRefused,
-            Ok(_) => false,
-        };
-        self.tell(if gone { PeerEvent::Crashed(id) } else { PeerEvent::Lost(id) }).await;
-        None
+        SessionEnd::Lost
     }
 
     async fn tell(&self, event: PeerEvent) {
