@@ -29,8 +29,10 @@ impl ProcessId {
         // The second field is the name in parentheses, and may hold anything.
         let (_, fields) = stat.rsplit_once(')')?;
         let fields: Vec<&str> = fields.split_whitespace().collect();
-        // A zombie is dead: only its parent has not noticed.
-        if matches!(*fields.first()?, "Z" | "X") {
+        // A zombie is dead, only its parent has not noticed, unless threads are left: they hold its
+        // files, and with them the lock on its data.
+        let threads: u32 = fields.get(17)?.parse().ok()?;
+        if matches!(*fields.first()?, "Z" | "X") && threads <= 1 {
             return None;
         }
         Some(ProcessId { pid, started_ticks: fields.get(19)?.parse().ok()? })
