@@ -33,13 +33,14 @@ pub fn polling(wish: Option<Duration>, left: Option<Duration>, bounds: PollBound
     let budget = left.map(|left| left.saturating_sub(margin(left)));
     let wait = wish.or(budget.map(|budget| budget.saturating_sub(RECEIVE_GRACE / 2))).unwrap_or(bounds.max);
     let wait = wait.clamp(bounds.min, bounds.max);
-    let Some(budget) = budget else {
+    let (Some(left), Some(budget)) = (left, budget) else {
         return Ok(Polling { wait, deadline: wait + RECEIVE_GRACE });
     };
-    if budget < bounds.min {
+    // The margin is ours, so it does not count against a client that asks for the shortest poll.
+    if left < bounds.min {
         return Err(Fault::IllegalPollingTime(format!(
             "the request's deadline leaves {} ms; a long poll takes at least {} ms",
-            budget.as_millis(),
+            left.as_millis(),
             bounds.min.as_millis()
         )));
     }
@@ -77,6 +78,7 @@ mod tests {
         assert_eq!(of(Some(20), Some(23)), Ok((20_000, 22_500)));
         assert_eq!(of(Some(20), Some(20)), Ok((19_500, 19_500)));
         assert_eq!(of(Some(40), Some(40)), Ok((20_000, 23_000)));
+        assert_eq!(of(Some(5), Some(5)), Ok((4_500, 4_500)));
         assert_eq!(of(None, Some(10)), Ok((8_000, 9_500)));
         assert_eq!(of(None, Some(6)), Ok((5_000, 5_500)));
     }
