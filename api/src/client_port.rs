@@ -8,15 +8,26 @@
 //! loopback device, an owner its own address, and the kernel asks for the exact address first: the
 //! owner gets every connection while it lives, and the stand-ins get them from the instant at which
 //! its process is gone. Any node serves any client.
+//!
+//! The instant matters: Linux closes the descriptors of a killed process from the highest down. A
+//! listener below the connections would outlive them for a moment, and take the clients that come
+//! back, only to reset them again; gRPC then waits a second, and fails every call until it is over.
+//! So listeners live at the top of the descriptors, and close first.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use rustix::fd::OwnedFd;
+use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::limits;
 
 const LOOPBACK_DEVICE: &[u8] = b"lo";
+/// Descriptors at the top for listeners: one a node that shares the machine.
+const LISTENERS_MAX: u64 = 64;
+/// The kernel's table of descriptors goes up to the highest one: 8 bytes each.
+const DESCRIPTORS_MAX: u64 = 1 << 16;
 
 /// Listens on a node's own port. `shared`: neighbours stand in for it.
 ///
@@ -28,7 +39,7 @@ pub fn own(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
         socket.set_reuseport(true)?;
     }
     socket.bind(address)?;
-    socket.listen(limits::LISTEN_BACKLOG)
+    closed_first(socket.listen(limits::LISTEN_BACKLOG)?)
 }
 
 /// Listens on a neighbour's port, for the time when it is dead.
@@ -50,7 +61,16 @@ pub fn stand_in(neighbour: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseport(true)?;
     socket.bind_device(Some(LOOPBACK_DEVICE))?;
     socket.bind(SocketAddr::new(any, neighbour.port()))?;
-    socket.listen(limits::LISTEN_BACKLOG)
+    closed_first(socket.listen(limits::LISTEN_BACKLOG)?)
+}
+
+/// Moves a listener above the connections to come.
+fn closed_first(listener: TcpListener) -> io::Result<TcpListener> {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(DESCRIPTORS_MAX).min(DESCRIPTORS_MAX);
+    let lowest = i32::try_from(descriptors.saturating_sub(LISTENERS_MAX)).unwrap_or_default();
+    let low = OwnedFd::from(listener.into_std()?);
+    let high = rustix::io::fcntl_dupfd_cloexec(&low, lowest)?;
+    TcpListener::from_std(high.into())
 }
 
 fn open(address: SocketAddr) -> io::Result<TcpSocket> {
@@ -64,6 +84,8 @@ fn open(address: SocketAddr) -> io::Result<TcpSocket> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use tokio::net::TcpStream;
 
     use super::*;
@@ -108,6 +130,15 @@ mod tests {
             CONNECTIONS,
             "a stand-in kept the port of an owner that is back"
         );
+    }
+
+    #[tokio::test]
+    async fn a_listener_lies_above_its_connections() {
+        let listener = own("127.0.0.1:0".parse().unwrap(), false).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (connection, _) = listener.accept().await.unwrap();
+        let (above, below) = (listener.as_raw_fd(), connection.as_raw_fd());
+        assert!(above > below + 100, "listener {above}, connection {below}");
     }
 
     #[tokio::test]

@@ -67,7 +67,10 @@ pub struct EdgeState {
     pub options: EdgeOptions,
     /// Clients heard of lately.
     pub sessions: Registry,
-    /// Fires when a shutdown begins: long polls and telemetry streams end.
+    /// Fires when a shutdown begins: the listeners close.
+    pub closing: CancellationToken,
+    /// Fires when no listener is left: long polls, streams and connections end, and whoever comes
+    /// back reaches another node.
     pub stopping: CancellationToken,
     /// Room for long polls.
     pub long_polls: Semaphore,
@@ -86,6 +89,7 @@ impl EdgeState {
             node,
             options,
             sessions: Registry::default(),
+            closing: CancellationToken::new(),
             stopping: CancellationToken::new(),
             releases: Arc::new(Semaphore::new(RELEASES_MAX)),
             store_host: OnceLock::new(),
@@ -144,12 +148,12 @@ pub async fn serve(
         state.live_nodes().iter().find(|info| info.id == state.node.id()).map(|info| info.grpc.clone());
     state.store_host.set(advertised.unwrap_or_else(|| address.to_string())).expect("set once, here");
 
-    let stopping = state.stopping.clone();
+    let closing = state.closing.clone();
     tokio::spawn(sweep(state));
     tokio::spawn(async move {
         tokio::select! {
-            () = shutdown => stopping.cancel(),
-            () = stopping.cancelled() => {}
+            () = shutdown => closing.cancel(),
+            () = closing.cancelled() => {}
         }
     });
     Ok(Edge { address, task })

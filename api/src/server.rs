@@ -11,7 +11,7 @@ use proto::v2::messaging_service_server::MessagingServiceServer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -51,17 +51,23 @@ pub async fn start(
         acceptor: acceptor.clone(),
         ready: ready.clone(),
         room: room.clone(),
-        stopping: state.stopping.clone(),
+        closing: state.closing.clone(),
     };
-    tokio::spawn(accepting(listener).run());
+    let mut listeners = JoinSet::new();
+    listeners.spawn(accepting(listener).run());
     for neighbour in &state.options.stand_in_for {
         match client_port::stand_in(*neighbour) {
-            Ok(listener) => drop(tokio::spawn(accepting(listener).run())),
+            Ok(listener) => drop(listeners.spawn(accepting(listener).run())),
             // A convenience of a shared machine: the node serves its own port without it.
             Err(error) => tracing::warn!(%neighbour, %error, "cannot stand in for a neighbour"),
         }
     }
-    let stopping = state.stopping.clone();
+    let (closing, stopping) = (state.closing.clone(), state.stopping.clone());
+    let closed = stopping.clone();
+    tokio::spawn(async move {
+        while listeners.join_next().await.is_some() {}
+        closed.cancel();
+    });
     let task = tokio::spawn(async move {
         let incoming = ReceiverStream::new(connections);
         let serving = router.serve_with_incoming_shutdown(incoming, stopping.clone().cancelled_owned());
@@ -71,6 +77,7 @@ pub async fn start(
             () = async { stopping.cancelled().await; tokio::time::sleep(limits::SHUTDOWN_GRACE).await } => Ok(()),
         };
         // If the server failed by itself, nothing else may go on.
+        closing.cancel();
         stopping.cancel();
         Ok(served?)
     });
@@ -116,15 +123,19 @@ struct Accepting {
     acceptor: TlsAcceptor,
     ready: mpsc::Sender<io::Result<Connection>>,
     room: Arc<Semaphore>,
-    stopping: CancellationToken,
+    closing: CancellationToken,
 }
 
 impl Accepting {
     async fn run(self) {
+        let mut opening = JoinSet::new();
         loop {
             let accepted = tokio::select! {
+                biased;
+                // First: who is in the queue of a listener when it closes would be reset.
                 accepted = self.listener.accept() => accepted,
-                () = self.stopping.cancelled() => return,
+                () = self.closing.cancelled() => break,
+                Some(_) = opening.join_next(), if !opening.is_empty() => continue,
             };
             let stream = match accepted {
                 Ok((stream, _)) => stream,
@@ -139,8 +150,12 @@ impl Accepting {
                 tracing::warn!("too many connections: one is closed");
                 continue;
             };
-            tokio::spawn(open(stream, permit, self.acceptor.clone(), self.ready.clone()));
+            opening.spawn(open(stream, permit, self.acceptor.clone(), self.ready.clone()));
         }
+        drop(self.listener);
+        // Who was taken in at the last moment is served, and told to go like the others.
+        let opened = async { while opening.join_next().await.is_some() {} };
+        let _ = timeout(limits::CLOSING_GRACE, opened).await;
     }
 }
 
