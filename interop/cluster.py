@@ -121,6 +121,12 @@ class Cluster:
     def restart(self, node):
         self.run("local", "restart", node["name"], "--data", self.data, timeout=60)
 
+    def restart_leader(self, status):
+        """Stops the leader as an upgrade would (SIGTERM) and starts it again; returns its name and the new status."""
+        node = self.leader(status)
+        self.restart(node)
+        return node["name"], self.settle()
+
     def fail_over(self, status, down_seconds):
         """One fault, whole: kill the leader, leave it down, start it, wait until all is well."""
         node, at_ns = self.kill_leader(status)

@@ -1,6 +1,6 @@
 """Runs the five official clients against three nodes while the leader is killed again and again.
 
-    python3 run.py [--binary PATH] [--language NAME]... [--kills N] [--keep]
+    python3 run.py [--binary PATH] [--language NAME]... [--kills N] [--restarts N] [--keep]
 
 Exit 0: everything held. 1: a check found something. 2: the run itself could not be done.
 """
@@ -19,10 +19,13 @@ import checks
 import clients
 from cluster import Cluster, ClusterError
 
+BEGAN = time.monotonic()
 NODES = 3
 # Few enough for two cores to carry nodes and clients, often enough that a gap shows.
 RATE = 40
 KILLS_PER_LANGUAGE = 6
+# Told to stop (SIGTERM) and started again, as in an upgrade: no client of any language may see it.
+RESTARTS_PER_LANGUAGE = 1
 DOWN_SECONDS = 1.5
 BETWEEN_KILLS_SECONDS = 1.5
 SHOWN_PER_CHECK = 5
@@ -64,7 +67,11 @@ def is_ready(program):
     return settled.issuperset(program.streams) or program.process.poll() is not None
 
 
-def run_language(language, cluster, work, kills_wanted, slow):
+def say(text):
+    print(f"[{time.monotonic() - BEGAN:4.0f} s] {text}", flush=True)
+
+
+def run_language(language, cluster, work, options, slow):
     """Returns (events, kills, expected streams)."""
     topics, groups, producing, consuming, audit = streams(language)
     for topic, kind in topics.items():
@@ -84,13 +91,21 @@ def run_language(language, cluster, work, kills_wanted, slow):
         producers = start("producers", producing)
         kills = []
         status = cluster.settle()
-        for _ in range(kills_wanted):
+        say(f"{language.name}: {len(producing)} producers and {len(consuming)} consumers run")
+        for number in range(options.kills):
             time.sleep(BETWEEN_KILLS_SECONDS)
             kill, status = cluster.fail_over(status, DOWN_SECONDS)
             kills.append(kill)
+            gap = max(checks.gaps_ms(producers.events(), [kill])[0].values(), default=float("nan"))
+            say(f"{language.name}: kill {number + 1} of {options.kills}: {kill.node}, longest gap {gap:.0f} ms")
+        for _ in range(options.restarts):
+            time.sleep(BETWEEN_KILLS_SECONDS)
+            node, status = cluster.restart_leader(status)
+            say(f"{language.name}: {node} was told to stop, and started again")
         time.sleep(BETWEEN_KILLS_SECONDS)
         sent = producers.close(60 * slow)
         auditors = start("audit", audit)
+        say(f"{language.name}: reading everything again")
 
         def missing():
             return any(checks.acked_is_delivered(sent + consumers.events() + auditors.events()))
@@ -144,7 +159,7 @@ def prepare(wanted, required):
             skipped.append(language)
             print(f"{'MISSING' if required else 'SKIPPED'}: {language.name}: not on this machine: {', '.join(absent)}")
             continue
-        print(f"preparing the official {language.name} client", flush=True)
+        say(f"preparing the official {language.name} client")
         clients.prepare(language)
         ready.append(language)
     return ready, skipped
@@ -164,7 +179,7 @@ def run_all(languages, cluster, work, options, slow):
     for language in languages:
         directory = work / language.name
         directory.mkdir()
-        events, kills, expected = run_language(language, cluster, directory, options.kills, slow)
+        events, kills, expected = run_language(language, cluster, directory, options, slow)
         found = checks.violations(events, kills, expected, language.never_retries, options.kills)
         report(language, events, kills, found)
         gaps += checks.gaps_ms(events, kills)
@@ -184,6 +199,7 @@ def parse():
     parser.add_argument("--binary", help="the ledgermq binary (default: the release build)")
     parser.add_argument("--language", action="append", help="only this one; may be repeated")
     parser.add_argument("--kills", type=int, default=KILLS_PER_LANGUAGE, help="leader kills a language")
+    parser.add_argument("--restarts", type=int, default=RESTARTS_PER_LANGUAGE, help="leader restarts a language")
     parser.add_argument("--keep", action="store_true", help="keep histories and data also when all is well")
     parser.add_argument("--prepare-only", action="store_true", help="fetch and build the clients, run nothing")
     return parser.parse_args()
