@@ -76,7 +76,21 @@ pub const FORWARD_COMMANDS_MAX: usize = 1024;
 /// Long polls that may wait on one node.
 pub const WAITING_POLLS_MAX: usize = 100_000;
 
+/// A part of a snapshot on its way: bytes of a file, or of frames (one longer frame goes alone).
+pub const SNAPSHOT_PART_BYTES_MAX: usize = 1024 * 1024;
+/// Parts of one snapshot on their way.
+pub const SNAPSHOT_PARTS_IN_FLIGHT_MAX: usize = 8;
+/// A snapshot has no more files.
+pub const SNAPSHOT_FILES_MAX: usize = 1 << 20;
+/// A receiver that takes no part for so long is given up.
+pub const SNAPSHOT_PART_WAIT_MAX: Duration = Duration::from_secs(30);
+/// A receiver that has everything gets so long to install it.
+pub const SNAPSHOT_INSTALL_WAIT_MAX: Duration = Duration::from_secs(300);
+/// A refused snapshot is tried again after this.
+pub const SNAPSHOT_RETRY_PAUSE: Duration = Duration::from_secs(1);
+
 const _: () = assert!(COMMAND_BYTES_MAX > FRAME_BYTES_TARGET);
 const _: () = assert!(COMMAND_BYTES_MAX < PEER_MESSAGE_BYTES_MAX / 4);
 const _: () = assert!(REPLICATE_BYTES_MAX >= FRAME_BYTES_TARGET);
 const _: () = assert!(FRAMES_IN_FLIGHT_EAGER < FRAMES_IN_FLIGHT_MAX);
+const _: () = assert!(SNAPSHOT_PART_BYTES_MAX + FRAME_BODY_BYTES_MAX < PEER_MESSAGE_BYTES_MAX);

@@ -9,4 +9,5 @@ pub mod disk;
 pub mod limits;
 pub mod position;
 pub mod record;
+pub mod snapshot;
 pub mod tables;

@@ -133,6 +133,8 @@ fn node_options(options: &Options) -> anyhow::Result<NodeOptions> {
             segment_bytes: options.log.segment_bytes.0,
             tail_cache_bytes: usize::try_from(options.log.tail_cache_bytes.0)?,
             table_memory_bytes: usize::try_from(options.tables.memory_bytes.0)?,
+            snapshot_log_bytes: options.raft.snapshot_log_bytes.0,
+            ..Tuning::default()
         },
     })
 }

@@ -143,6 +143,9 @@ pub struct RaftSection {
     pub heartbeat_ms: Millis,
     /// A follower campaigns after a silence between this and twice this.
     pub election_timeout_ms: Millis,
+    /// A snapshot of a group is made after so much log. A replica that lags behind it catches up from
+    /// the snapshot.
+    pub snapshot_log_bytes: ByteCount,
 }
 
 /// `[messaging]`
@@ -232,6 +235,7 @@ impl Default for RaftSection {
         RaftSection {
             heartbeat_ms: millis(tuning.heartbeat),
             election_timeout_ms: millis(tuning.election_timeout),
+            snapshot_log_bytes: ByteCount(tuning.snapshot_log_bytes),
         }
     }
 }

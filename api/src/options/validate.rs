@@ -15,6 +15,8 @@ const MEMBERS_MAX: usize = 64;
 const QUEUES_MAX: u32 = 4096;
 /// Less memory than this and RocksDB thrashes.
 const TABLE_MEMORY_BYTES_MIN: u64 = 8 << 20;
+/// A snapshot flushes the tables: more often than this is all overhead.
+const SNAPSHOT_LOG_BYTES_MIN: u64 = 1 << 20;
 /// A shorter heartbeat is all overhead.
 const HEARTBEAT_MS_MIN: u64 = 10;
 /// An election timeout has to outlast so many heartbeats, or a single late one starts an election.
@@ -148,6 +150,10 @@ impl Options {
                  heartbeats of {heartbeat} ms"
             ));
         }
+        let snapshot = self.raft.snapshot_log_bytes;
+        if snapshot.0 < SNAPSHOT_LOG_BYTES_MIN {
+            wrong.push(format!("raft.snapshot_log_bytes is {snapshot}: it must be at least 1MiB"));
+        }
     }
 }
 
@@ -195,7 +201,7 @@ mod tests {
     #[test]
     fn each_wrong_value_is_named() {
         type Change = fn(&mut Options);
-        let cases: [(&str, Change); 16] = [
+        let cases: [(&str, Change); 17] = [
             ("cluster.name", |o| o.cluster.name = "a b".into()),
             ("cluster.broker_groups", |o| o.cluster.broker_groups = 0),
             ("node.id is 0", |o| o.node.id = 0),
@@ -214,6 +220,7 @@ mod tests {
             ("log.segment_bytes is 1KiB", |o| o.log.segment_bytes = ByteCount(1024)),
             ("tables.memory_bytes", |o| o.tables.memory_bytes = ByteCount(1)),
             ("raft.election_timeout_ms", |o| o.raft.election_timeout_ms = Millis(200)),
+            ("raft.snapshot_log_bytes is 1KiB", |o| o.raft.snapshot_log_bytes = ByteCount(1024)),
             ("messaging.default_queues", |o| o.messaging.default_queues = 0),
             ("messaging.default_max_attempts", |o| o.messaging.default_max_attempts = 0),
         ];

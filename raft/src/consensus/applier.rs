@@ -4,29 +4,41 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{Stream, StreamExt};
+use openraft::OptionalSend;
 use openraft::storage::{EntryResponder, RaftStateMachine};
-use openraft::{OptionalSend, RaftSnapshotBuilder};
-use store::commit_log::{Frame, FrameKind};
+use store::commit_log::{CommitLog, Frame, FrameKind, LogMark};
 use store::position::LogPosition;
+use store::snapshot::{Snapshot as Stored, SnapshotDirs};
 use tokio::sync::watch;
 
 use crate::consensus::membership;
+use crate::consensus::snapshot::{Builder, snapshot_out};
 use crate::consensus::types::{
     Answer, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig, id_of_applied,
 };
 use crate::group::replica::Replica;
 use crate::group::wakers::Wakers;
 use crate::machine::{Effects, FrameContext};
+use crate::names::GroupId;
 
-/// The type of a snapshot that is never made: no log is purged yet.
-pub(crate) struct NoSnapshot;
-
-/// Applies committed frames to a group's replica.
+/// Applies committed frames to a group's replica, and keeps its snapshots.
 pub(crate) struct Applier {
     replica: Arc<Mutex<Replica>>,
     durable: watch::Receiver<Option<u64>>,
     wakers: Arc<Wakers>,
     catalog: Option<watch::Sender<Arc<crate::catalog::Catalog>>>,
+    place: SnapshotPlace,
+}
+
+/// Where the snapshots of a group go, and what their tables belong to.
+#[derive(Clone)]
+pub(crate) struct SnapshotPlace {
+    pub group: GroupId,
+    pub dirs: SnapshotDirs,
+    /// Memory of the tables.
+    pub memory_bytes: usize,
+    /// The log, which holds every entry that was applied. Only openraft's suite has none.
+    pub log: Option<CommitLog>,
 }
 
 impl Applier {
@@ -36,8 +48,9 @@ impl Applier {
         durable: watch::Receiver<Option<u64>>,
         wakers: Arc<Wakers>,
         catalog: Option<watch::Sender<Arc<crate::catalog::Catalog>>>,
+        place: SnapshotPlace,
     ) -> Applier {
-        Applier { replica, durable, wakers, catalog }
+        Applier { replica, durable, wakers, catalog, place }
     }
 
     /// Rule R1: apply only what is durable here. openraft lets a leader commit and apply before its
@@ -97,8 +110,8 @@ impl Applier {
 }
 
 impl RaftStateMachine<TypeConfig> for Applier {
-    type SnapshotData = NoSnapshot;
-    type SnapshotBuilder = NoSnapshotBuilder;
+    type SnapshotData = Stored;
+    type SnapshotBuilder = Builder;
 
     async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
         let replica = self.replica.lock().unwrap_or_else(PoisonError::into_inner);
@@ -129,30 +142,50 @@ impl RaftStateMachine<TypeConfig> for Applier {
         Ok(())
     }
 
-    async fn get_snapshot_builder(&mut self) -> NoSnapshotBuilder {
-        NoSnapshotBuilder
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        Builder { replica: self.replica.clone(), dirs: self.place.dirs.clone(), log: self.place.log.clone() }
     }
 
-    async fn install_snapshot(&mut self, _meta: &SnapshotMeta, _snapshot: NoSnapshot) -> io::Result<()> {
-        Err(no_snapshots())
+    async fn install_snapshot(&mut self, _meta: &SnapshotMeta, snapshot: Stored) -> io::Result<()> {
+        let (place, replica) = (self.place.clone(), self.replica.clone());
+        let installed = tokio::task::spawn_blocking(move || place.install(&snapshot, &replica)).await;
+        installed.map_err(io::Error::other)??;
+        if let Some(sender) = &self.catalog {
+            let replica = self.replica.lock().unwrap_or_else(PoisonError::into_inner);
+            sender.send_replace(replica.catalog());
+        }
+        self.wakers.wake_all();
+        Ok(())
     }
 
-    async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot<NoSnapshot>>> {
-        Ok(None)
-    }
-}
-
-/// Refuses to build: see [`NoSnapshot`].
-pub(crate) struct NoSnapshotBuilder;
-
-impl RaftSnapshotBuilder<TypeConfig> for NoSnapshotBuilder {
-    type SnapshotData = NoSnapshot;
-
-    async fn build_snapshot(&mut self) -> io::Result<Snapshot<NoSnapshot>> {
-        Err(no_snapshots())
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot<Stored>>> {
+        self.place.dirs.current().map(snapshot_out).transpose()
     }
 }
 
-fn no_snapshots() -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, "no log is purged, so there are no snapshots")
+impl SnapshotPlace {
+    /// Puts the tables of a snapshot in the place of the replica's. The log must reach up to it.
+    fn install(&self, snapshot: &Stored, replica: &Mutex<Replica>) -> io::Result<()> {
+        let last = snapshot.meta().last;
+        let mark = LogMark { term: last.term, leader: last.leader, index: last.index };
+        if let Some(log) = &self.log {
+            // Tables are never ahead of the log (rule R1), and what they point at must be there.
+            let held = log.log_mark(last.index).map_err(io::Error::other)?;
+            if held != Some(mark) {
+                let reason =
+                    format!("the log has {held:?} where the snapshot has {mark:?}: nothing was installed");
+                return Err(io::Error::other(reason));
+            }
+        }
+        let kept = self.dirs.adopt(snapshot).map_err(io::Error::other)?;
+        let tables = self.dirs.install(&kept).map_err(io::Error::other)?;
+        let fresh = Replica::open(self.group, &tables, self.memory_bytes).map_err(io::Error::other)?;
+        let before = std::mem::replace(&mut *replica.lock().unwrap_or_else(PoisonError::into_inner), fresh);
+        before.retire();
+        if let Some(log) = &self.log {
+            log.save_committed(mark);
+        }
+        tracing::info!(group = %self.group, index = last.index, "a snapshot is installed");
+        Ok(())
+    }
 }

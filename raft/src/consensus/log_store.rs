@@ -3,10 +3,12 @@
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::{LogState, OptionalSend, RaftLogReader};
-use store::commit_log::{CommitLog, Frame, LogFailure};
+use store::commit_log::{CommitLog, Completion, Frame, LogFailure, ReadError};
+use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
 use crate::consensus::convert::{ballot_of, vote_of};
@@ -19,6 +21,26 @@ use crate::limits::{READ_BYTES_MAX, REPLICATE_BYTES_MAX};
 pub(crate) struct LogStore {
     log: CommitLog,
     durable: watch::Receiver<Option<u64>>,
+    // A mutex, because a snapshot's frames and openraft's meet in one log: whoever looks where it ends also writes
+    // there. Never held over an await.
+    writing: Arc<Mutex<()>>,
+}
+
+/// Why frames of a snapshot were not appended.
+#[derive(Debug, Error)]
+pub(crate) enum AbsentError {
+    /// The log has something else at that index. `rest` is what comes behind it.
+    #[error("the log has another entry {}", frame.index)]
+    Differs { frame: Box<Frame>, rest: Vec<Frame> },
+    /// They would leave a hole, or do not lie where the log goes on.
+    #[error("frame {index} at {at} came where {due} at {position} is due")]
+    Misplaced { index: u64, at: String, due: u64, position: String },
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The log takes no more.
+    #[error(transparent)]
+    Failed(#[from] LogFailure),
 }
 
 impl LogStore {
@@ -28,7 +50,7 @@ impl LogStore {
         log.on_durable(Box::new(move |index| {
             sender.send_replace(Some(index));
         }));
-        LogStore { log, durable }
+        LogStore { log, durable, writing: Arc::default() }
     }
 
     /// The log itself.
@@ -39,6 +61,77 @@ impl LogStore {
     /// The index of the last entry that is fsynced here, and its changes.
     pub(crate) fn durable(&self) -> watch::Receiver<Option<u64>> {
         self.durable.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends committed frames ahead of what openraft knows of, and passes over those that are there. Whatever
+    /// leader comes, it has the same entries there; what openraft then appends itself finds them in place. Blocks on
+    /// the disk. `done` is called when everything is durable, also if nothing was absent.
+    pub(crate) fn append_absent(&self, frames: Vec<Frame>, done: Completion) -> Result<(), AbsentError> {
+        let _writing = self.lock();
+        self.append_unknown(frames, done)
+    }
+
+    /// The frames of openraft, where some are there already. Those of a snapshot were committed, so they are the
+    /// same ones; if not, the consensus decides.
+    fn append_over(&self, frames: Vec<Frame>, done: Completion) -> Result<(), AbsentError> {
+        let _writing = self.lock();
+        let keep = frames.first().and_then(|first| first.index.checked_sub(1));
+        let again = frames.clone();
+        let done = Arc::new(Mutex::new(Some(done)));
+        let once = || -> Completion {
+            let done = done.clone();
+            Box::new(move |result| {
+                if let Some(done) = done.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                    done(result);
+                }
+            })
+        };
+        match self.append_unknown(frames, once()) {
+            Err(AbsentError::Differs { frame, .. }) => {
+                tracing::warn!(index = frame.index, "entries of a snapshot give way to a leader's");
+                // Durably, before what follows can be taken for durable (rule R1).
+                let (cut, waits) = std::sync::mpsc::channel();
+                self.log.truncate_after(keep, Box::new(move |result| _ = cut.send(result)));
+                waits.recv().unwrap_or(Err(LogFailure::Closed))?;
+                self.append_unknown(again, once())
+            }
+            other => other,
+        }
+    }
+
+    fn append_unknown(&self, mut frames: Vec<Frame>, done: Completion) -> Result<(), AbsentError> {
+        let pointers = self.log.pointers();
+        let next = pointers.next_index();
+        let mut known = 0;
+        while let Some(frame) = frames.get(known).filter(|frame| frame.index < next) {
+            match self.log.log_mark(frame.index)? {
+                Some(held) if held == frame.mark() => {}
+                // Given up, so it was applied here.
+                None if frame.index < pointers.first_index => {}
+                _ => {
+                    let rest = frames.split_off(known + 1);
+                    let frame = Box::new(frames.swap_remove(known));
+                    return Err(AbsentError::Differs { frame, rest });
+                }
+            }
+            known += 1;
+        }
+        let unknown = frames.split_off(known);
+        let (mut due, mut position) = (next, pointers.next_position);
+        for frame in &unknown {
+            if frame.index != due || frame.position().is_some_and(|at| at != position) {
+                let at = frame.position().map(|at| at.to_string()).unwrap_or_default();
+                let position = position.to_string();
+                return Err(AbsentError::Misplaced { index: frame.index, at, due, position });
+            }
+            due += 1;
+            position = position + frame.encoded_len();
+        }
+        Ok(self.log.append(unknown, done)?)
     }
 
     async fn read(&self, range: std::ops::Range<u64>, bytes_max: usize) -> io::Result<Vec<Entry>> {
@@ -61,7 +154,7 @@ fn failure(error: LogFailure) -> io::Error {
 }
 
 /// Waits for the writer thread to report that something is on disk.
-async fn flushed(receiver: oneshot::Receiver<Result<(), LogFailure>>) -> io::Result<()> {
+pub(crate) async fn flushed(receiver: oneshot::Receiver<Result<(), LogFailure>>) -> io::Result<()> {
     match receiver.await {
         Ok(result) => result.map_err(failure),
         Err(_) => Err(io::Error::other("the log's writer has stopped")),
@@ -69,7 +162,7 @@ async fn flushed(receiver: oneshot::Receiver<Result<(), LogFailure>>) -> io::Res
 }
 
 /// A completion, and the place where it reports.
-fn completion() -> (store::commit_log::Completion, oneshot::Receiver<Result<(), LogFailure>>) {
+pub(crate) fn completion() -> (Completion, oneshot::Receiver<Result<(), LogFailure>>) {
     let (sender, receiver) = oneshot::channel();
     let done = Box::new(move |result| {
         // Nobody waits any more when the group is being stopped.
@@ -167,18 +260,33 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let done = Box::new(move |result: Result<(), LogFailure>| {
             callback.io_completed(result.map_err(failure));
         });
-        self.log.append(frames, done).map_err(failure)
+        {
+            let _writing = self.lock();
+            let next = self.log.pointers().next_index();
+            if frames.first().is_none_or(|first| first.index >= next) {
+                return self.log.append(frames, done).map_err(failure);
+            }
+        }
+        let store = self.clone();
+        let appended = tokio::task::spawn_blocking(move || store.append_over(frames, done)).await;
+        appended.map_err(io::Error::other)?.map_err(io::Error::other)
     }
 
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> io::Result<()> {
         let (done, receiver) = completion();
-        self.log.truncate_after(last_log_id.map(|id| id.index), done);
+        {
+            let _writing = self.lock();
+            self.log.truncate_after(last_log_id.map(|id| id.index), done);
+        }
         flushed(receiver).await
     }
 
     async fn purge(&mut self, log_id: LogId) -> io::Result<()> {
         let (done, receiver) = completion();
-        self.log.purge(mark_of(&log_id), done);
+        {
+            let _writing = self.lock();
+            self.log.purge(mark_of(&log_id), done);
+        }
         flushed(receiver).await
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod entry;
 pub(crate) mod log_store;
 pub(crate) mod membership;
 pub(crate) mod network;
+pub(crate) mod snapshot;
 pub(crate) mod types;
 
 #[cfg(test)]

@@ -19,15 +19,17 @@ use openraft::raft::{
 };
 use openraft::{BasicNode, OptionalSend, RaftNetworkFactory};
 use proto::peer;
+use store::commit_log::CommitLog;
+use store::snapshot::Snapshot as Stored;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::consensus::applier::NoSnapshot;
 use crate::consensus::convert::{
     append_out, append_result_in, log_id_out, vote_out, vote_request_out, vote_response_in,
 };
+use crate::consensus::snapshot::send::Sending;
 use crate::consensus::types::{Snapshot, TypeConfig, Vote};
-use crate::limits::{APPEND_ANSWER_WAIT_MAX, APPENDS_IN_FLIGHT_MAX, PEER_RPC_WAIT_MIN};
+use crate::limits::{APPEND_ANSWER_WAIT_MAX, APPENDS_IN_FLIGHT_MAX, PEER_RPC_WAIT_MIN, SNAPSHOT_RETRY_PAUSE};
 use crate::names::{GroupId, NodeId};
 use crate::node::peers::{Lane, PeerPool};
 
@@ -40,11 +42,20 @@ pub(crate) struct NetworkFactory {
     pub group: GroupId,
     /// The connections to the other nodes, shared by all groups.
     pub peers: PeerPool,
+    /// The group's log, which a snapshot needs.
+    pub log: CommitLog,
 }
 
 impl NetworkFactory {
     fn to(&self, target: u64, lane: Lane) -> PeerNetwork {
-        PeerNetwork { group: self.group, target: NodeId(target), lane, peers: self.peers.clone(), live: None }
+        PeerNetwork {
+            group: self.group,
+            target: NodeId(target),
+            lane,
+            peers: self.peers.clone(),
+            log: self.log.clone(),
+            live: None,
+        }
     }
 }
 
@@ -72,6 +83,7 @@ pub(crate) struct PeerNetwork {
     target: NodeId,
     lane: Lane,
     peers: PeerPool,
+    log: CommitLog,
     live: Option<LiveStream>,
 }
 
@@ -277,18 +289,34 @@ impl NetTransferLeader<TypeConfig> for PeerNetwork {
     }
 }
 
-/// Nothing is purged from a log yet, so every follower catches up from the log alone, and openraft
-/// never asks for this. It is refused rather than pretended.
 impl NetSnapshot<TypeConfig> for PeerNetwork {
-    type SnapshotData = NoSnapshot;
+    type SnapshotData = Stored;
 
+    /// openraft tries again as long as it gets an error; it cancels when this node leads no more.
     async fn full_snapshot(
         &mut self,
-        _vote: Vote,
-        _snapshot: Snapshot<NoSnapshot>,
-        _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        vote: Vote,
+        snapshot: Snapshot<Stored>,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
-        Err(unreachable("snapshots are not sent: no log is purged").into())
+        let (group, target) = (self.group, self.target);
+        let client = self.peers.client(target, Lane::Bulk).map_err(unreachable)?;
+        let log = self.log.clone();
+        let sending = Sending { group, target, vote, log, snapshot: snapshot.snapshot };
+        let sent = async {
+            let error = match sending.send(client).await {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            tracing::warn!(%group, node = %target, %error, "a snapshot was not sent");
+            // What failed for a reason fails for it again at once.
+            tokio::time::sleep(SNAPSHOT_RETRY_PAUSE).await;
+            Err(unreachable(error).into())
+        };
+        tokio::select! {
+            closed = cancel => Err(closed.into()),
+            sent = sent => sent,
+        }
     }
 }

@@ -2,11 +2,8 @@
 //!
 //! The suite is run test by test, because two of its assumptions do not hold here. It begins logs at any index,
 //! where ours refuses a hole: [`Gapless`] fills it. It applies entries that no log holds, where our applier waits
-//! for the log's fsync (rule R1): it is told that everything is durable.
-//!
-//! Left out are the tests in which a log that was purged, or applied entries that no log holds, make openraft
-//! build a snapshot: none are made yet. And `last_applied_state`, which applies entries with gaps between them:
-//! our machine refuses a gap.
+//! for the log's fsync (rule R1): it is told that everything is durable, and has no log to compare a snapshot with.
+//! Nothing is left out.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -16,10 +13,11 @@ use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::{LogState, OptionalSend, StorageError};
 use store::commit_log::{CommitLog, Frame, FrameKind, LogIdentity, LogOptions};
 use store::disk::RealDisk;
+use store::snapshot::SnapshotDirs;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use crate::consensus::applier::Applier;
+use crate::consensus::applier::{Applier, SnapshotPlace};
 use crate::consensus::entry::Entry;
 use crate::consensus::log_store::LogStore;
 use crate::consensus::types::{LogId, TypeConfig, Vote};
@@ -85,10 +83,13 @@ impl StoreBuilder<TypeConfig, Gapless, Applier, TempDir> for Builder {
             LogOptions { segment_bytes: 1 << 20, tail_cache_bytes: 1 << 20, ..LogOptions::default() };
         let log = CommitLog::open(Arc::new(RealDisk), &dir.path().join("log"), identity, options)
             .expect("the log opens");
-        let replica =
-            Replica::open(GroupId(1), &dir.path().join("tables"), 8 << 20).expect("the tables open");
+        let (group, memory_bytes) = (GroupId(1), 8 << 20);
+        let dirs = SnapshotDirs::open(dir.path()).expect("a place for snapshots");
+        let tables = dirs.tables().expect("a place for tables");
+        let replica = Replica::open(group, &tables, memory_bytes).expect("the tables open");
         let (_, everything) = watch::channel(Some(u64::MAX));
-        let applier = Applier::new(Arc::new(Mutex::new(replica)), everything, Arc::default(), None);
+        let place = SnapshotPlace { group, dirs, memory_bytes, log: None };
+        let applier = Applier::new(Arc::new(Mutex::new(replica)), everything, Arc::default(), None, place);
         Ok((dir, Gapless(LogStore::new(log)), applier))
     }
 }
@@ -144,4 +145,12 @@ suite!(
     append_to_log,
     apply_single,
     apply_multiple,
+    snapshot_meta,
+    snapshot_meta_optional,
 );
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transfer_snapshot() {
+    let suite = Suite::<TypeConfig, Gapless, Applier, Builder, TempDir>::transfer_snapshot(&Builder);
+    suite.await.expect("the suite's test passes");
+}

@@ -12,11 +12,13 @@ use openraft::{Config, Raft, SnapshotPolicy};
 use store::commit_log::{CommitLog, LogIdentity, LogOptions};
 use store::disk::Disk;
 use store::limits::SEGMENT_BYTES_MIN;
+use store::position::LogPosition;
+use store::snapshot::{SnapshotDirs, SnapshotError};
 use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::catalog::Catalog;
-use crate::consensus::applier::Applier;
+use crate::consensus::applier::{Applier, SnapshotPlace};
 use crate::consensus::log_store::LogStore;
 use crate::consensus::network::NetworkFactory;
 use crate::consensus::types::TypeConfig;
@@ -46,6 +48,14 @@ pub enum GroupOpenError {
         group: GroupId,
         /// What the tables say.
         source: MachineFailure,
+    },
+    /// The snapshot.
+    #[error("the snapshots of {group}: {source}")]
+    Snapshots {
+        /// The group.
+        group: GroupId,
+        /// What is wrong.
+        source: SnapshotError,
     },
     /// The tables hold more than the log: part of the log is gone (rule R1).
     #[error(
@@ -94,6 +104,9 @@ pub(crate) struct Group {
     pub store: LogStore,
     pub proposer: Proposer,
     pub wakers: Arc<Wakers>,
+    pub dirs: SnapshotDirs,
+    /// Held while a snapshot is received: one at a time.
+    pub receiving: Arc<tokio::sync::Mutex<()>>,
     // A mutex, because apply and the leader's reads meet in the same machine; never held over an await.
     replica: Arc<Mutex<Replica>>,
 }
@@ -107,7 +120,11 @@ impl Group {
         let id = setup.id;
         let dir = setup.data.join("groups").join(id.to_string());
         let log = open_log(&setup, &dir.join("log"))?;
-        let replica = Replica::open(id, &dir.join("tables"), setup.tuning.table_memory_bytes)
+        let snapshots = |source| GroupOpenError::Snapshots { group: id, source };
+        let dirs = SnapshotDirs::open(&dir).map_err(snapshots)?;
+        let tables = dirs.tables().map_err(snapshots)?;
+        let memory_bytes = setup.tuning.table_memory_bytes;
+        let replica = Replica::open(id, &tables, memory_bytes)
             .map_err(|source| GroupOpenError::Tables { group: id, source })?;
         check_rule_one(id, &log, &replica)?;
         let failure = setup.failure.clone();
@@ -121,15 +138,17 @@ impl Group {
         let replica = Arc::new(Mutex::new(replica));
         let wakers = Arc::new(Wakers::default());
         let store = LogStore::new(log);
-        let applier = Applier::new(replica.clone(), store.durable(), wakers.clone(), setup.catalog);
-        let network = NetworkFactory { group: id, peers: setup.peers };
+        let place =
+            SnapshotPlace { group: id, dirs: dirs.clone(), memory_bytes, log: Some(store.log().clone()) };
+        let applier = Applier::new(replica.clone(), store.durable(), wakers.clone(), setup.catalog, place);
+        let network = NetworkFactory { group: id, peers: setup.peers, log: store.log().clone() };
         let config = raft_config(&setup.cluster, &setup.tuning)
             .map_err(|reason| GroupOpenError::Consensus { group: id, reason })?;
         let raft = Raft::new(setup.node.0, Arc::new(config), network, store.clone(), applier)
             .await
             .map_err(|error| GroupOpenError::Consensus { group: id, reason: error.to_string() })?;
         let proposer = Proposer::start(raft.clone(), last_stamp_ms, store.log().frame_bytes_max());
-        Ok(Group { id, raft, store, proposer, wakers, replica })
+        Ok(Group { id, raft, store, proposer, wakers, dirs, receiving: Arc::default(), replica })
     }
 
     /// The machine, for a read or a flush.
@@ -140,6 +159,38 @@ impl Group {
     /// The leader, as this replica sees it.
     pub(crate) fn leader(&self) -> Option<NodeId> {
         self.raft.server_metrics().borrow_watched().current_leader.map(NodeId)
+    }
+
+    /// Whether so many bytes of log were applied since the latest snapshot. Can block on the disk.
+    pub(crate) fn snapshot_is_due(&self, log_bytes: u64) -> bool {
+        let log = self.store.log();
+        let snapshot = self.dirs.current();
+        let covered = snapshot.as_ref().map_or(LogPosition::default(), |snapshot| snapshot.meta().log_end);
+        let grown = |end: LogPosition| end.0.saturating_sub(covered.0) >= log_bytes;
+        if !grown(log.pointers().next_position) {
+            return false;
+        }
+        let Some(applied) = self.replica().applied() else { return false };
+        // Of what lies there unapplied there can be no snapshot.
+        let applied = log.frames(applied.index..applied.index + 1, 0);
+        applied.ok().and_then(|frames| frames.first()?.position()).is_some_and(grown)
+    }
+
+    /// Rule R2: up to where the log may be given up. Not above the snapshot, nor above what the tables have durably
+    /// applied, nor within the last `kept` entries of both.
+    pub(crate) fn reach_of_purge(&self, kept: u64) -> Option<u64> {
+        let snapshot = self.dirs.current()?.meta().last.index;
+        let durable = self.replica().durability().durable_applied()?;
+        snapshot.min(durable).checked_sub(kept)
+    }
+
+    /// The applied index and a checksum over all rows at it (rule R4).
+    ///
+    /// # Errors
+    /// The tables cannot be read.
+    pub(crate) fn digest(&self) -> Result<(u64, u64), MachineFailure> {
+        let replica = self.replica();
+        Ok((replica.applied().map_or(0, |mark| mark.index), replica.digest()?))
     }
 
     /// Rule R8: whether this replica leads and has applied an entry of its own term.
@@ -194,7 +245,7 @@ fn raft_config(cluster: &str, tuning: &Tuning) -> Result<Config, String> {
         quorum_loss_probe_interval: Some(election_ms * 5),
         // A restarted leader does not know what others have done meanwhile: it asks for votes.
         enable_leader_restore: Some(false),
-        // Snapshots are ours to trigger, and a follower that lags reads the log.
+        // Snapshots and purges are ours to trigger (node/tick.rs); a follower that lags reads the log while it is there.
         snapshot_policy: SnapshotPolicy::Never,
         replication_lag_threshold: u64::MAX,
         max_in_snapshot_log_to_keep: u64::MAX,

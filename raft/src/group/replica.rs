@@ -103,6 +103,30 @@ impl Replica {
         }
     }
 
+    /// Puts a copy of the tables, as they are, into the directory `to`, which must not exist.
+    pub(crate) fn checkpoint(&self, to: &Path) -> Result<(), MachineFailure> {
+        match self {
+            Replica::Broker(machine) => machine.checkpoint(to),
+            Replica::Meta(machine) => machine.checkpoint(to),
+        }
+    }
+
+    /// A checksum over all rows: equal on two replicas with the same applied entry (rule R4).
+    pub(crate) fn digest(&self) -> Result<u64, MachineFailure> {
+        match self {
+            Replica::Broker(machine) => machine.digest(),
+            Replica::Meta(machine) => machine.digest(),
+        }
+    }
+
+    /// Others take the place of these tables: they are removed when nobody has them open any more.
+    pub(crate) fn retire(self) {
+        match self {
+            Replica::Broker(machine) => machine.progress().tables().retire(),
+            Replica::Meta(machine) => machine.progress().tables().retire(),
+        }
+    }
+
     /// What `meta` holds; empty for a broker group.
     pub(crate) fn catalog(&self) -> Arc<Catalog> {
         match self {

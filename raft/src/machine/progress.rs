@@ -78,7 +78,7 @@ impl<T: TableStore> Progress<T> {
         self.durability.clone()
     }
 
-    pub(super) fn tables(&self) -> &T {
+    pub(crate) fn tables(&self) -> &T {
         &self.durability.tables
     }
 

@@ -362,6 +362,18 @@ impl Node {
         self.inner.cluster_status().await
     }
 
+    /// The applied index of this node's replica of a group, and a checksum over all its rows. Replicas at the same
+    /// index have the same one. Reads every row and holds up the applying meanwhile: for tests.
+    ///
+    /// # Errors
+    /// If this node does not hold the group, or its tables cannot be read.
+    pub async fn replica_digest(&self, group: GroupId) -> Result<(u64, u64), RequestError> {
+        let group = self.inner.group(group)?.clone();
+        let digest = tokio::task::spawn_blocking(move || group.digest()).await;
+        let unknown = |reason: String| RequestError::Unknown { reason };
+        digest.map_err(|error| unknown(error.to_string()))?.map_err(|error| unknown(error.to_string()))
+    }
+
     /// Hands the leadership of a group on, from wherever it is, and waits until that is seen.
     ///
     /// # Errors

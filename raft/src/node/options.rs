@@ -55,6 +55,10 @@ pub struct Tuning {
     pub tail_cache_bytes: usize,
     /// Memory of a group's tables: cache and memtables together.
     pub table_memory_bytes: usize,
+    /// A snapshot is made after so many bytes of log.
+    pub snapshot_log_bytes: u64,
+    /// So many entries before a snapshot stay in Raft's reach, for followers that are a little behind.
+    pub snapshot_entries_kept: u64,
 }
 
 impl Default for Tuning {
@@ -65,6 +69,8 @@ impl Default for Tuning {
             segment_bytes: 1 << 30,
             tail_cache_bytes: 64 << 20,
             table_memory_bytes: 64 << 20,
+            snapshot_log_bytes: 1 << 30,
+            snapshot_entries_kept: 4096,
         }
     }
 }

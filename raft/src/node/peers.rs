@@ -39,6 +39,8 @@ pub(crate) enum Lane {
     Replication,
     /// Forwarded commands and long polls of clients.
     Requests,
+    /// Snapshots.
+    Bulk,
 }
 
 /// Says in every call which cluster it means.
@@ -60,6 +62,7 @@ struct Peer {
     control: Channel,
     replication: Channel,
     requests: Channel,
+    bulk: Channel,
 }
 
 /// The connections to the other nodes. Cheap to clone.
@@ -103,6 +106,7 @@ impl PeerPool {
                 control: endpoint.connect_lazy(),
                 replication: endpoint.connect_lazy(),
                 requests: endpoint.connect_lazy(),
+                bulk: endpoint.connect_lazy(),
             };
             peers.insert(info.id, peer);
         }
@@ -121,6 +125,7 @@ impl PeerPool {
             Lane::Control => &peer.control,
             Lane::Replication => &peer.replication,
             Lane::Requests => &peer.requests,
+            Lane::Bulk => &peer.bulk,
         };
         Ok(self.over(channel.clone()))
     }

@@ -7,10 +7,12 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 use openraft::raft::TransferLeaderRequest as Transfer;
 use proto::peer::peer_server::{Peer, PeerServer};
+use proto::peer::snapshot_chunk::Part;
 use proto::peer::{
     AppendRequest, AppendResponse, ForwardRequest, ForwardResponse, HandOverRequest, HandOverResponse,
-    HelloRequest, HelloResponse, ReceiveRequest, ReceiveResponse, StatusRequest, StatusResponse,
-    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
+    HelloRequest, HelloResponse, ReceiveRequest, ReceiveResponse, SnapshotChunk, SnapshotOffer,
+    SnapshotOfferResponse, SnapshotResponse, StatusRequest, StatusResponse, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout_at};
@@ -19,6 +21,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::consensus::convert::{
     append_in, append_result_out, log_id_in, vote_in, vote_request_in, vote_response_out,
 };
+use crate::consensus::snapshot::receive::{self, ReceiveError};
 use crate::group::Group;
 use crate::group::propose::ProposeError;
 use crate::limits::PEER_MESSAGE_BYTES_MAX;
@@ -161,6 +164,41 @@ impl Peer for PeerService {
         let answers = futures::stream::once(appends(self.node.clone(), requests)).flatten();
         let answers = answers.take_until(self.node.stopped());
         Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn offer_snapshot(
+        &self,
+        request: Request<SnapshotOffer>,
+    ) -> Result<Response<SnapshotOfferResponse>, Status> {
+        let offer = self.member(request)?;
+        Ok(Response::new(match self.group(offer.group, offer.target) {
+            Ok(group) => receive::stands(group),
+            Err(refusal) => {
+                let refusal = ReceiveError::WrongTarget(refusal).refusal();
+                SnapshotOfferResponse { refusal: Some(refusal), ..SnapshotOfferResponse::default() }
+            }
+        }))
+    }
+
+    async fn install_snapshot(
+        &self,
+        request: Request<Streaming<SnapshotChunk>>,
+    ) -> Result<Response<SnapshotResponse>, Status> {
+        let mut parts = self.member(request)?;
+        let refused = |error: ReceiveError| {
+            Ok(Response::new(SnapshotResponse { vote: None, refusal: Some(error.refusal()) }))
+        };
+        let Some(Part::Header(header)) = parts.message().await?.and_then(|chunk| chunk.part) else {
+            return refused(ReceiveError::Malformed("a snapshot begins with its header".to_owned()));
+        };
+        let group = match self.group(header.group, header.target) {
+            Ok(group) => group,
+            Err(refusal) => return refused(ReceiveError::WrongTarget(refusal)),
+        };
+        tokio::select! {
+            () = self.node.stopped() => Err(Status::unavailable("this node stops")),
+            response = receive::receive(group, header, parts) => Ok(Response::new(response)),
+        }
     }
 
     async fn vote(&self, request: Request<VoteRequest>) -> Result<Response<VoteResponse>, Status> {

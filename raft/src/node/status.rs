@@ -27,6 +27,10 @@ pub struct ReplicaStatus {
     pub applied_index: u64,
     /// Index of the last entry that is fsynced.
     pub durable_index: u64,
+    /// Index of the first entry that it can still send from its log; older ones go as a snapshot.
+    pub first_index: u64,
+    /// Index of the last entry of its latest snapshot; 0 if there is none.
+    pub snapshot_index: u64,
 }
 
 /// Where one group stands.
@@ -80,6 +84,8 @@ fn replica_status(group: &Group) -> peer::ReplicaStatus {
         durable_index: pointers.durable_index.unwrap_or(0),
         committed_index: metrics.local_committed.as_ref().map_or(0, |id| id.index),
         voters: group.raft.voter_ids().collect(),
+        first_index: pointers.first_index,
+        snapshot_index: group.dirs.current().map_or(0, |snapshot| snapshot.meta().last.index),
     }
 }
 
@@ -148,6 +154,8 @@ fn group_status(group: GroupId, answers: &[(NodeInfo, Option<peer::StatusRespons
             last_index: replica.last_index,
             applied_index: replica.applied_index,
             durable_index: replica.durable_index,
+            first_index: replica.first_index,
+            snapshot_index: replica.snapshot_index,
         });
     }
     // A leader that does not answer leads nobody.

@@ -1,4 +1,4 @@
-//! What a node does from time to time: renew leases, flush tables, spread leaders.
+//! What a node does from time to time: renew leases, flush tables, make snapshots.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +23,13 @@ const FLUSH_EVERY: Duration = Duration::from_secs(60);
 /// Or after so much log.
 const FLUSH_LOG_BYTES: u64 = 256 << 20;
 const FLUSH_LOOK_EVERY: Duration = Duration::from_secs(2);
+const SNAPSHOT_LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Starts the periodic tasks; they end when the node stops.
 pub(crate) fn start(node: &Arc<NodeInner>) {
     for group in node.groups.values() {
         node.spawn(keep_flushing(node.clone(), group.clone()));
+        node.spawn(keep_snapshotting(node.clone(), group.clone()));
         if group.id != GroupId::META {
             node.spawn(keep_renewing(node.clone(), group.clone()));
         }
@@ -82,6 +84,34 @@ async fn keep_flushing(node: Arc<NodeInner>, group: Group) {
         let flushed = tokio::task::spawn_blocking(move || durability.flush()).await;
         if let Ok(Err(error)) = flushed {
             node.failure.send_replace(Some(format!("the tables of {} failed: {error}", group.id)));
+        }
+    }
+}
+
+/// Makes a snapshot after so much log, and then gives up what it holds to it, as far as Raft needs it.
+async fn keep_snapshotting(node: Arc<NodeInner>, group: Group) {
+    let mut stop = node.stop.subscribe();
+    let mut ticks = tokio::time::interval(SNAPSHOT_LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut given_up = None;
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            _ = ticks.tick() => {}
+        }
+        let (due, looked) = (group.clone(), node.options.tuning.snapshot_log_bytes);
+        let due = tokio::task::spawn_blocking(move || due.snapshot_is_due(looked)).await;
+        // It says itself if it cannot go on; then the node is told.
+        if matches!(due, Ok(true)) && group.raft.trigger().snapshot().await.is_err() {
+            return;
+        }
+        let reach = group.reach_of_purge(node.options.tuning.snapshot_entries_kept);
+        if reach > given_up {
+            given_up = reach;
+            let Some(last) = reach else { continue };
+            if group.raft.trigger().purge_log(last).await.is_err() {
+                return;
+            }
         }
     }
 }

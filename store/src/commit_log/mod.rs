@@ -21,7 +21,7 @@
 //! `docs/formats.md` draws the files.
 
 mod error;
-mod field;
+pub(crate) mod field;
 mod frame;
 mod identity;
 mod inspect;

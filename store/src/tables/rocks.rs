@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
@@ -36,9 +37,27 @@ impl Default for TableOptions {
 }
 
 struct Shared {
+    // Closed before the directory goes: fields are dropped in this order.
     db: DB,
-    path: PathBuf,
+    directory: Directory,
     unlogged: WriteOptions,
+}
+
+/// Where the files are.
+struct Directory {
+    path: PathBuf,
+    retired: AtomicBool,
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        if self.retired.load(Ordering::Relaxed)
+            && let Err(error) = std::fs::remove_dir_all(&self.path)
+        {
+            // The next start removes it.
+            tracing::warn!(path = %self.path.display(), %error, "outdated tables could not be removed");
+        }
+    }
 }
 
 /// Tables in RocksDB. Clones are the same tables; the last one closes them.
@@ -55,13 +74,35 @@ impl RocksTables {
     pub fn open(path: &Path, options: TableOptions) -> Result<RocksTables, TableError> {
         let db = DB::open(&database_options(options), path)
             .map_err(|source| TableError::Rocks { path: path.to_path_buf(), source })?;
+        Ok(RocksTables::over(db, path))
+    }
+
+    /// Opens the tables in `path` to look at them; nothing can be written.
+    ///
+    /// # Errors
+    /// There are none, or they are damaged.
+    pub fn open_read_only(path: &Path) -> Result<RocksTables, TableError> {
+        let mut options = database_options(TableOptions::default());
+        options.create_if_missing(false);
+        let db = DB::open_for_read_only(&options, path, false)
+            .map_err(|source| TableError::Rocks { path: path.to_path_buf(), source })?;
+        Ok(RocksTables::over(db, path))
+    }
+
+    fn over(db: DB, path: &Path) -> RocksTables {
         let mut unlogged = WriteOptions::default();
         unlogged.disable_wal(true);
-        Ok(RocksTables { shared: Arc::new(Shared { db, path: path.to_path_buf(), unlogged }) })
+        let directory = Directory { path: path.to_path_buf(), retired: AtomicBool::new(false) };
+        RocksTables { shared: Arc::new(Shared { db, directory, unlogged }) }
+    }
+
+    /// Others have taken their place: the files are removed when the last handle is dropped.
+    pub fn retire(&self) {
+        self.shared.directory.retired.store(true, Ordering::Relaxed);
     }
 
     fn error(&self, source: rocksdb::Error) -> TableError {
-        TableError::Rocks { path: self.shared.path.clone(), source }
+        TableError::Rocks { path: self.shared.directory.path.clone(), source }
     }
 }
 
