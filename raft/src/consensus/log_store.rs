@@ -290,3 +290,108 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         flushed(receiver).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use store::commit_log::{FrameKind, LogIdentity, LogMark, LogOptions};
+    use store::disk::RealDisk;
+    use store::position::LogPosition;
+
+    use super::*;
+
+    fn frame(index: u64, term: u64) -> Frame {
+        let body = Bytes::from(format!("entry {index} of term {term}"));
+        Frame::new(FrameKind::Commands, index, term, 1, 0, 1, body)
+    }
+
+    /// As it comes over the wire: with its position.
+    fn sent(indexes: std::ops::Range<u64>, term: u64) -> Vec<Frame> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = open(dir.path());
+        let end = indexes.end;
+        store
+            .log
+            .append((0..end).map(|index| frame(index, term)).collect(), Box::new(|_| {}))
+            .expect("appended");
+        let frames = store.log.frames(indexes, usize::MAX).expect("frames");
+        frames.iter().map(|frame| Frame::decode(frame.to_wire()).expect("a frame")).collect()
+    }
+
+    fn open(dir: &std::path::Path) -> LogStore {
+        let identity = LogIdentity { cluster: "test".to_owned(), node: 1, group: 1 };
+        let options = LogOptions { segment_bytes: 1 << 20, ..LogOptions::default() };
+        let log = CommitLog::open(Arc::new(RealDisk), &dir.join("log"), identity, options);
+        LogStore::new(log.expect("the log opens"))
+    }
+
+    fn absent(store: &LogStore, frames: Vec<Frame>) -> Result<(), AbsentError> {
+        let (done, durable) = completion();
+        store.append_absent(frames, done)?;
+        durable.blocking_recv().expect("called back").expect("durable");
+        Ok(())
+    }
+
+    fn over(store: &LogStore, frames: Vec<Frame>) {
+        let (done, durable) = completion();
+        store.append_over(frames, done).expect("appended");
+        durable.blocking_recv().expect("called back").expect("durable");
+    }
+
+    fn terms(store: &LogStore) -> Vec<u64> {
+        let frames = store.log.frames(0..u64::MAX, usize::MAX).expect("frames");
+        frames.iter().map(|frame| frame.term).collect()
+    }
+
+    #[test]
+    fn what_the_log_has_is_passed_over() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = open(dir.path());
+        absent(&store, sent(0..4, 1)).expect("an empty log lacks them all");
+        absent(&store, sent(2..6, 1)).expect("two are there, two are not");
+        absent(&store, sent(0..6, 1)).expect("all are there");
+        assert_eq!(terms(&store), [1; 6]);
+        let pointers = store.log.pointers();
+        assert_eq!(pointers.durable_index, Some(5));
+        assert_eq!(pointers.last, Some(LogMark { term: 1, leader: 1, index: 5 }));
+    }
+
+    #[test]
+    fn frames_that_do_not_fit_change_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = open(dir.path());
+        absent(&store, sent(0..4, 1)).expect("appended");
+        let hole = absent(&store, sent(5..7, 1));
+        assert!(matches!(hole, Err(AbsentError::Misplaced { index: 5, due: 4, .. })), "{hole:?}");
+        let longer =
+            Frame::new(FrameKind::Commands, 0, 1, 1, 0, 1, Bytes::from_static(b"a much longer body here"));
+        assert_ne!(longer.encoded_len(), frame(0, 1).encoded_len());
+        let other = tempfile::tempdir().expect("a directory");
+        let shifted = open(other.path());
+        let frames = std::iter::once(longer).chain((1..5).map(|index| frame(index, 1))).collect();
+        shifted.log.append(frames, Box::new(|_| {})).expect("appended");
+        let misplaced = absent(&store, shifted.log.frames(4..5, 0).expect("a frame"));
+        assert!(matches!(misplaced, Err(AbsentError::Misplaced { index: 4, .. })), "{misplaced:?}");
+        match absent(&store, sent(2..6, 2)) {
+            Err(AbsentError::Differs { frame, rest }) => {
+                assert_eq!((frame.index, rest.len()), (2, 3), "what differs, and what comes behind it");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(terms(&store), [1; 4]);
+    }
+
+    #[test]
+    fn what_a_leader_appends_finds_the_snapshots_frames_in_place() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = open(dir.path());
+        absent(&store, sent(0..6, 1)).expect("appended");
+        over(&store, sent(1..8, 1));
+        assert_eq!(terms(&store), [1; 8]);
+        // The consensus decides, should they ever differ.
+        over(&store, sent(3..5, 2));
+        assert_eq!(terms(&store), [1, 1, 1, 2, 2]);
+        assert_eq!(store.log.pointers().durable_index, Some(4));
+        assert!(store.log.pointers().next_position > LogPosition(0));
+    }
+}

@@ -3,7 +3,10 @@
 //! The suite is run test by test, because two of its assumptions do not hold here. It begins logs at any index,
 //! where ours refuses a hole: [`Gapless`] fills it. It applies entries that no log holds, where our applier waits
 //! for the log's fsync (rule R1): it is told that everything is durable, and has no log to compare a snapshot with.
-//! Nothing is left out.
+//!
+//! Left out are `last_applied_state`, which applies entry 5 behind entry 3: our machine refuses a gap. And
+//! `get_initial_state_log_ids`, in which openraft builds a snapshot of tables that have applied nothing though the log was
+//! purged: such a group is not opened here (rule R2).
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -120,10 +123,15 @@ suite!(
     get_membership_from_log_gt_sm_last_applied_1,
     get_membership_from_log_gt_sm_last_applied_2,
     get_initial_state_without_init,
+    get_initial_state_membership_from_empty_log_and_sm,
+    get_initial_state_membership_from_sm_inlog_is_smaller,
+    get_initial_state_membership_from_log_insm_is_smaller,
     get_initial_state_with_state,
     get_initial_state_last_log_gt_sm,
+    get_initial_state_last_log_lt_sm,
     get_initial_state_inverted_log_order,
     get_initial_state_conflict_at_same_index,
+    get_initial_state_re_apply_committed,
     save_vote,
     get_log_entries,
     limited_get_log_entries,

@@ -71,6 +71,20 @@ pub enum GroupOpenError {
         /// Where the log ends; -1 if it is empty.
         last: i64,
     },
+    /// The tables hold less than what the log was given up to: they are lost (rule R2).
+    #[error(
+        "the tables of {group} have applied up to {applied}, but its log was given up to {purged} and there is no \
+         snapshot to begin with: the tables are lost. Nothing was changed. Put them back, or remove the data directory \
+         of this node and let it be rebuilt from the others."
+    )]
+    TablesBehindLog {
+        /// The group.
+        group: GroupId,
+        /// What the tables have applied; -1 if nothing.
+        applied: i64,
+        /// What Raft has given up.
+        purged: u64,
+    },
     /// openraft.
     #[error("{group}: {reason}")]
     Consensus {
@@ -127,6 +141,7 @@ impl Group {
         let replica = Replica::open(id, &tables, memory_bytes)
             .map_err(|source| GroupOpenError::Tables { group: id, source })?;
         check_rule_one(id, &log, &replica)?;
+        check_rule_two(id, &log, &replica, &dirs)?;
         let failure = setup.failure.clone();
         log.on_failure(Box::new(move |reason| {
             failure.send_replace(Some(format!("the log of {id} failed: {reason}")));
@@ -231,6 +246,25 @@ fn check_rule_one(group: GroupId, log: &CommitLog, replica: &Replica) -> Result<
             applied: applied.index,
             last: last.map_or(-1, |mark| mark.index as i64),
         }),
+    }
+}
+
+/// What the log was given up to is in the tables, or in the snapshot that openraft then begins with.
+fn check_rule_two(
+    group: GroupId,
+    log: &CommitLog,
+    replica: &Replica,
+    dirs: &SnapshotDirs,
+) -> Result<(), GroupOpenError> {
+    let Some(purged) = log.pointers().purged.map(|mark| mark.index) else { return Ok(()) };
+    let applied = replica.applied().map(|mark| mark.index);
+    let snapshot = dirs.current().map(|snapshot| snapshot.meta().last.index);
+    match applied.max(snapshot) {
+        Some(reached) if reached >= purged => Ok(()),
+        _ => {
+            let applied = applied.map_or(-1, |index| index as i64);
+            Err(GroupOpenError::TablesBehindLog { group, applied, purged })
+        }
     }
 }
 

@@ -49,6 +49,9 @@ async fn r2_a_replica_behind_the_purged_log_catches_up_by_snapshot_and_can_lead(
     cluster.start_node(lagging).await;
     cluster.same_digest(lagging, leader, GROUP).await;
 
+    let mut live = cluster.node(leader).live_nodes();
+    let seen = live.wait_for(|nodes| nodes.iter().any(|info| info.id == NodeId(lagging)));
+    tokio::time::timeout_at(soon(), seen).await.expect("in time").expect("the node runs");
     cluster.node(leader).transfer_leader(GROUP, Some(NodeId(lagging)), soon()).await.expect("handed over");
     let node = cluster.node(lagging);
     let again = node.publish(vec![message(&topic, 7), message(&topic, 300)], soon()).await;

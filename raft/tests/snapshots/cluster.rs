@@ -198,7 +198,7 @@ pub async fn lease(
     node: &Node,
     topic: &Topic,
     consumer: &ConsumerGroup,
-    max: u32,
+    max: u16,
     attempt: u64,
 ) -> Vec<Delivered> {
     let receive = Receive {

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::cluster::{Cluster, GROUP, lease, read_all};
+use raft::node::Node;
+
+use crate::cluster::{Cluster, GROUP, lease, read_all, soon};
 
 fn names(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).expect("a directory");
@@ -35,7 +37,7 @@ async fn a_node_starts_whatever_was_left_of_a_snapshot_in_the_making() {
     fs::write(group.join("tables.unfinished/CURRENT"), b"MANIF").expect("written");
 
     cluster.start_node(1).await;
-    cluster.node(1).ready(crate::cluster::soon()).await.expect("it leads");
+    cluster.node(1).ready(soon()).await.expect("it leads");
     let replica = cluster.until("the snapshot again", 1, GROUP, |replica| replica.snapshot_index > 0).await;
     assert!(replica.snapshot_index >= built.snapshot_index, "found again: {replica:?}");
     assert_eq!(names(&snapshots).len(), 1, "only the latest one is kept: {:?}", names(&snapshots));
@@ -56,4 +58,26 @@ async fn a_replica_whose_snapshot_was_lost_makes_another_one() {
     cluster.start_node(1).await;
     let replica = cluster.until("a snapshot", 1, GROUP, |replica| replica.snapshot_index > 0).await;
     assert!(replica.snapshot_index + 1 >= replica.first_index, "no hole behind it: {replica:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r2_tables_that_were_lost_come_back_from_the_snapshot_or_the_node_does_not_start() {
+    let mut cluster = Cluster::start(1, 16 << 10).await;
+    let topic = cluster.topic(1, "orders").await;
+    let consumer = cluster.consumer(1, "workers").await;
+    cluster.send(1, &topic, 0..60).await;
+    cluster.until("a purge", 1, GROUP, |replica| replica.first_index > 0).await;
+    cluster.stop(1).await;
+    let group = cluster.group_dir(1, GROUP);
+    fs::remove_dir_all(group.join("tables")).expect("removed");
+    cluster.start_node(1).await;
+    cluster.node(1).ready(soon()).await.expect("it leads");
+    read_all(cluster.node(1), &topic, &consumer, 0..60).await;
+    cluster.stop(1).await;
+
+    for name in names(&group).iter().filter(|name| *name != "log") {
+        fs::remove_dir_all(group.join(name)).expect("removed");
+    }
+    let refused = Node::start(cluster.options(1)).await.err().expect("refused").to_string();
+    assert!(refused.contains("the tables are lost"), "{refused}");
 }
