@@ -2,71 +2,9 @@
 
 mod cli_process;
 
-use std::time::{Duration, Instant};
-
-use cli_process::{Ended, free_base_port, ledgermq};
+use cli_process::ledgermq;
+use cli_process::local::Local;
 use serde_json::Value;
-
-struct Local {
-    data: tempfile::TempDir,
-    endpoint: String,
-}
-
-impl Local {
-    fn start(nodes: u16, groups: u32) -> (Local, Value) {
-        let port = free_base_port(nodes);
-        let data = tempfile::tempdir().unwrap();
-        let local = Local { data, endpoint: format!("127.0.0.1:{port}") };
-        let (nodes, groups, port) = (nodes.to_string(), groups.to_string(), port.to_string());
-        let args =
-            ["start", "--nodes", &nodes, "--groups", &groups, "--base-port", &port, "--detach", "-o", "json"];
-        let started = local.local(&args).code(0).json();
-        (local, started)
-    }
-
-    fn local(&self, args: &[&str]) -> Ended {
-        ledgermq(&[&["local"], args, &["--data", self.data.path().to_str().unwrap()]].concat())
-    }
-
-    fn client(&self, args: &[&str]) -> Ended {
-        ledgermq(&[args, &["--endpoint", &self.endpoint]].concat())
-    }
-
-    fn status(&self) -> Value {
-        self.local(&["status", "-o", "json"]).code(0).json()
-    }
-
-    /// Waits until `group` has a leader that is alive.
-    fn leader(&self, group: &str) -> u64 {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            let status = self.status();
-            let leader = status["groups"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .find(|view| view["name"] == group)
-                .and_then(|view| view["leader"].as_u64());
-            let alive = |id: u64| {
-                status["nodes"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .any(|node| node["id"] == id && node["alive"] == true)
-            };
-            if let Some(leader) = leader.filter(|leader| alive(*leader)) {
-                return leader;
-            }
-            assert!(Instant::now() < deadline, "no leader of {group}: {status}");
-        }
-    }
-}
-
-impl Drop for Local {
-    fn drop(&mut self) {
-        ledgermq(&["local", "stop", "--data", self.data.path().to_str().unwrap()]);
-    }
-}
 
 #[test]
 fn a_cluster_outlives_its_leader() {

@@ -9,11 +9,11 @@ use std::task::{Context, Poll};
 use prost::Message;
 use proto::v2;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::body::Body;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::{Service, http};
 use tonic::server::{Grpc, NamedService, UnaryService};
+use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 use super::wire::SEND_PATH;
@@ -23,11 +23,11 @@ const REQUEST_BYTES_MAX: usize = 64 << 20;
 /// Serves until the process ends.
 pub async fn serve(listener: TcpListener) -> Result<(), tonic::transport::Error> {
     tonic::transport::Server::builder()
-        .tcp_nodelay(true)
         .initial_stream_window_size(Some(2 << 20))
         .initial_connection_window_size(Some(16 << 20))
         .add_service(Echo)
-        .serve_with_incoming(TcpListenerStream::new(listener))
+        // The builder's own option covers only the listeners that it makes.
+        .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)))
         .await
 }
 

@@ -2,6 +2,7 @@
 
 pub mod data_lock;
 pub mod logging;
+pub mod open_files;
 pub mod panic;
 
 use std::io::IsTerminal;
@@ -32,6 +33,7 @@ const TLS_DIRECTORY: &str = "tls";
 /// Runs a node until it is told to stop (SIGTERM, SIGINT) or must (a disk failed). `announce` is
 /// called once, when it listens.
 pub async fn run(options: Options, announce: impl FnOnce(&Options)) -> Result<(), Failure> {
+    open_files::raise_limit();
     let _lock = DataLock::take(&options.node.data)?;
     let mut stop = StopSignals::listen()?;
     let node = tokio::select! {

@@ -1,6 +1,7 @@
 //! The client edge over a real node: one process, real sockets, a real disk.
 
 mod admin;
+mod client;
 mod consumers;
 mod limits;
 mod port;

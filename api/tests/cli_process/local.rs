@@ -1,0 +1,73 @@
+//! Clusters of processes.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::{Ended, free_base_port, ledgermq};
+
+/// A cluster on this machine, in a directory of its own. Stopped when it is dropped.
+pub struct Local {
+    pub data: tempfile::TempDir,
+    pub endpoint: String,
+}
+
+impl Local {
+    /// Starts it; and what `local start` printed.
+    pub fn start(nodes: u16, groups: u32) -> (Local, Value) {
+        let port = free_base_port(nodes);
+        let data = tempfile::tempdir().unwrap();
+        let local = Local { data, endpoint: format!("127.0.0.1:{port}") };
+        let (nodes, groups, port) = (nodes.to_string(), groups.to_string(), port.to_string());
+        let args =
+            ["start", "--nodes", &nodes, "--groups", &groups, "--base-port", &port, "--detach", "-o", "json"];
+        let started = local.local(&args).code(0).json();
+        (local, started)
+    }
+
+    /// `ledgermq local ...` on it.
+    pub fn local(&self, args: &[&str]) -> Ended {
+        ledgermq(&[&["local"], args, &["--data", self.data.path().to_str().unwrap()]].concat())
+    }
+
+    /// A client command, at the first node.
+    pub fn client(&self, args: &[&str]) -> Ended {
+        ledgermq(&[args, &["--endpoint", &self.endpoint]].concat())
+    }
+
+    /// What `local status` says.
+    pub fn status(&self) -> Value {
+        self.local(&["status", "-o", "json"]).code(0).json()
+    }
+
+    /// Waits until `group` has a leader that is alive.
+    pub fn leader(&self, group: &str) -> u64 {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let status = self.status();
+            let leader = status["groups"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|view| view["name"] == group)
+                .and_then(|view| view["leader"].as_u64());
+            let alive = |id: u64| {
+                status["nodes"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .any(|node| node["id"] == id && node["alive"] == true)
+            };
+            if let Some(leader) = leader.filter(|leader| alive(*leader)) {
+                return leader;
+            }
+            assert!(Instant::now() < deadline, "no leader of {group}: {status}");
+        }
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        ledgermq(&["local", "stop", "--data", self.data.path().to_str().unwrap()]);
+    }
+}
