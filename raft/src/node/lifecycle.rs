@@ -355,16 +355,14 @@ impl NodeInner {
                 .ok_or_else(|| format!("no other voter of {} answers", group.id))?,
         };
         group.raft.trigger().transfer_leader(to.0).await.map_err(|fatal| fatal.to_string())?;
-        let mut metrics = group.raft.server_metrics();
         loop {
-            let leader = metrics.borrow_watched().current_leader.map(NodeId);
-            match leader {
+            match group.leader() {
                 Some(leader) if leader != self.id => return Ok(leader),
-                _ => {}
-            }
-            match timeout_at(deadline, metrics.changed()).await {
-                Ok(Ok(())) => {}
-                _ => return Err(format!("node {to} did not take over {} in time", group.id)),
+                _ if !self.presence.is_up(to) => return Err(format!("node {to} went away meanwhile")),
+                _ if Instant::now() >= deadline => {
+                    return Err(format!("node {to} did not take over {} in time", group.id));
+                }
+                _ => self.leader_may_change(group.id, deadline).await,
             }
         }
     }
