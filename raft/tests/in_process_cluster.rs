@@ -1,7 +1,8 @@
 //! Three nodes in one process, over real sockets and real disks.
 
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -57,18 +58,20 @@ impl Cluster {
         cluster
     }
 
-    async fn start_node(&mut self, id: u64) {
-        let peer: SocketAddr = self.members[id as usize - 1].peer.parse().expect("an address");
-        let options = NodeOptions {
+    fn options(&self, id: u64) -> NodeOptions {
+        NodeOptions {
             cluster: "test".to_owned(),
             id: NodeId(id),
             members: self.members.clone(),
-            peer_bind: peer,
+            peer_bind: self.members[id as usize - 1].peer.parse().expect("an address"),
             data: self.dir.path().join(id.to_string()),
             broker_groups: self.broker_groups,
             tuning: Tuning { segment_bytes: 8 << 20, ..Tuning::default() },
-        };
-        self.nodes[id as usize - 1] = Some(Node::start(options).await.expect("the node starts"));
+        }
+    }
+
+    async fn start_node(&mut self, id: u64) {
+        self.nodes[id as usize - 1] = Some(Node::start(self.options(id)).await.expect("the node starts"));
     }
 
     fn node(&self, id: u64) -> &Node {
@@ -296,16 +299,78 @@ async fn r5_a_refusal_is_an_answer_and_changes_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_data_directory_is_opened_once() {
     let cluster = Cluster::start(1, 1).await;
-    let options = NodeOptions {
-        cluster: "test".to_owned(),
-        id: NodeId(1),
-        members: cluster.members.clone(),
-        peer_bind: "127.0.0.1:0".parse().expect("an address"),
-        data: cluster.dir.path().join("1"),
-        broker_groups: 1,
-        tuning: Tuning::default(),
-    };
+    let options = NodeOptions { peer_bind: "127.0.0.1:0".parse().expect("an address"), ..cluster.options(1) };
     let second = Node::start(options).await;
     let refusal = second.err().expect("refused").to_string();
     assert!(refusal.contains("in use by another process"), "{refusal}");
+}
+
+/// Publishes to queue 0 and answers with the offset.
+async fn publish(node: &Node, topic: &Topic, id: &str, deadline: Instant) -> Result<u64, RequestError> {
+    let answers = node.publish(vec![message(topic, 0, id, None)], deadline).await;
+    answers.into_iter().next().expect("an answer for each message").map(|published| published.offset.0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r1_a_log_that_is_shorter_than_its_tables_is_refused() {
+    let mut cluster = Cluster::start(1, 1).await;
+    let topic = cluster.topic("orders", TopicType::Normal, 1).await;
+    publish(cluster.node(1), &topic, "m0", soon()).await.expect("committed");
+    cluster.stop(1).await;
+    let group = cluster.dir.path().join("1/groups/g1");
+    let (log, older) = (group.join("log"), group.join("older"));
+    copy_files(&log, &older);
+
+    cluster.start_node(1).await;
+    cluster.node(1).ready(soon()).await.expect("a leader");
+    publish(cluster.node(1), &topic, "m1", soon()).await.expect("committed");
+    // The tables are flushed when a node stops, so they hold what the older log does not.
+    cluster.stop(1).await;
+    std::fs::remove_dir_all(&log).expect("it is there");
+    std::fs::rename(&older, &log).expect("put back");
+    let refusal = Node::start(cluster.options(1)).await.err().expect("refused").to_string();
+    assert!(refusal.contains("part of the log is lost") && refusal.contains("g1"), "{refusal}");
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("it is there") {
+        let path = entry.expect("an entry").path();
+        std::fs::copy(&path, to.join(path.file_name().expect("a name"))).expect("copied");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r7_what_has_no_quorum_is_unknown_or_not_taken_and_may_be_repeated() {
+    let mut cluster = Cluster::start(3, 1).await;
+    let topic = cluster.topic("orders", TopicType::Normal, 1).await;
+    publish(cluster.any(), &topic, "before", soon()).await.expect("committed");
+    let leader = cluster.any().leader_of(GroupId(1)).expect("a leader").0;
+    let others: Vec<u64> = (1..=3).filter(|id| *id != leader).collect();
+    for id in &others {
+        cluster.stop(*id).await;
+    }
+    let soon_over = Instant::now() + Duration::from_millis(300);
+    let doubtful = publish(cluster.node(leader), &topic, "doubtful", soon_over).await;
+    let honest = matches!(doubtful, Err(RequestError::Unknown { .. } | RequestError::NoLeader { .. }));
+    assert!(honest, "without a quorum nothing is acknowledged: {doubtful:?}");
+    for id in others {
+        cluster.start_node(id).await;
+    }
+    cluster.any().ready(soon()).await.expect("leaders");
+    let repeated = publish(cluster.any(), &topic, "doubtful", soon()).await.expect("committed");
+    let again = publish(cluster.any(), &topic, "doubtful", soon()).await.expect("answered");
+    assert_eq!((repeated, again), (1, 1), "it is stored once, whatever became of the first attempt");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r8_a_new_leader_serves_nothing_before_it_knows_what_was_acknowledged() {
+    let cluster = Cluster::start(3, 1).await;
+    let topic = cluster.topic("orders", TopicType::Normal, 1).await;
+    for round in 0..10u64 {
+        let offset = publish(cluster.any(), &topic, &format!("m{round}"), soon()).await.expect("committed");
+        let next = cluster.any().transfer_leader(GroupId(1), None, soon()).await.expect("handed over");
+        let states = cluster.node(next.0).queue_states(&topic, None, soon()).await.expect("states");
+        assert_eq!(states[0].end, offset + 1, "node {next} in round {round}");
+    }
 }

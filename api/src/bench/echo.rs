@@ -143,7 +143,7 @@ mod tests {
         // An HTTP/2 server without any service.
         let routes = tonic::service::Routes::default();
         let server = tonic::transport::Server::builder().add_routes(routes);
-        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
         let report = send::run(&load, |_| ()).await.unwrap();
         assert_eq!(report.messages, 0);
         assert!(report.errors > 0 && report.last_error.is_some(), "{report:?}");

@@ -121,7 +121,7 @@ async fn what_is_not_built_yet_says_so_in_band() {
 }
 
 #[tokio::test]
-async fn too_much_in_flight_is_not_now_and_the_rest_goes_on() {
+async fn r9_too_much_in_flight_is_not_now_and_the_rest_goes_on() {
     let server = Server::start_with(1, |options| options.limits.long_polls = 1).await;
     let client = server.client("c1").await;
     client.send(message("other", "x")).await;

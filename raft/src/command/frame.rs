@@ -10,12 +10,14 @@ use crate::limits::FRAME_BODY_BYTES_MAX;
 pub struct FrameBuilder {
     body: BytesMut,
     count: u32,
+    /// How long the last body was: the next one is most likely as long, and need not grow step by step.
+    last_bytes: usize,
 }
 
 impl FrameBuilder {
     /// An empty body with room for `bytes`.
     pub fn with_capacity(bytes: usize) -> FrameBuilder {
-        FrameBuilder { body: BytesMut::with_capacity(bytes), count: 0 }
+        FrameBuilder { body: BytesMut::with_capacity(bytes), count: 0, last_bytes: bytes }
     }
 
     /// Copies a command as one of the `encode_*` functions made it. A command from another node is
@@ -27,6 +29,9 @@ impl FrameBuilder {
         decode(command)?;
         if self.body.len() + command.len() > FRAME_BODY_BYTES_MAX {
             return Err(CommandError::TooLarge { bytes: command.len() });
+        }
+        if self.body.is_empty() {
+            self.body.reserve(self.last_bytes.max(command.len()));
         }
         self.body.extend_from_slice(command);
         self.count += 1;
@@ -50,6 +55,7 @@ impl FrameBuilder {
 
     /// The body, and how many commands it holds. The builder is empty again.
     pub fn finish(&mut self) -> (Bytes, u32) {
+        self.last_bytes = self.body.len();
         (self.body.split().freeze(), std::mem::take(&mut self.count))
     }
 }

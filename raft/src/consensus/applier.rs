@@ -189,3 +189,34 @@ impl SnapshotPlace {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::consensus::entry::Entry;
+    use crate::names::GroupId;
+
+    #[tokio::test]
+    async fn r1_nothing_is_applied_before_it_is_durable_here() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let dirs = SnapshotDirs::open(dir.path()).expect("a place for snapshots");
+        let tables = dirs.tables().expect("a place for tables");
+        let replica = Replica::open(GroupId(1), &tables, 8 << 20).expect("the tables open");
+        let replica = Arc::new(Mutex::new(replica));
+        let (sender, durable) = watch::channel(None);
+        let place = SnapshotPlace { group: GroupId(1), dirs, memory_bytes: 8 << 20, log: None };
+        let mut applier = Applier::new(replica.clone(), durable, Arc::default(), None, place);
+        let entry = Entry::of(Frame::new(FrameKind::Blank, 0, 1, 1, 0, 0, Bytes::new())).expect("an entry");
+        let mut applying = Box::pin(applier.apply(futures::stream::iter([Ok((entry, None))])));
+        for _ in 0..100 {
+            assert!(futures::poll!(&mut applying).is_pending(), "a committed entry waits for its fsync");
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(replica.lock().expect("nobody panicked").applied(), None);
+        sender.send_replace(Some(0));
+        applying.await.expect("applied");
+        assert_eq!(replica.lock().expect("nobody panicked").applied().map(|mark| mark.index), Some(0));
+    }
+}

@@ -85,7 +85,7 @@ fn queues_are_spread_over_the_groups_from_another_one_on_for_each_topic() {
 }
 
 #[test]
-fn a_topic_is_made_once_and_its_number_never_again() {
+fn r10_a_topic_is_made_once_and_its_number_never_again() {
     let mut meta = Meta::with_groups(&[1]);
     let first = made(meta.act(topic("a", 2, false)));
     assert_eq!(made(meta.act(topic("a", 5, true))), first);

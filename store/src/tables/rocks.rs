@@ -118,7 +118,9 @@ fn database_options(table: TableOptions) -> Options {
     let mut options = Options::default();
     options.create_if_missing(true);
     options.set_block_based_table_factory(&blocks);
-    options.set_compression_type(DBCompressionType::Lz4);
+    // What is young is rewritten soon, and most of it is hashes: compressing it would cost the path of a message.
+    let (none, lz4) = (DBCompressionType::None, DBCompressionType::Lz4);
+    options.set_compression_per_level(&[none, none, lz4, lz4, lz4, lz4, lz4]);
     options.set_write_buffer_size(memtable_bytes);
     options.set_max_write_buffer_number(MEMTABLES);
     options.set_max_open_files(OPEN_FILES_MAX);
