@@ -109,6 +109,9 @@ fn payload(kind: Kind, body: &Bytes, start: usize, end: usize) -> Option<Command
             let clients = (0..count).map(|_| reader.u64()).collect::<Option<_>>()?;
             Command::RenewLeases { clients, ending_by_ms, extend_ms }
         }
+        Kind::DoubtLeases => {
+            Command::DoubtLeases { given_from_ms: reader.varint()?, end_within_ms: reader.varint()? }
+        }
         Kind::SetOffset => Command::SetOffset {
             consumer: ConsumerId(reader.varint32()?),
             queue: queue(&mut reader)?,

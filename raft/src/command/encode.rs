@@ -109,6 +109,15 @@ pub fn encode_renew_leases(clients: &[u64], ending_by_ms: u64, extend_ms: u64) -
     finish(out)
 }
 
+/// The command that ends, within `end_within_ms`, the renewed leases that were given at
+/// `given_from_ms` (the log's time) or later.
+pub fn encode_doubt_leases(given_from_ms: u64, end_within_ms: u64) -> Bytes {
+    let mut out = begin(Kind::DoubtLeases, 16);
+    put_varint(&mut out, given_from_ms);
+    put_varint(&mut out, end_within_ms);
+    finish(out)
+}
+
 /// The command that moves a consumer group in a queue.
 pub fn encode_set_offset(consumer: ConsumerId, queue: QueueKey, to: OffsetTarget) -> Bytes {
     let mut out = begin(Kind::SetOffset, 24);

@@ -11,8 +11,8 @@ mod frame;
 pub use decode::{Commands, decode};
 pub use encode::{
     encode_acknowledge, encode_change_lease, encode_dead_letter, encode_delete_consumer, encode_delete_topic,
-    encode_meta, encode_publish, encode_receive, encode_release_client, encode_renew_leases,
-    encode_set_offset,
+    encode_doubt_leases, encode_meta, encode_publish, encode_receive, encode_release_client,
+    encode_renew_leases, encode_set_offset,
 };
 pub use frame::FrameBuilder;
 
@@ -42,6 +42,7 @@ pub(crate) enum Kind {
     SetOffset = 8,
     DeleteTopic = 9,
     DeleteConsumer = 10,
+    DoubtLeases = 11,
     Meta = 64,
 }
 
@@ -58,6 +59,7 @@ impl Kind {
             Kind::SetOffset,
             Kind::DeleteTopic,
             Kind::DeleteConsumer,
+            Kind::DoubtLeases,
             Kind::Meta,
         ];
         all.into_iter().find(|kind| *kind as u8 == byte)
@@ -166,6 +168,14 @@ pub enum Command {
         ending_by_ms: u64,
         /// So long from now.
         extend_ms: u64,
+    },
+    /// Renews no more what may never have reached its client: leases with renewal that were given
+    /// lately.
+    DoubtLeases {
+        /// Given at this time or later, by the log's time.
+        given_from_ms: u64,
+        /// They end so long from now, unless they end before.
+        end_within_ms: u64,
     },
     /// Moves a consumer group in a queue; its leases there are over.
     SetOffset {

@@ -117,6 +117,9 @@ impl<T: TableStore> Machine<T> {
             Command::RenewLeases { clients, ending_by_ms, extend_ms } => {
                 Ok(self.renew_leases(clients, ending_by_ms, extend_ms))
             }
+            Command::DoubtLeases { given_from_ms, end_within_ms } => {
+                Ok(self.doubt_leases(given_from_ms, end_within_ms))
+            }
             Command::SetOffset { consumer, queue, to } => self.set_offset(consumer, queue, to),
             Command::DeleteTopic(topic) => Ok(self.delete_topic(topic)),
             Command::DeleteConsumer(consumer) => Ok(self.delete_consumer(consumer)),

@@ -8,6 +8,7 @@ use super::Machine;
 use super::acknowledge::Standing;
 use super::cursor::CursorKey;
 use crate::command::LeaseRef;
+use crate::limits::RENEWAL_MS_MAX;
 use crate::outcome::Outcome;
 use crate::request::Rejection;
 
@@ -78,6 +79,34 @@ impl<T: TableStore> Machine<T> {
                 self.touched.insert(*key);
             }
         }
+        Outcome::Done
+    }
+
+    /// Ends renewed leases that were given at `given_from_ms` or later: a node died on whose way to
+    /// the client their messages may have been. Renewed while the client is online, they would be
+    /// held for hours, and their message groups with them.
+    pub(super) fn doubt_leases(&mut self, given_from_ms: u64, end_within_ms: u64) -> Outcome {
+        let stamp_ms = self.progress.stamp_ms();
+        let end_ms = stamp_ms.saturating_add(end_within_ms);
+        let mut doubted = Vec::new();
+        for (key, cursor) in &mut self.cursors {
+            if cursor.renewed == 0 {
+                continue;
+            }
+            let held = cursor.deadlines.range((Bound::Excluded((stamp_ms, u64::MAX)), Bound::Unbounded));
+            let offsets = held.map(|(_, offset)| *offset).filter(|at| {
+                let renew_until_ms = cursor.unsettled[at].renew_until_ms;
+                renew_until_ms >= given_from_ms.saturating_add(RENEWAL_MS_MAX)
+            });
+            for offset in offsets.collect::<Vec<_>>() {
+                cursor.change(offset, |slot| {
+                    slot.until_ms = slot.until_ms.min(end_ms);
+                    slot.renew_until_ms = 0;
+                });
+                doubted.push(*key);
+            }
+        }
+        self.note(doubted);
         Outcome::Done
     }
 

@@ -180,6 +180,7 @@ impl NodeInner {
                 PeerEvent::Lost(id) => {
                     tracing::warn!(node = %id, "the connection to a peer is lost");
                     self.presence.down(id, false);
+                    self.doubt_deliveries(id);
                 }
                 PeerEvent::Crashed(id) => {
                     tracing::warn!(node = %id, "the process of a peer is gone");

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use raft::catalog::StartFrom;
 use raft::command::{
     OffsetTarget, encode_acknowledge, encode_change_lease, encode_dead_letter, encode_delete_consumer,
-    encode_delete_topic, encode_publish, encode_receive, encode_release_client, encode_renew_leases,
-    encode_set_offset,
+    encode_delete_topic, encode_doubt_leases, encode_publish, encode_receive, encode_release_client,
+    encode_renew_leases, encode_set_offset,
 };
 use raft::machine::{AppliedFrame, StateMachine};
 use raft::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
@@ -30,6 +30,7 @@ enum Step {
     Bury(usize),
     Release(u64),
     Renew(u64, u64),
+    Doubt(u64, u64),
     Move(u32, u32, OffsetTarget),
     DeleteTopic(u32),
     DeleteConsumer(u32),
@@ -54,6 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0usize..8).prop_map(Step::Bury),
         1 => (1u64..3).prop_map(Step::Release),
         1 => (1u64..3, 0u64..60).prop_map(|(client, seconds)| Step::Renew(client, seconds * 1000)),
+        1 => (0u64..20, 0u64..30).prop_map(|(back, within)| Step::Doubt(back * 1000, within * 1000)),
         1 => (1u32..3, 0u32..2, target).prop_map(|(consumer, queue, to)| Step::Move(consumer, queue, to)),
     ]
 }
@@ -109,6 +111,9 @@ impl Author {
             Step::Change(back, invisible_ms) => encode_change_lease(&self.receipt(*back), *invisible_ms),
             Step::Bury(back) => encode_dead_letter(&self.receipt(*back), DEAD_LETTERS),
             Step::Release(client) => encode_release_client(*client),
+            Step::Doubt(back_ms, within_ms) => {
+                encode_doubt_leases(now_ms.saturating_sub(*back_ms), *within_ms)
+            }
             Step::Renew(client, within_ms) => encode_renew_leases(&[*client], now_ms + within_ms, 60_000),
             Step::Move(consumer, number, to) => encode_set_offset(ConsumerId(*consumer), queue(*number), *to),
             Step::DeleteTopic(topic) => encode_delete_topic(TopicId(*topic)),
@@ -248,6 +253,15 @@ impl Witness {
                 let held =
                     self.beliefs.values_mut().filter(|it| it.client == *client && now_ms < it.until_ms);
                 held.for_each(|belief| belief.until_ms = now_ms);
+            }
+            (Step::Doubt(back_ms, within_ms), _) => {
+                let given_from_ms = now_ms.saturating_sub(*back_ms);
+                for belief in self.beliefs.values_mut().filter(|it| now_ms < it.until_ms && !it.settled) {
+                    if belief.renew_until_ms >= given_from_ms + 3 * 3_600_000 {
+                        belief.until_ms = belief.until_ms.min(now_ms + within_ms);
+                        belief.renew_until_ms = 0;
+                    }
+                }
             }
             (Step::Renew(client, within_ms), _) => {
                 for belief in self.beliefs.values_mut().filter(|it| it.client == *client && !it.settled) {

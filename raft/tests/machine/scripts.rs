@@ -12,8 +12,8 @@ use bytes::Bytes;
 use raft::catalog::StartFrom;
 use raft::command::{
     OffsetTarget, encode_acknowledge, encode_change_lease, encode_dead_letter, encode_delete_consumer,
-    encode_delete_topic, encode_publish, encode_receive, encode_release_client, encode_renew_leases,
-    encode_set_offset,
+    encode_delete_topic, encode_doubt_leases, encode_publish, encode_receive, encode_release_client,
+    encode_renew_leases, encode_set_offset,
 };
 use raft::hash::hash64;
 use raft::machine::{AppliedFrame, StateMachine};
@@ -211,6 +211,7 @@ fn command(line: &str) -> Bytes {
             EPOCH_MS + words.time_ms("by", 0),
             words.time_ms("extend", 60_000),
         ),
+        "doubt" => encode_doubt_leases(EPOCH_MS + words.time_ms("from", 0), words.time_ms("within", 0)),
         "move" => {
             let to = words.text("to").expect("move needs to=");
             let to = match to.parse() {
