@@ -13,6 +13,11 @@ GAP_P50_MS = 300
 GAP_MAX_MS = 700
 # A connection to a dead process is known as such after this: on loopback the reset comes at once.
 NOTICED_NS = 50_000_000
+# A client that has no core to run on learns of it later: when the first of its calls in flight fails,
+# if that is within this.
+NOTICED_MAX_NS = 1_000_000_000
+# From that first failure until the client has let go of its other connections to the process.
+LET_GO_NS = 5_000_000
 # How far after the last kill its gap is looked for; a tenth of it before a kill.
 WINDOW_NS = 10_000_000_000
 
@@ -58,9 +63,22 @@ def wants(stream, tag):
     return filter_ == "*" or tag in filter_.split("||")
 
 
-def met_a_kill(event, kills):
-    """Whether a call was in flight when a process died, or before the client could have noticed."""
-    return any(event["start_ns"] <= kill.at_ns + NOTICED_NS and event["end_ns"] >= kill.at_ns for kill in kills)
+def noticed(events, kills):
+    """For each kill: when it happened, and from when on the clients knew of it."""
+    calls = [event for op in ("send", "receive", "ack") for event in of(events, op) if not event.get("ok", True)]
+    windows = []
+    for kill in kills:
+        first = min((call["end_ns"] for call in calls if call["start_ns"] <= kill.at_ns <= call["end_ns"]), default=0)
+        known_ns = kill.at_ns + NOTICED_NS
+        if first <= kill.at_ns + NOTICED_MAX_NS:
+            known_ns = max(known_ns, first + LET_GO_NS)
+        windows.append((kill.at_ns, known_ns))
+    return windows
+
+
+def met_a_kill(event, windows):
+    """Whether a call was in flight when a process died, or began before the client knew."""
+    return any(event["start_ns"] <= known_ns and event["end_ns"] >= at_ns for at_ns, known_ns in windows)
 
 
 def clients_lived(events, expected_streams):
@@ -79,16 +97,18 @@ def sends_succeeded(events, kills, never_retries):
     A client that never retries may lose the calls that were in flight on a connection to the
     killed process. Not the ones after that: the address of a dead node is answered by another.
     """
+    windows = noticed(of(events, "send"), kills)
     for event in of(events, "send"):
-        if not event["ok"] and not (never_retries and met_a_kill(event, kills)):
+        if not event["ok"] and not (never_retries and met_a_kill(event, windows)):
             yield f"send of {event['key']} failed at {event['end_ns']}: {event['error']}"
 
 
 def polls_succeeded(events, kills):
     """Receives and acks of simple consumers fail only in flight at a kill: no client retries those."""
     for op in ("receive", "ack"):
+        windows = noticed(of(events, op), kills)
         for event in of(events, op):
-            if not event.get("ok", True) and not met_a_kill(event, kills):
+            if not event.get("ok", True) and not met_a_kill(event, windows):
                 yield f"{op} of {event['stream']} failed away from any kill: {event['error']}"
 
 

@@ -86,6 +86,15 @@ class Planted(unittest.TestCase):
         event.update(start_ns=1100 * MS, end_ns=1101 * MS)
         self.assertEqual(self.found(never_retries=True), {"sends succeeded"})
 
+    def test_a_client_knows_of_a_kill_once_a_call_in_flight_has_failed(self):
+        event = self.find("send", "x-sync-normal-20")
+        event.update(ok=False, error="UNAVAILABLE", start_ns=990 * MS, end_ns=1150 * MS)
+        other = self.find("send", "x-sync-fifo-21")
+        other.update(ok=False, error="UNAVAILABLE", start_ns=1152 * MS, end_ns=1153 * MS)
+        self.assertEqual(self.found(never_retries=True), set())
+        other.update(start_ns=1160 * MS, end_ns=1161 * MS)
+        self.assertEqual(self.found(never_retries=True), {"sends succeeded"})
+
     def test_a_failed_ack_away_from_a_kill(self):
         self.find("ack").update(ok=False, error="INTERNAL")
         self.assertEqual(self.found(), {"polls succeeded"})
