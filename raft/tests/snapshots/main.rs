@@ -2,5 +2,6 @@
 
 mod catch_up;
 mod cluster;
+mod divergence;
 mod refusals;
 mod restarts;
