@@ -65,6 +65,8 @@ impl Builder {
         let membership = members.map(|(mark, bytes)| Membership { mark, bytes: bytes.to_vec() });
         let meta = StoredMeta { last, log_end: self.log_end(last.index)?, membership };
         let kept = self.dirs.keep(building, meta).map_err(io::Error::other)?;
+        // What was applied after the first flush is on disk too, and has to be known to be (rule R2).
+        durability.flush().map_err(io::Error::other)?;
         tracing::info!(index = last.index, "a snapshot is built");
         Ok(kept)
     }
