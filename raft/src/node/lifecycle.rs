@@ -351,9 +351,7 @@ impl NodeInner {
             }
             Some(to) if !self.presence.is_up(to) => return Err(format!("node {to} does not answer")),
             Some(to) => to,
-            None => self
-                .most_caught_up(group, &voters)
-                .ok_or_else(|| format!("no other voter of {} answers", group.id))?,
+            None => self.successor(group, &voters, deadline).await?,
         };
         group.raft.trigger().transfer_leader(to.0).await.map_err(|fatal| fatal.to_string())?;
         loop {
@@ -365,6 +363,26 @@ impl NodeInner {
                 }
                 _ => self.leader_may_change(group.id, deadline).await,
             }
+        }
+    }
+
+    /// The most caught-up voter. A node that was only just started or elected has not heard from the others yet.
+    async fn successor(
+        &self,
+        group: &Group,
+        voters: &BTreeSet<u64>,
+        deadline: Instant,
+    ) -> Result<NodeId, String> {
+        let others = || voters.iter().any(|id| *id != self.id.0 && !self.presence.is_gone(NodeId(*id)));
+        while group.leader() == Some(self.id) && others() && Instant::now() < deadline {
+            if let Some(successor) = self.most_caught_up(group, voters) {
+                return Ok(successor);
+            }
+            self.leader_may_change(group.id, deadline).await;
+        }
+        match group.leader() {
+            Some(leader) if leader != self.id => Ok(leader),
+            _ => Err(format!("no other voter of {} answers", group.id)),
         }
     }
 

@@ -111,8 +111,9 @@ impl NodeInner {
             notified.as_mut().enable();
             if !group.serves(self.id) {
                 match self.leader(group.id) {
-                    // Elected, but nothing of its own term is applied yet (rule R8).
-                    Leader::Here => {}
+                    // Elected, but nothing of its own term is applied yet (rule R8): "nothing is there" would
+                    // be said without knowing.
+                    Leader::Here if Instant::now() < wait_until => {}
                     _ => return Err(ProposeError::NotLeader(group.leader())),
                 }
             } else {
