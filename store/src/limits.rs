@@ -27,6 +27,8 @@ pub const TAIL_CACHE_BYTES_DEFAULT: usize = 64 << 20;
 pub const QUEUE_BYTES_MAX: u64 = 256 << 20;
 /// What the writer thread takes from its queue for one sync.
 pub const WRITE_BATCH_BYTES_MAX: u64 = 32 << 20;
+/// So much behind the log's end stays in the system's cache; twice as much at most.
+pub const CACHED_BEHIND_BYTES: u64 = 8 << 20;
 /// Slices in one vectored write (Linux `IOV_MAX`).
 pub const WRITE_SLICES_MAX: usize = 1024;
 /// Sealed segments whose files are kept open for readers.

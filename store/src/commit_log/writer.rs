@@ -11,7 +11,7 @@ use super::state::{Op, SegmentEntry, Shared, Task};
 use super::superblock::{SUPERBLOCK_NAME, Superblock, Vitals};
 use super::{Completion, LogFailure, LogMark};
 use crate::disk::{Disk, DiskFile};
-use crate::limits::{SEGMENT_FOOTER_BYTES, WRITE_BATCH_BYTES_MAX};
+use crate::limits::{CACHED_BEHIND_BYTES, SEGMENT_FOOTER_BYTES, WRITE_BATCH_BYTES_MAX};
 use crate::position::LogPosition;
 
 /// A disk call that failed, and what it was for.
@@ -87,6 +87,8 @@ pub(crate) struct Writer {
     waiting: Vec<Completion>,
     /// Something was written since the last sync.
     dirty: bool,
+    /// Up to here the system was told to keep nothing in memory.
+    forgotten: LogPosition,
     /// Held as long as the log is open.
     _lock: Arc<dyn DiskFile>,
 }
@@ -107,6 +109,7 @@ impl Writer {
             segment_bytes,
             superblock,
             run_end: active.end,
+            forgotten: active.end,
             active,
             preparer,
             run: Vec::new(),
@@ -259,7 +262,21 @@ impl Writer {
             self.mark_durable()?;
         }
         self.complete();
+        if self.active.end.0.saturating_sub(self.forgotten.0) >= 2 * CACHED_BEHIND_BYTES {
+            self.forget_up_to(LogPosition(self.active.end.0 - CACHED_BEHIND_BYTES));
+        }
         Ok(())
+    }
+
+    /// Lets the system's cache go of what is durable: who keeps up reads the tail cache. A second copy of
+    /// everything written would cost its memory, and on virtual machines whose memory is made when it is first
+    /// touched it costs several times the copying itself.
+    fn forget_up_to(&mut self, end: LogPosition) {
+        let from = self.forgotten.max(self.active.header.base);
+        if let Some(bytes) = end.0.checked_sub(from.0) {
+            self.active.file.forget(self.active.header.offset(from), bytes);
+            self.forgotten = end;
+        }
     }
 
     /// Notes in the segment what the last sync covered; the next sync makes the note durable.
@@ -376,6 +393,7 @@ impl Writer {
         failed(self.active.file.write_at(at, &mut [IoSlice::new(&footer.encode())]), "seal", &name)?;
         failed(self.active.file.set_len(at + SEGMENT_FOOTER_BYTES), "seal", &name)?;
         failed(self.active.file.sync_data(), "seal", &name)?;
+        self.forget_up_to(self.active.end);
         {
             let mut state = self.shared.lock();
             let entry = state.segments.last_mut().expect("the open segment");

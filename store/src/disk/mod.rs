@@ -75,4 +75,8 @@ pub trait DiskFile: Debug + Send + Sync {
 
     /// Makes what was written durable, its length included (`fdatasync`).
     fn sync_data(&self) -> io::Result<()>;
+
+    /// Says that nobody will read a part soon, so that the system need not keep it in memory. Advice: what is
+    /// not yet durable stays, and nothing can fail.
+    fn forget(&self, _offset: u64, _len: u64) {}
 }
