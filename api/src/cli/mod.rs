@@ -17,6 +17,7 @@ pub mod target;
 mod topic;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -72,6 +73,9 @@ enum Command {
     Completion(completion::CompletionArgs),
 }
 
+/// How long a node's last tasks may take to end, when everything they were for is done.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     stop_on_panic();
@@ -90,8 +94,13 @@ pub fn main() -> ExitCode {
         Err(error) => return end(&Failure::io("start threads", &error)),
     };
     let result = runtime.block_on(run(cli.command));
-    // Blocking reads of standard input must not hold up the end.
-    runtime.shutdown_background();
+    match serves {
+        // Whatever still holds tables must let go of them first: RocksDB's threads do not survive the end of the
+        // process, and what they stumble over would end it with a signal.
+        true => runtime.shutdown_timeout(CLOSE_TIMEOUT),
+        // Blocking reads of standard input must not hold up the end.
+        false => runtime.shutdown_background(),
+    }
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => end(&failure),
