@@ -2,6 +2,5 @@
 
 mod catch_up;
 mod cluster;
-mod divergence;
 mod refusals;
 mod restarts;
