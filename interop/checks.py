@@ -96,10 +96,13 @@ def sends_succeeded(events, kills, never_retries):
 
     A client that never retries may lose the calls that were in flight on a connection to the
     killed process. Not the ones after that: the address of a dead node is answered by another.
+    Nor can a node that stops gracefully help a call that the client itself took back, unsent, when
+    the connection under it was closed.
     """
     windows = noticed(of(events, "send"), kills)
     for event in of(events, "send"):
-        if not event["ok"] and not (never_retries and met_a_kill(event, windows)):
+        unsent = "operation was canceled: connection closed" in (event.get("error") or "")
+        if not event["ok"] and not (never_retries and (unsent or met_a_kill(event, windows))):
             yield f"send of {event['key']} failed at {event['end_ns']}: {event['error']}"
 
 
