@@ -73,11 +73,17 @@ impl<T: TableStore> Machine<T> {
     fn lease_again(&mut self, key: CursorKey, batch: &mut Batch<'_>) -> Result<(), MachineFailure> {
         let cursor = &self.cursors[&key];
         let Some(grant) = cursor.grants.get(&batch.command.attempt) else { return Ok(()) };
+        let mut given = BTreeSet::new();
         for offset in grant {
             let slot = &cursor.unsettled[offset];
-            if !is_repeatable(slot, batch.stamp_ms) {
+            // Nor one whose predecessor was given back meanwhile: it would overtake it.
+            let overtakes = cursor
+                .before_in_order(*offset, slot.order_hash)
+                .is_some_and(|before| !given.contains(&before));
+            if !is_repeatable(slot, batch.stamp_ms) || overtakes {
                 continue;
             }
+            given.insert(*offset);
             if let Some((entry, stored_ms)) =
                 entry_at(self.queues.block(self.progress.tables(), key.queue, *offset)?.as_deref(), *offset)
             {
