@@ -11,6 +11,7 @@ use store::tables::deleted::Deleted;
 use store::tables::{RowKind, TableStore, lease};
 
 use super::cursor::{Cursor, CursorKey};
+use super::held::Held;
 use super::progress::Progress;
 use super::queues::Queues;
 use super::settled_window::SettledWindow;
@@ -29,6 +30,8 @@ pub struct Machine<T> {
     pub(super) dedup: DedupWindow,
     pub(super) settled: SettledWindow,
     pub(super) deleted: BTreeSet<Deleted>,
+    /// Records that are needed although their part of the log may be old.
+    pub(super) held: Held,
     /// Cursors that the frame in hand has changed.
     pub(super) touched: BTreeSet<CursorKey>,
     /// Effects of the frame in hand.
@@ -48,6 +51,7 @@ impl<T: TableStore> Machine<T> {
             dedup: DedupWindow::default(),
             settled: SettledWindow::default(),
             deleted: BTreeSet::new(),
+            held: Held::default(),
             touched: BTreeSet::new(),
             effects: Effects::default(),
         };
@@ -134,6 +138,7 @@ impl<T: TableStore> Machine<T> {
         let stamp_ms = self.progress.stamp_ms();
         let batch = self.progress.batch();
         self.queues.seal(batch);
+        self.held.end_frame(batch);
         for key in std::mem::take(&mut self.touched) {
             if let Some(cursor) = self.cursors.get_mut(&key) {
                 cursor.put_rows(key, batch);

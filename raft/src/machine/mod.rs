@@ -14,6 +14,7 @@ mod cursor;
 mod dead_letter;
 mod delete;
 mod fifo;
+mod held;
 mod lease;
 mod metadata;
 mod offset;

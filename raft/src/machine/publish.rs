@@ -30,7 +30,7 @@ impl<T: TableStore> Machine<T> {
         if let Some((queue, offset)) = self.dedup.get(queue.topic, id) {
             return Outcome::Published(Published { queue, offset: QueueOffset(offset), duplicate: true });
         }
-        let entry = Entry { position, length: length as u32, tag_hash, order_hash };
+        let entry = Entry { position, length: length as u32, tag_hash, order_hash, held: false };
         let offset = self.queues.append(queue, entry, self.progress.stamp_ms());
         self.dedup.put(queue, offset, id);
         self.wake(queue);

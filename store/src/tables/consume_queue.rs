@@ -7,7 +7,8 @@
 //!        value: varint count | u64 stored_ms | count entries:
 //!          zigzag distance of the position from the end of the entry before (from 0 for the first)
 //!          varint length
-//!          u8 flags: 1 tag hash, 2 the same tag hash as before, 4 order hash, 8 the same order hash
+//!          u8 flags: 1 tag hash, 2 the same tag hash as before, 4 order hash, 8 the same order hash,
+//!            16 held: out of the queue's order, with a row of its own (see [`super::held`])
 //!          u64 tag hash if flag 1 | u64 order hash if flag 4
 //! ```
 //! The block that holds an offset is the last one whose first offset is not behind it.
@@ -21,6 +22,7 @@ const HAS_TAG: u8 = 1;
 const SAME_TAG: u8 = 2;
 const HAS_ORDER: u8 = 4;
 const SAME_ORDER: u8 = 8;
+const IS_HELD: u8 = 16;
 
 /// A queue's place in the tables: the numbers of its topic and of the queue.
 pub type QueueNumbers = (u32, u32);
@@ -36,6 +38,9 @@ pub struct Entry {
     pub tag_hash: u64,
     /// Hash of its message group, 0 for none.
     pub order_hash: u64,
+    /// The record is not in the frame that put the message into the queue, so it lies out of the
+    /// queue's order; a row of [`super::held`] says so.
+    pub held: bool,
 }
 
 /// The messages of a queue that came with one frame.
@@ -70,7 +75,8 @@ impl Block {
             put_zigzag(&mut value, entry.position.0.wrapping_sub(end) as i64);
             put_varint(&mut value, u64::from(entry.length));
             let flags = hash_flags(entry.tag_hash, tag, HAS_TAG, SAME_TAG)
-                | hash_flags(entry.order_hash, order, HAS_ORDER, SAME_ORDER);
+                | hash_flags(entry.order_hash, order, HAS_ORDER, SAME_ORDER)
+                | if entry.held { IS_HELD } else { 0 };
             value.push(flags);
             if flags & HAS_TAG != 0 {
                 value.extend_from_slice(&entry.tag_hash.to_le_bytes());
@@ -99,7 +105,13 @@ impl Block {
             tag = read_hash(&mut reader, flags & HAS_TAG, flags & SAME_TAG, tag)?;
             order = read_hash(&mut reader, flags & HAS_ORDER, flags & SAME_ORDER, order)?;
             end = position.checked_add(u64::from(length))?;
-            entries.push(Entry { position: LogPosition(position), length, tag_hash: tag, order_hash: order });
+            entries.push(Entry {
+                position: LogPosition(position),
+                length,
+                tag_hash: tag,
+                order_hash: order,
+                held: flags & IS_HELD != 0,
+            });
         }
         reader.is_empty().then_some(Block { first, stored_ms, entries })
     }
@@ -208,7 +220,7 @@ mod tests {
     use crate::tables::{Batch, MemoryTables, Operation, TableStore};
 
     fn entry(position: u64, length: u32, tag_hash: u64, order_hash: u64) -> Entry {
-        Entry { position: LogPosition(position), length, tag_hash, order_hash }
+        Entry { position: LogPosition(position), length, tag_hash, order_hash, held: length % 2 == 1 }
     }
 
     fn bytes_of(batch: &Batch) -> String {
@@ -232,7 +244,7 @@ mod tests {
         assert_eq!(
             bytes_of(&batch),
             "1100000001000000020000000000000004 = 030600000000000000\
-             c801320107000000000000005a32060900000000000000c1030108"
+             c801320107000000000000005a32060900000000000000c1030118"
         );
     }
 

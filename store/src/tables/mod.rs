@@ -17,6 +17,8 @@ pub mod consume_queue;
 pub mod cursor;
 pub mod dedup;
 pub mod deleted;
+pub mod held;
+pub mod kept;
 pub mod lease;
 
 use std::ops::ControlFlow;

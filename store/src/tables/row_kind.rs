@@ -26,6 +26,12 @@ pub enum RowKind {
     Deleted = 0x40,
     /// Something that `meta` keeps: see [`super::catalog`].
     Catalog = 0x50,
+    /// A record that somebody refers to out of the order of a queue: see [`super::held`].
+    Held = 0x61,
+    /// A message that its queue has let go of, but not every consumer group: see [`super::kept`].
+    Kept = 0x62,
+    /// How far the log is not needed any more: see [`super::held`].
+    Floor = 0x66,
 }
 
 impl RowKind {
@@ -52,6 +58,9 @@ impl RowKind {
             RowKind::Acknowledged => "acknowledged",
             RowKind::Deleted => "deleted",
             RowKind::Catalog => "catalog",
+            RowKind::Held => "held",
+            RowKind::Kept => "kept",
+            RowKind::Floor => "floor",
         };
         TableError::Malformed { kind, key: key.to_vec() }
     }
