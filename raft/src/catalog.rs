@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::names::{ConsumerId, GroupId, NodeId, QueueKey, TopicId};
+use crate::settings::{GroupSettings, TopicSettings};
 
 /// Which messages a topic takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,16 @@ pub struct Topic {
     pub queues: Vec<GroupId>,
     /// When it was made, by the log's time, in milliseconds since 1970.
     pub created_ms: u64,
+    /// How often it has been changed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub revision: u64,
+    /// What else is set.
+    #[serde(default, skip_serializing_if = "TopicSettings::is_empty")]
+    pub settings: TopicSettings,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Topic {
@@ -89,6 +100,12 @@ pub struct ConsumerGroup {
     pub dead_letters: TopicId,
     /// When it was made, by the log's time, in milliseconds since 1970.
     pub created_ms: u64,
+    /// How often it has been changed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub revision: u64,
+    /// What else is set.
+    #[serde(default, skip_serializing_if = "GroupSettings::is_empty")]
+    pub settings: GroupSettings,
 }
 
 /// A node as the cluster knows it.

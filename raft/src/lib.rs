@@ -12,3 +12,4 @@ pub mod names;
 pub mod node;
 pub mod outcome;
 pub mod request;
+pub mod settings;

@@ -29,6 +29,10 @@ pub const RENEWAL_MS_MAX: u64 = 3 * 60 * 60 * 1000;
 pub const DELETED_MAX: usize = 1 << 16;
 /// A topic has no more queues.
 pub const QUEUES_MAX: u32 = 4096;
+/// A retry schedule has no more levels.
+pub const RETRY_LEVELS_MAX: usize = 64;
+/// No retry pause is longer: a lease cannot be.
+pub const RETRY_PAUSE_MS_MAX: u64 = 12 * 60 * 60 * 1000;
 /// `meta` remembers so many requests, to recognize a repeated one.
 pub const META_REQUESTS_MAX: usize = 1024;
 

@@ -255,6 +255,8 @@ mod tests {
             kind: TopicType::Fifo,
             queues: vec![GroupId(1); 2],
             created_ms: 5,
+            revision: 0,
+            settings: Default::default(),
         };
         let name = || "n".to_string();
         let outcomes = [

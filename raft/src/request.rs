@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::catalog::{StartFrom, TopicType};
 use crate::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
+use crate::settings::{GroupSettings, TopicSettings};
 
 /// Why a request was not carried out, or why nobody knows whether it was.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -201,6 +202,9 @@ pub struct NewTopic {
     pub queues: u32,
     /// Answer with the one that is there, if it is.
     pub if_not_exists: bool,
+    /// What else is set.
+    #[serde(default, skip_serializing_if = "TopicSettings::is_empty")]
+    pub settings: TopicSettings,
 }
 
 /// A consumer group to make.
@@ -216,4 +220,7 @@ pub struct NewConsumer {
     pub start: StartFrom,
     /// Answer with the one that is there, if it is.
     pub if_not_exists: bool,
+    /// What else is set.
+    #[serde(default, skip_serializing_if = "GroupSettings::is_empty")]
+    pub settings: GroupSettings,
 }

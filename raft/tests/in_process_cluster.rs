@@ -88,7 +88,13 @@ impl Cluster {
     }
 
     async fn topic(&self, name: &str, kind: TopicType, queues: u32) -> Topic {
-        let topic = NewTopic { name: name.to_owned(), kind, queues, if_not_exists: false };
+        let topic = NewTopic {
+            name: name.to_owned(),
+            kind,
+            queues,
+            if_not_exists: false,
+            settings: Default::default(),
+        };
         self.any().create_topic(topic, soon()).await.expect("the topic is made")
     }
 
@@ -99,6 +105,7 @@ impl Cluster {
             max_attempts: 16,
             start: StartFrom::First,
             if_not_exists: false,
+            settings: Default::default(),
         };
         self.any().create_consumer(consumer, soon()).await.expect("the consumer group is made")
     }
@@ -289,8 +296,13 @@ async fn what_was_acknowledged_is_there_after_a_restart_of_everything() {
 async fn r5_a_refusal_is_an_answer_and_changes_nothing() {
     let cluster = Cluster::start(1, 1).await;
     let topic = cluster.topic("orders", TopicType::Normal, 1).await;
-    let twice =
-        NewTopic { name: "orders".to_owned(), kind: TopicType::Normal, queues: 1, if_not_exists: false };
+    let twice = NewTopic {
+        name: "orders".to_owned(),
+        kind: TopicType::Normal,
+        queues: 1,
+        if_not_exists: false,
+        settings: Default::default(),
+    };
     let refused = cluster.any().create_topic(twice, soon()).await;
     assert!(matches!(refused, Err(RequestError::Rejected(Rejection::AlreadyExists { .. }))), "{refused:?}");
     assert_eq!(cluster.any().catalog().topics["orders"], topic);

@@ -3,6 +3,7 @@
 use proto::admin;
 use raft::catalog::{ConsumerGroup, StartFrom, Topic, TopicType};
 
+use super::settings::{wire_retry, wire_topic_settings};
 use crate::convert::status::Fault;
 
 pub(super) fn wire_topic(topic: &Topic) -> admin::Topic {
@@ -12,6 +13,7 @@ pub(super) fn wire_topic(topic: &Topic) -> admin::Topic {
         r#type: wire_type(topic.kind) as i32,
         queues: topic.queues.len() as u32,
         created_unix_ms: topic.created_ms as i64,
+        settings: Some(wire_topic_settings(&topic.settings)),
     }
 }
 
@@ -57,6 +59,9 @@ pub(super) fn wire_group(group: &ConsumerGroup) -> admin::Group {
         start_from: start_from as i32,
         start_unix_ms,
         created_unix_ms: group.created_ms as i64,
+        retry: Some(wire_retry(&group.settings.retry)),
+        paused: group.settings.paused,
+        in_flight_max: group.settings.in_flight_max.unwrap_or(0),
     }
 }
 

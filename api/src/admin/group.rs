@@ -3,13 +3,15 @@
 use proto::admin::{
     CreateGroupRequest, DeleteGroupRequest, DeleteGroupResponse, DescribeGroupRequest, DescribeGroupResponse,
     GroupClient, GroupQueueStatus, GroupResponse, ListGroupsResponse, ResetOffsetRequest,
-    ResetOffsetResponse,
+    ResetOffsetResponse, UpdateGroupRequest,
 };
 use raft::catalog::{ConsumerGroup, Topic};
 use raft::request::{NewConsumer, QueueState, Rejection};
+use raft::settings::{GroupChange, GroupSettings};
 use tokio::time::Instant;
 
 use super::convert::{start_from, wire_group};
+use super::settings::retry_policy;
 use crate::check;
 use crate::convert::status::Fault;
 use crate::edge::EdgeState;
@@ -23,10 +25,12 @@ pub(super) async fn create(
     check::name::group(&request.name)?;
     let max_attempts = match request.max_attempts {
         0 => edge.options.default_max_attempts,
-        attempts if attempts <= ATTEMPTS_MAX => attempts as u16,
-        attempts => {
-            return Err(Fault::BadRequest(format!("at most {ATTEMPTS_MAX} attempts, not {attempts}")));
-        }
+        attempts => check_attempts(attempts)?,
+    };
+    let settings = GroupSettings {
+        retry: request.retry.map(retry_policy).transpose()?.unwrap_or_default(),
+        paused: false,
+        in_flight_max: (request.in_flight_max > 0).then_some(request.in_flight_max),
     };
     let new = NewConsumer {
         name: request.name,
@@ -34,9 +38,33 @@ pub(super) async fn create(
         max_attempts,
         start: start_from(request.start_from, request.start_unix_ms)?.unwrap_or(edge.options.default_start),
         if_not_exists: request.if_not_exists,
+        settings,
     };
     let group = edge.node.create_consumer(new, deadline).await?;
     Ok(GroupResponse { group: Some(wire_group(&group)) })
+}
+
+/// What is unset stays as it is.
+pub(super) async fn update(
+    edge: &EdgeState,
+    request: UpdateGroupRequest,
+    deadline: Instant,
+) -> Result<GroupResponse, Fault> {
+    let change = GroupChange {
+        max_attempts: request.max_attempts.map(check_attempts).transpose()?,
+        retry: request.retry.map(retry_policy).transpose()?,
+        paused: request.paused,
+        in_flight_max: request.in_flight_max,
+    };
+    let group = edge.node.update_consumer(&request.name, change, deadline).await?;
+    Ok(GroupResponse { group: Some(wire_group(&group)) })
+}
+
+fn check_attempts(attempts: u32) -> Result<u16, Fault> {
+    match u16::try_from(attempts) {
+        Ok(number) if (1..=ATTEMPTS_MAX).contains(&attempts) => Ok(number),
+        _ => Err(Fault::BadRequest(format!("a message has 1 to {ATTEMPTS_MAX} attempts, not {attempts}"))),
+    }
 }
 
 pub(super) async fn delete(

@@ -5,6 +5,7 @@
 mod cluster;
 mod convert;
 mod group;
+mod settings;
 mod topic;
 
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use proto::admin::{
     DeleteGroupResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeGroupRequest,
     DescribeGroupResponse, DescribeTopicRequest, DescribeTopicResponse, GroupResponse, ListGroupsRequest,
     ListGroupsResponse, ListTopicsRequest, ListTopicsResponse, ResetOffsetRequest, ResetOffsetResponse,
-    TopicResponse, TransferLeaderRequest, TransferLeaderResponse, UpdateTopicRequest,
+    TopicResponse, TransferLeaderRequest, TransferLeaderResponse, UpdateGroupRequest, UpdateTopicRequest,
 };
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
@@ -90,6 +91,14 @@ impl Admin for AdminService {
     ) -> Result<Response<GroupResponse>, Status> {
         let (caller, request) = Caller::of(request);
         answer(group::create(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn update_group(
+        &self,
+        request: Request<UpdateGroupRequest>,
+    ) -> Result<Response<GroupResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(group::update(&self.edge, request, deadline(&caller)).await)
     }
 
     async fn delete_group(

@@ -8,6 +8,7 @@ use raft::request::{NewTopic, Rejection};
 use tokio::time::Instant;
 
 use super::convert::{topic_type, wire_topic};
+use super::settings::topic_settings;
 use crate::check;
 use crate::convert::status::Fault;
 use crate::edge::EdgeState;
@@ -28,6 +29,7 @@ pub(super) async fn create(
         kind: topic_type(request.r#type)?.unwrap_or(edge.options.default_topic_type),
         queues,
         if_not_exists: request.if_not_exists,
+        settings: topic_settings(request.settings)?,
     };
     let topic = edge.node.create_topic(new, deadline).await?;
     Ok(TopicResponse { topic: Some(wire_topic(&topic)) })
@@ -40,7 +42,8 @@ pub(super) async fn update(
 ) -> Result<TopicResponse, Fault> {
     let kind = request.r#type.map(topic_type).transpose()?.flatten();
     let queues = request.queues.map(check_queues).transpose()?;
-    let topic = edge.node.update_topic(&request.name, kind, queues, deadline).await?;
+    let settings = topic_settings(request.settings)?;
+    let topic = edge.node.update_topic(&request.name, kind, queues, settings, deadline).await?;
     Ok(TopicResponse { topic: Some(wire_topic(&topic)) })
 }
 

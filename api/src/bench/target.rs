@@ -90,6 +90,7 @@ async fn make_topic(broker: &Broker, load: &Load) -> Result<(), ClientError> {
         r#type: kind as i32,
         queues: load.queues,
         if_not_exists: true,
+        ..Default::default()
     };
     let request = broker.headers.request(request, PREPARE_TIMEOUT);
     tolerate(broker.answer(broker.admin().create_topic(request).await).map(drop))

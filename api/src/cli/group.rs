@@ -5,11 +5,12 @@ use std::str::FromStr;
 use clap::Subcommand;
 use proto::admin;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::exit::Failure;
 use super::moment::{parse_unix_ms, print_unix_ms};
 use super::output::{ConfirmArgs, table};
+use super::settings::{Retry, group_settings};
 use super::target::ADMIN_TIMEOUT;
 use super::topic::CommonArgs;
 
@@ -19,7 +20,8 @@ pub enum GroupCommand {
     /// Make a consumer group
     #[command(after_help = "Examples:
   ledgermq group create billing
-  ledgermq group create ledger --fifo --from first --max-attempts 5")]
+  ledgermq group create ledger --fifo --from first --max-attempts 5
+  ledgermq group create mail --retry exponential:1s,10m,x2 --in-flight-max 1000")]
     Create {
         /// Its name: letters, digits, `-`, `_`, `%` and `|`, at most 120
         name: String,
@@ -32,9 +34,60 @@ pub enum GroupCommand {
         /// Where it begins in a queue that it has not read before: first, last, or a time
         #[arg(long, default_value = "first", value_name = "first|last|TIME")]
         from: From,
+        /// Pauses before a message is delivered again: `levels` (the 18 from 1s to 2h), one's own (1s,5s,10s; the last
+        /// one counts from there on), or exponential:INITIAL,MAX,xFACTOR
+        #[arg(long, default_value = "levels", value_name = "PAUSES")]
+        retry: Retry,
+        /// With so many messages in flight the group gets no fresh ones; 0 for no bound
+        #[arg(long, default_value_t = 0, value_name = "N")]
+        in_flight_max: u64,
         /// It is no error if it is there already
         #[arg(long)]
         if_not_exists: bool,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+    /// Change a consumer group
+    #[command(after_help = "Examples:
+  ledgermq group update billing --max-attempts 5 --retry 1s,5s,10s
+  ledgermq group update billing --in-flight-max 0")]
+    Update {
+        /// Its name
+        name: String,
+        /// Deliveries before a message becomes a dead letter
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        max_attempts: Option<u32>,
+        /// Pauses before a message is delivered again: `levels`, one's own (1s,5s,10s), or
+        /// exponential:INITIAL,MAX,xFACTOR
+        #[arg(long, value_name = "PAUSES")]
+        retry: Option<Retry>,
+        /// With so many messages in flight the group gets no fresh ones; 0 for no bound
+        #[arg(long, value_name = "N")]
+        in_flight_max: Option<u64>,
+        /// Deliver nothing for now
+        #[arg(long, conflicts_with = "resume")]
+        pause: bool,
+        /// Deliver again
+        #[arg(long)]
+        resume: bool,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+    /// Deliver nothing to a consumer group until it is resumed; what it holds it may still settle
+    #[command(after_help = "Example:
+  ledgermq group pause billing")]
+    Pause {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+    /// Deliver to a paused consumer group again
+    #[command(after_help = "Example:
+  ledgermq group resume billing")]
+    Resume {
+        /// Its name
+        name: String,
         #[command(flatten)]
         common: CommonArgs,
     },
@@ -124,11 +177,14 @@ struct GroupView {
     max_attempts: u32,
     from: String,
     created: String,
+    #[serde(flatten)]
+    settings: Map<String, Value>,
 }
 
 impl GroupView {
     fn of(group: Option<admin::Group>) -> GroupView {
         let group = group.unwrap_or_default();
+        let settings = group_settings(&group);
         let from = match group.start_from() {
             admin::StartFrom::Time => print_unix_ms(group.start_unix_ms),
             admin::StartFrom::Last => "last".to_owned(),
@@ -141,13 +197,18 @@ impl GroupView {
             max_attempts: group.max_attempts,
             from,
             created: print_unix_ms(group.created_unix_ms),
+            settings,
         }
     }
 
     fn sentence(&self) -> String {
         let fifo = if self.fifo { ", in order" } else { "" };
+        let set = |name: &str| self.settings.get(name).filter(|value| !value.is_null());
+        let retry = set("retry").and_then(Value::as_str).unwrap_or_default();
+        let bound = set("in_flight_max").map_or(String::new(), |max| format!(", at most {max} in flight"));
+        let paused = if set("paused") == Some(&json!(true)) { ", PAUSED" } else { "" };
         format!(
-            "consumer group {}: from {}, at most {} deliveries{fifo}, made {}",
+            "consumer group {}{paused}: from {}, at most {} deliveries, retry {retry}{bound}{fifo}, made {}",
             self.name, self.from, self.max_attempts, self.created
         )
     }
@@ -156,7 +217,16 @@ impl GroupView {
 impl GroupCommand {
     pub async fn run(self) -> Result<(), Failure> {
         match self {
-            GroupCommand::Create { name, fifo, max_attempts, from, if_not_exists, common } => {
+            GroupCommand::Create {
+                name,
+                fifo,
+                max_attempts,
+                from,
+                retry,
+                in_flight_max,
+                if_not_exists,
+                common,
+            } => {
                 let (start_from, start_unix_ms) = from.wire();
                 let request = admin::CreateGroupRequest {
                     name,
@@ -165,6 +235,8 @@ impl GroupCommand {
                     start_from,
                     start_unix_ms,
                     if_not_exists,
+                    retry: Some(retry.wire()),
+                    in_flight_max,
                 };
                 let broker = common.target.connect().await?;
                 let request = broker.headers.request(request, ADMIN_TIMEOUT);
@@ -172,6 +244,17 @@ impl GroupCommand {
                 common.output.print(&view, || view.sentence());
                 Ok(())
             }
+            GroupCommand::Update { name, max_attempts, retry, in_flight_max, pause, resume, common } => {
+                let paused = (pause || resume).then_some(pause);
+                let retry = retry.map(Retry::wire);
+                update(
+                    admin::UpdateGroupRequest { name, max_attempts, retry, paused, in_flight_max },
+                    &common,
+                )
+                .await
+            }
+            GroupCommand::Pause { name, common } => update(paused(name, true), &common).await,
+            GroupCommand::Resume { name, common } => update(paused(name, false), &common).await,
             GroupCommand::List { common } => list(&common).await,
             GroupCommand::Describe { name, common } => describe(&name, &common).await,
             GroupCommand::Delete { name, confirm, common } => {
@@ -199,6 +282,24 @@ impl GroupCommand {
             }
         }
     }
+}
+
+fn paused(name: String, paused: bool) -> admin::UpdateGroupRequest {
+    admin::UpdateGroupRequest { name, paused: Some(paused), ..Default::default() }
+}
+
+async fn update(request: admin::UpdateGroupRequest, common: &CommonArgs) -> Result<(), Failure> {
+    let name = request.name.clone();
+    if request == (admin::UpdateGroupRequest { name: name.clone(), ..Default::default() }) {
+        let why = "say what to change: --max-attempts, --retry, --in-flight-max, --pause or --resume";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    let broker = common.target.connect().await?;
+    let request = broker.headers.request(request, ADMIN_TIMEOUT);
+    let answer = broker.answer(broker.admin().update_group(request).await);
+    let view = GroupView::of(answer.map_err(|error| Failure::about_group(error, &name))?.group);
+    common.output.print(&view, || view.sentence());
+    Ok(())
 }
 
 async fn list(common: &CommonArgs) -> Result<(), Failure> {
@@ -242,11 +343,10 @@ async fn describe(name: &str, common: &CommonArgs) -> Result<(), Failure> {
         })
         .collect();
     let lag: u64 = answer.queues.iter().map(|queue| queue.lag).sum();
-    let value = json!({
-        "name": view.name, "id": view.id, "fifo": view.fifo, "max_attempts": view.max_attempts,
-        "from": view.from, "created": view.created, "lag": lag,
-        "queues": queue_values(&answer.queues), "clients": clients,
-    });
+    let mut value = json!(view);
+    value["lag"] = json!(lag);
+    value["queues"] = json!(queue_values(&answer.queues));
+    value["clients"] = json!(clients);
     common.output.print(&value, || {
         let mut text = format!("{}; lag {lag}\n", view.sentence());
         if !answer.queues.is_empty() {

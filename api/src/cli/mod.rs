@@ -13,6 +13,7 @@ pub mod output;
 mod receive;
 mod send;
 mod serve;
+mod settings;
 pub mod target;
 mod topic;
 

@@ -3,19 +3,21 @@
 use clap::{Args, Subcommand, ValueEnum};
 use proto::admin;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::exit::Failure;
 use super::moment::print_unix_ms;
 use super::output::{ConfirmArgs, OutputArgs, table};
+use super::settings::{TopicSettingsArgs, listed, topic_settings};
 use super::target::{ADMIN_TIMEOUT, TargetArgs};
 
 /// `ledgermq topic ...`
 #[derive(Debug, Subcommand)]
 pub enum TopicCommand {
     /// Make a topic
-    #[command(after_help = "Example:
-  ledgermq topic create orders --queues 16 --type fifo")]
+    #[command(after_help = "Examples:
+  ledgermq topic create orders --queues 16 --type fifo
+  ledgermq topic create events --retention 72h --ttl 1h --max-messages-per-second 1000")]
     Create {
         /// Its name: letters, digits, `-`, `_`, `%` and `|`, at most 127
         name: String,
@@ -28,6 +30,8 @@ pub enum TopicCommand {
         /// It is no error if it is there already
         #[arg(long)]
         if_not_exists: bool,
+        #[command(flatten)]
+        settings: Box<TopicSettingsArgs>,
         #[command(flatten)]
         common: CommonArgs,
     },
@@ -50,18 +54,21 @@ pub enum TopicCommand {
         #[command(flatten)]
         common: CommonArgs,
     },
-    /// Change a topic's type, or give it more queues
-    #[command(after_help = "Example:
-  ledgermq topic update orders --queues 32")]
+    /// Change a topic's type or settings, or give it more queues
+    #[command(after_help = "Examples:
+  ledgermq topic update orders --queues 32
+  ledgermq topic update orders --retention 24h --max-messages-per-second none")]
     Update {
         /// Its name
         name: String,
         /// How many queues; they can only become more
-        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=4096), required_unless_present = "kind")]
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=4096))]
         queues: Option<u32>,
         /// Which messages it takes
         #[arg(long = "type", value_enum)]
         kind: Option<TopicKind>,
+        #[command(flatten)]
+        settings: Box<TopicSettingsArgs>,
         #[command(flatten)]
         common: CommonArgs,
     },
@@ -129,6 +136,7 @@ struct TopicView {
     r#type: String,
     queues: u32,
     created: String,
+    settings: Map<String, Value>,
 }
 
 impl TopicView {
@@ -141,19 +149,27 @@ impl TopicView {
             id: topic.id,
             queues: topic.queues,
             created: print_unix_ms(topic.created_unix_ms),
+            settings: topic_settings(&topic.settings.unwrap_or_default()),
         }
     }
 
     fn sentence(&self) -> String {
-        format!("topic {}: {}, {} queues, made {}", self.name, self.r#type, self.queues, self.created)
+        let set = listed(&self.settings);
+        format!("topic {}: {}, {} queues{set}, made {}", self.name, self.r#type, self.queues, self.created)
     }
 }
 
 impl TopicCommand {
     pub async fn run(self) -> Result<(), Failure> {
         match self {
-            TopicCommand::Create { name, queues, kind, if_not_exists, common } => {
-                let request = admin::CreateTopicRequest { name, r#type: kind.wire(), queues, if_not_exists };
+            TopicCommand::Create { name, queues, kind, if_not_exists, settings, common } => {
+                let request = admin::CreateTopicRequest {
+                    name,
+                    r#type: kind.wire(),
+                    queues,
+                    if_not_exists,
+                    settings: Some(settings.wire()),
+                };
                 let broker = common.target.connect().await?;
                 let request = broker.headers.request(request, ADMIN_TIMEOUT);
                 let answer = broker.answer(broker.admin().create_topic(request).await)?;
@@ -163,12 +179,18 @@ impl TopicCommand {
             }
             TopicCommand::List { all, common } => list(all, &common).await,
             TopicCommand::Describe { name, common } => describe(name, &common).await,
-            TopicCommand::Update { name, queues, kind, common } => {
+            TopicCommand::Update { name, queues, kind, settings, common } => {
+                let settings = settings.wire();
+                if queues.is_none() && kind.is_none() && settings == admin::TopicSettings::default() {
+                    let why = "say what to change: --queues, --type, --retention, ...: see --help";
+                    return Err(Failure::Usage(why.to_owned()));
+                }
                 let broker = common.target.connect().await?;
                 let change = admin::UpdateTopicRequest {
                     name: name.clone(),
                     r#type: kind.map(TopicKind::wire),
                     queues,
+                    settings: Some(settings),
                 };
                 let request = broker.headers.request(change, ADMIN_TIMEOUT);
                 let answer = broker
@@ -236,7 +258,8 @@ async fn describe(name: String, common: &CommonArgs) -> Result<(), Failure> {
         })
         .collect();
     let value = json!({
-        "name": view.name, "id": view.id, "type": view.r#type, "created": view.created, "queues": queues,
+        "name": view.name, "id": view.id, "type": view.r#type, "created": view.created,
+        "settings": view.settings, "queues": queues,
     });
     common.output.print(&value, || {
         let rows: Vec<_> = answer

@@ -149,6 +149,8 @@ mod tests {
             kind: TopicType::Mixed,
             queues: vec![GroupId(1), GroupId(2), GroupId(1), GroupId(2)],
             created_ms: 0,
+            revision: 0,
+            settings: Default::default(),
         }
     }
 

@@ -125,6 +125,8 @@ mod tests {
             kind: TopicType::Mixed,
             queues: vec![GroupId(1); queues],
             created_ms: 0,
+            revision: 0,
+            settings: Default::default(),
         }
     }
 

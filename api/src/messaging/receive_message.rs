@@ -254,7 +254,15 @@ mod tests {
     #[test]
     fn only_a_fifo_push_consumer_reads_one_queue() {
         let queues = vec![GroupId(1); 4];
-        let topic = Topic { id: TopicId(1), name: "t".into(), kind: TopicType::Mixed, queues, created_ms: 0 };
+        let topic = Topic {
+            id: TopicId(1),
+            name: "t".into(),
+            kind: TopicType::Mixed,
+            queues,
+            created_ms: 0,
+            revision: 0,
+            settings: Default::default(),
+        };
         assert_eq!(polled_queue(&asking(2, true), &topic, true), Some(2));
         assert_eq!(polled_queue(&asking(-1, true), &topic, true), None);
         assert_eq!(polled_queue(&asking(2, false), &topic, true), None);

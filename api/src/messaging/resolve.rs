@@ -37,6 +37,7 @@ pub async fn missing_topic(edge: &EdgeState, name: &str, deadline: Instant) -> R
             kind: edge.options.default_topic_type,
             queues: edge.options.default_queues,
             if_not_exists: true,
+            settings: Default::default(),
         };
         return Ok(edge.node.create_topic(new, deadline).await?);
     }
@@ -60,6 +61,7 @@ pub async fn consumer(edge: &EdgeState, name: &str, deadline: Instant) -> Result
             max_attempts: edge.options.default_max_attempts,
             start: edge.options.default_start,
             if_not_exists: true,
+            settings: Default::default(),
         };
         return Ok(edge.node.create_consumer(new, deadline).await?);
     }

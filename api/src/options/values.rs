@@ -102,6 +102,22 @@ impl fmt::Display for ByteCount {
     }
 }
 
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 {
+            return f.write_str("0");
+        }
+        let mut rest = self.0;
+        for (unit, ms) in DURATION_UNITS.iter().rev() {
+            if rest >= *ms {
+                write!(f, "{}{unit}", rest / ms)?;
+                rest %= ms;
+            }
+        }
+        Ok(())
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum NumberOrText {
@@ -171,6 +187,10 @@ mod tests {
         assert_eq!(parse_duration("1h30m"), Ok(Duration::from_secs(5400)));
         assert_eq!(parse_duration("2d"), Ok(Duration::from_secs(172_800)));
         assert_eq!(parse_duration("0"), Ok(Duration::ZERO));
+        assert_eq!(
+            [0, 250, 90_000, 259_200_000].map(|ms| Millis(ms).to_string()),
+            ["0", "250ms", "1m30s", "3d"]
+        );
         for wrong in ["", "10", "s", "10 parsecs", "-1s", "1.5s", "999999999999999999d"] {
             assert!(parse_duration(wrong).is_err(), "{wrong:?} was taken as a duration");
         }

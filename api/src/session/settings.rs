@@ -196,6 +196,8 @@ mod tests {
             start: StartFrom::First,
             dead_letters: TopicId(9),
             created_ms: 0,
+            revision: 0,
+            settings: Default::default(),
         };
         let filled = fill(consumer(ClientType::PushConsumer), &terms(ClientLanguage::Python, Some(&group)));
         let Some(PubSub::Subscription(subscription)) = &filled.pub_sub else { panic!("{filled:?}") };

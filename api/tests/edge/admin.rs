@@ -4,7 +4,7 @@ use proto::admin::admin_client::AdminClient;
 use proto::admin::{
     ClusterStatusRequest, CreateGroupRequest, CreateTopicRequest, DeleteGroupRequest, DeleteTopicRequest,
     DescribeGroupRequest, DescribeTopicRequest, ListGroupsRequest, ListTopicsRequest, ResetOffsetRequest,
-    StartFrom, TopicType, UpdateTopicRequest,
+    RetryPolicy, StartFrom, TopicSettings, TopicType, UpdateGroupRequest, UpdateTopicRequest,
 };
 use tonic::Code;
 use tonic::transport::Channel;
@@ -23,7 +23,7 @@ async fn topics_are_made_changed_listed_and_deleted() {
         name: "orders".into(),
         r#type: TopicType::Fifo as i32,
         queues: 4,
-        if_not_exists: false,
+        ..CreateTopicRequest::default()
     };
     let made = admin.create_topic(create.clone()).await.unwrap().into_inner().topic.unwrap();
     assert_eq!((made.name.as_str(), made.r#type(), made.queues), ("orders", TopicType::Fifo, 4));
@@ -32,7 +32,7 @@ async fn topics_are_made_changed_listed_and_deleted() {
     let bad = CreateTopicRequest { name: "or ders".into(), ..create };
     assert_eq!(admin.create_topic(bad).await.unwrap_err().code(), Code::InvalidArgument);
 
-    let update = UpdateTopicRequest { name: "orders".into(), r#type: None, queues: Some(6) };
+    let update = UpdateTopicRequest { name: "orders".into(), queues: Some(6), ..Default::default() };
     assert_eq!(admin.update_topic(update).await.unwrap().into_inner().topic.unwrap().queues, 6);
     let described =
         admin.describe_topic(DescribeTopicRequest { name: "orders".into() }).await.unwrap().into_inner();
@@ -90,4 +90,40 @@ async fn the_cluster_says_where_it_stands() {
     let names: Vec<_> = status.groups.iter().map(|group| group.name.as_str()).collect();
     assert_eq!(names, ["meta", "g1", "g2"]);
     assert!(status.groups.iter().all(|group| group.leader == 1 && group.replicas.len() == 1));
+}
+
+#[tokio::test]
+async fn settings_are_set_shown_and_taken_away() {
+    let server = Server::start().await;
+    let mut admin = admin(&server).await;
+    let settings =
+        TopicSettings { ttl_ms: Some(3_600_000), max_messages_per_s: Some(7), ..Default::default() };
+    let create =
+        CreateTopicRequest { name: "t".into(), settings: Some(settings.clone()), ..Default::default() };
+    admin.create_topic(create).await.unwrap();
+    let describe = DescribeTopicRequest { name: "t".into() };
+    let shown = admin.describe_topic(describe).await.unwrap().into_inner().topic.unwrap();
+    assert_eq!(shown.settings, Some(settings));
+    let change = TopicSettings { ttl_ms: Some(0), retention_ms: Some(5), ..Default::default() };
+    let update = UpdateTopicRequest { name: "t".into(), settings: Some(change), ..Default::default() };
+    let changed = admin.update_topic(update).await.unwrap().into_inner().topic.unwrap();
+    let wanted = TopicSettings { retention_ms: Some(5), max_messages_per_s: Some(7), ..Default::default() };
+    assert_eq!(changed.settings, Some(wanted));
+
+    let create = CreateGroupRequest { name: "g".into(), in_flight_max: 3, ..Default::default() };
+    let made = admin.create_group(create).await.unwrap().into_inner().group.unwrap();
+    assert_eq!((made.in_flight_max, made.retry.unwrap().levels_ms.len()), (3, 18));
+    let retry = RetryPolicy { levels_ms: vec![50], exponential: None };
+    let update = UpdateGroupRequest {
+        name: "g".into(),
+        paused: Some(true),
+        retry: Some(retry.clone()),
+        ..Default::default()
+    };
+    let changed = admin.update_group(update.clone()).await.unwrap().into_inner().group.unwrap();
+    assert_eq!((changed.paused, changed.in_flight_max, changed.retry), (true, 3, Some(retry)));
+    let nonsense = UpdateGroupRequest { retry: Some(RetryPolicy::default()), ..update };
+    assert_eq!(admin.update_group(nonsense).await.unwrap_err().code(), Code::InvalidArgument);
+    let missing = UpdateGroupRequest { name: "nobody".into(), ..Default::default() };
+    assert_eq!(admin.update_group(missing).await.unwrap_err().code(), Code::NotFound);
 }

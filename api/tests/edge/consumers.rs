@@ -16,6 +16,7 @@ async fn fifo_group(server: &Server, name: &str, max_attempts: u16) {
         max_attempts,
         start: StartFrom::First,
         if_not_exists: false,
+        settings: Default::default(),
     };
     server.node.create_consumer(consumer, soon()).await.expect("the group is made");
 }

@@ -76,6 +76,7 @@ async fn settings_are_answered_filled_in_and_again_when_they_change() {
         max_attempts: 7,
         start: StartFrom::First,
         if_not_exists: false,
+        settings: Default::default(),
     };
     server.node.create_consumer(group, soon()).await.unwrap();
     let mut client = server.client("c1").await;

@@ -81,7 +81,8 @@ impl Server {
     }
 
     pub async fn topic(&self, name: &str, kind: TopicType, queues: u32) {
-        let topic = NewTopic { name: name.into(), kind, queues, if_not_exists: false };
+        let topic =
+            NewTopic { name: name.into(), kind, queues, if_not_exists: false, settings: Default::default() };
         self.node.create_topic(topic, soon()).await.expect("the topic is made");
     }
 }

@@ -21,6 +21,7 @@ use crate::limits::{META_REQUESTS_MAX, QUEUES_MAX};
 use crate::names::{ConsumerId, GroupId, TopicId};
 use crate::outcome::Outcome;
 use crate::request::{NewConsumer, NewTopic, Rejection};
+use crate::settings::{GroupChange, GroupSettings, TopicSettings};
 
 /// What stands before the name of a consumer group in the name of its topic of dead letters.
 const DEAD_LETTERS_PREFIX: &str = "%DLQ%";
@@ -49,6 +50,9 @@ pub enum MetaAction {
         kind: Option<TopicType>,
         /// The new number of queues, if it changes: more than before.
         queues: Option<u32>,
+        /// Other settings that change.
+        #[serde(default, skip_serializing_if = "TopicSettings::is_empty")]
+        settings: TopicSettings,
     },
     /// Deletes a topic; answered with what it was.
     DeleteTopic {
@@ -57,6 +61,13 @@ pub enum MetaAction {
     },
     /// Makes a consumer group and its topic of dead letters; answered with it.
     CreateConsumer(NewConsumer),
+    /// Changes a consumer group; answered with it.
+    UpdateConsumer {
+        /// Which one.
+        name: String,
+        /// What changes.
+        change: GroupChange,
+    },
     /// Deletes a consumer group, but not its dead letters; answered with what it was.
     DeleteConsumer {
         /// Which one.
@@ -156,8 +167,8 @@ impl<T: TableStore> MetaMachine<T> {
     fn act(&mut self, action: MetaAction) -> Result<Outcome, Rejection> {
         match action {
             MetaAction::CreateTopic(new) => self.create_topic(new).map(Outcome::Topic),
-            MetaAction::UpdateTopic { name, kind, queues } => {
-                self.update_topic(name, kind, queues).map(Outcome::Topic)
+            MetaAction::UpdateTopic { name, kind, queues, settings } => {
+                self.update_topic(name, kind, queues, settings).map(Outcome::Topic)
             }
             MetaAction::DeleteTopic { name } => {
                 let topic = self.change().topics.remove(&name).ok_or(topic_not_found(&name))?;
@@ -165,6 +176,9 @@ impl<T: TableStore> MetaMachine<T> {
                 Ok(Outcome::Topic(topic))
             }
             MetaAction::CreateConsumer(new) => self.create_consumer(new).map(Outcome::Consumer),
+            MetaAction::UpdateConsumer { name, change } => {
+                self.update_consumer(&name, change).map(Outcome::Consumer)
+            }
             MetaAction::DeleteConsumer { name } => {
                 let gone = self.change().consumers.remove(&name);
                 let consumer = gone.ok_or(Rejection::ConsumerNotFound { name: name.clone() })?;
@@ -192,12 +206,16 @@ impl<T: TableStore> MetaMachine<T> {
         self.check_queues(new.queues)?;
         let id = self.new_topic_id();
         let queues = self.placement(id, 0..new.queues);
+        let mut settings = TopicSettings::default();
+        settings.change(new.settings);
         Ok(self.put_topic(Topic {
             id,
             name: new.name,
             kind: new.kind,
             queues,
             created_ms: self.progress.stamp_ms(),
+            revision: 0,
+            settings,
         }))
     }
 
@@ -206,6 +224,7 @@ impl<T: TableStore> MetaMachine<T> {
         name: String,
         kind: Option<TopicType>,
         queues: Option<u32>,
+        settings: TopicSettings,
     ) -> Result<Topic, Rejection> {
         let mut topic = self.catalog.topics.get(&name).cloned().ok_or(topic_not_found(&name))?;
         let before = topic.queues.len() as u32;
@@ -219,10 +238,25 @@ impl<T: TableStore> MetaMachine<T> {
             topic.queues.extend(self.placement(topic.id, before..wanted));
         }
         topic.kind = kind.unwrap_or(topic.kind);
-        Ok(match self.catalog.topics.get(&name) == Some(&topic) {
-            true => topic,
-            false => self.put_topic(topic),
-        })
+        topic.settings.change(settings);
+        if self.catalog.topics.get(&name) == Some(&topic) {
+            return Ok(topic);
+        }
+        topic.revision += 1;
+        Ok(self.put_topic(topic))
+    }
+
+    fn update_consumer(&mut self, name: &str, change: GroupChange) -> Result<ConsumerGroup, Rejection> {
+        let found = self.catalog.consumers.get(name).cloned();
+        let mut consumer = found.ok_or(Rejection::ConsumerNotFound { name: name.to_string() })?;
+        consumer.max_attempts = change.max_attempts.unwrap_or(consumer.max_attempts);
+        consumer.settings.change(change);
+        check_consumer(consumer.max_attempts, &consumer.settings)?;
+        if self.catalog.consumers.get(name) == Some(&consumer) {
+            return Ok(consumer);
+        }
+        consumer.revision += 1;
+        Ok(self.put_consumer(consumer))
     }
 
     fn create_consumer(&mut self, new: NewConsumer) -> Result<ConsumerGroup, Rejection> {
@@ -233,9 +267,7 @@ impl<T: TableStore> MetaMachine<T> {
             };
         }
         self.check_queues(1)?;
-        if new.max_attempts == 0 {
-            return Err(Rejection::Invalid("max attempts must be at least 1".into()));
-        }
+        check_consumer(new.max_attempts, &new.settings)?;
         let dead_letters = self.dead_letters_of(&new.name);
         self.counters.last_consumer += 1;
         let consumer = ConsumerGroup {
@@ -246,10 +278,10 @@ impl<T: TableStore> MetaMachine<T> {
             start: new.start,
             dead_letters,
             created_ms: self.progress.stamp_ms(),
+            revision: 0,
+            settings: new.settings,
         };
-        self.put(CatalogKey::Consumer(&consumer.name), &consumer);
-        self.change().consumers.insert(consumer.name.clone(), consumer.clone());
-        Ok(consumer)
+        Ok(self.put_consumer(consumer))
     }
 
     /// The topic of a consumer group's dead letters; an earlier group of the name may have left it.
@@ -261,7 +293,9 @@ impl<T: TableStore> MetaMachine<T> {
         let id = self.new_topic_id();
         let queues = self.catalog.groups.clone();
         let created_ms = self.progress.stamp_ms();
-        self.put_topic(Topic { id, name, kind: TopicType::Normal, queues, created_ms }).id
+        let settings = TopicSettings::default();
+        self.put_topic(Topic { id, name, kind: TopicType::Normal, queues, created_ms, revision: 0, settings })
+            .id
     }
 
     fn set_groups(&mut self, mut groups: Vec<GroupId>) -> Result<Outcome, Rejection> {
@@ -284,6 +318,7 @@ impl<T: TableStore> MetaMachine<T> {
             let missing = groups.iter().filter(|group| !topic.queues.contains(group)).copied();
             let missing = missing.collect::<Vec<_>>();
             topic.queues.extend(missing);
+            topic.revision += 1;
             self.put_topic(topic);
         }
         Ok(Outcome::Done)
@@ -315,6 +350,12 @@ impl<T: TableStore> MetaMachine<T> {
         self.put(CatalogKey::Topic(&topic.name), &topic);
         self.change().topics.insert(topic.name.clone(), topic.clone());
         topic
+    }
+
+    fn put_consumer(&mut self, consumer: ConsumerGroup) -> ConsumerGroup {
+        self.put(CatalogKey::Consumer(&consumer.name), &consumer);
+        self.change().consumers.insert(consumer.name.clone(), consumer.clone());
+        consumer
     }
 
     fn put(&mut self, key: CatalogKey<'_>, value: &impl Serialize) {
@@ -386,6 +427,13 @@ fn parse<V: DeserializeOwned>(json: &[u8]) -> Option<V> {
 
 fn invalid(why: &str) -> Outcome {
     Outcome::Rejected(Rejection::Invalid(why.to_string()))
+}
+
+fn check_consumer(max_attempts: u16, settings: &GroupSettings) -> Result<(), Rejection> {
+    if max_attempts == 0 {
+        return Err(Rejection::Invalid("max attempts must be at least 1".into()));
+    }
+    settings.retry.check().map_err(Rejection::Invalid)
 }
 
 fn topic_not_found(name: &str) -> Rejection {

@@ -10,6 +10,7 @@ use crate::names::GroupId;
 use crate::node::{NodeInner, unexpected};
 use crate::outcome::Outcome;
 use crate::request::{NewConsumer, NewTopic, Rejection, RequestError};
+use crate::settings::{GroupChange, TopicSettings};
 
 impl NodeInner {
     /// Carries out a change of `meta`; a repeat after an election is told apart by its request id.
@@ -31,13 +32,20 @@ impl NodeInner {
         let mut catalog = self.catalog.clone();
         let seen = catalog.wait_for(|catalog| {
             let (seen, changed) = match outcome {
-                Outcome::Topic(topic) => (catalog.topics.get(&topic.name).map(|seen| seen.id.0), topic.id.0),
+                Outcome::Topic(topic) => {
+                    let seen = catalog.topics.get(&topic.name);
+                    (seen.map(|seen| (seen.id.0, seen.revision)), (topic.id.0, topic.revision))
+                }
                 Outcome::Consumer(group) => {
-                    (catalog.consumers.get(&group.name).map(|seen| seen.id.0), group.id.0)
+                    let seen = catalog.consumers.get(&group.name);
+                    (seen.map(|seen| (seen.id.0, seen.revision)), (group.id.0, group.revision))
                 }
                 _ => return true,
             };
-            if removes { seen != Some(changed) } else { seen.is_some_and(|seen| seen >= changed) }
+            match removes {
+                true => seen.is_none_or(|seen| seen.0 != changed.0),
+                false => seen.is_some_and(|seen| seen >= changed),
+            }
         });
         // At the deadline the change is made all the same; this node will see it in a moment.
         let _ = tokio::time::timeout_at(deadline, seen).await;
@@ -70,9 +78,10 @@ impl NodeInner {
         name: &str,
         kind: Option<TopicType>,
         queues: Option<u32>,
+        settings: TopicSettings,
         deadline: Instant,
     ) -> Result<Topic, RequestError> {
-        let change = MetaAction::UpdateTopic { name: name.to_owned(), kind, queues };
+        let change = MetaAction::UpdateTopic { name: name.to_owned(), kind, queues, settings };
         match self.change(change, deadline).await? {
             Outcome::Topic(topic) => Ok(topic),
             other => Err(unexpected(other)),
@@ -95,6 +104,18 @@ impl NodeInner {
         deadline: Instant,
     ) -> Result<ConsumerGroup, RequestError> {
         match self.change(MetaAction::CreateConsumer(consumer), deadline).await? {
+            Outcome::Consumer(consumer) => Ok(consumer),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    pub(crate) async fn update_consumer(
+        &self,
+        name: &str,
+        change: GroupChange,
+        deadline: Instant,
+    ) -> Result<ConsumerGroup, RequestError> {
+        match self.change(MetaAction::UpdateConsumer { name: name.to_owned(), change }, deadline).await? {
             Outcome::Consumer(consumer) => Ok(consumer),
             other => Err(unexpected(other)),
         }

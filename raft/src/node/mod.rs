@@ -39,6 +39,7 @@ use crate::request::{
     Delivered, NewConsumer, NewTopic, Publish, Published, QueueState, Receipt, Receive, Rejection,
     RequestError,
 };
+use crate::settings::{GroupChange, TopicSettings};
 
 /// A handle to this node. Cheap to clone.
 #[derive(Clone)]
@@ -157,7 +158,7 @@ impl Node {
         self.inner.create_topic(topic, deadline).await
     }
 
-    /// Changes a topic's type, or widens it.
+    /// Changes a topic's type, widens it, or changes its other settings.
     ///
     /// # Errors
     /// [`Rejection::TopicNotFound`], or [`Rejection::Invalid`] for fewer queues than there are.
@@ -166,9 +167,10 @@ impl Node {
         name: &str,
         kind: Option<TopicType>,
         queues: Option<u32>,
+        settings: TopicSettings,
         deadline: Instant,
     ) -> Result<Topic, RequestError> {
-        self.inner.update_topic(name, kind, queues, deadline).await
+        self.inner.update_topic(name, kind, queues, settings, deadline).await
     }
 
     /// Deletes a topic and its queues.
@@ -189,6 +191,19 @@ impl Node {
         deadline: Instant,
     ) -> Result<ConsumerGroup, RequestError> {
         self.inner.create_consumer(consumer, deadline).await
+    }
+
+    /// Changes a consumer group.
+    ///
+    /// # Errors
+    /// [`Rejection::ConsumerNotFound`], or [`Rejection::Invalid`] for settings that make no sense.
+    pub async fn update_consumer(
+        &self,
+        name: &str,
+        change: GroupChange,
+        deadline: Instant,
+    ) -> Result<ConsumerGroup, RequestError> {
+        self.inner.update_consumer(name, change, deadline).await
     }
 
     /// Deletes a consumer group and what it has read.

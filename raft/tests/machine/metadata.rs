@@ -1,12 +1,13 @@
 //! The machine of `meta`.
 
 use bytes::Bytes;
-use raft::catalog::{NodeInfo, StartFrom, Topic, TopicType};
+use raft::catalog::{ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
 use raft::command::FrameBuilder;
 use raft::machine::{FrameContext, MetaAction, MetaCommand, MetaMachine, StateMachine};
 use raft::names::{GroupId, NodeId, TopicId};
 use raft::outcome::Outcome;
 use raft::request::{NewConsumer, NewTopic, Rejection};
+use raft::settings::{GroupChange, RetryPolicy, TopicSettings};
 use store::position::LogPosition;
 use store::tables::MemoryTables;
 
@@ -53,7 +54,13 @@ impl Meta {
 }
 
 fn topic(name: &str, queues: u32, if_not_exists: bool) -> MetaAction {
-    MetaAction::CreateTopic(NewTopic { name: name.into(), kind: TopicType::Normal, queues, if_not_exists })
+    MetaAction::CreateTopic(NewTopic {
+        name: name.into(),
+        kind: TopicType::Normal,
+        queues,
+        if_not_exists,
+        settings: Default::default(),
+    })
 }
 
 fn consumer(name: &str, if_not_exists: bool) -> MetaAction {
@@ -63,6 +70,7 @@ fn consumer(name: &str, if_not_exists: bool) -> MetaAction {
         max_attempts: 16,
         start: StartFrom::First,
         if_not_exists,
+        settings: Default::default(),
     })
 }
 
@@ -102,7 +110,12 @@ fn r10_a_topic_is_made_once_and_its_number_never_again() {
 fn a_topic_gets_wider_and_keeps_the_queues_that_it_has() {
     let mut meta = Meta::with_groups(&[1, 2]);
     let before = made(meta.act(topic("a", 3, false)));
-    let update = |kind, queues| MetaAction::UpdateTopic { name: "a".into(), kind, queues };
+    let update = |kind, queues| MetaAction::UpdateTopic {
+        name: "a".into(),
+        kind,
+        queues,
+        settings: Default::default(),
+    };
     let wider = made(meta.act(update(Some(TopicType::Fifo), Some(5))));
     assert_eq!(wider.queues[..3], before.queues[..]);
     assert_eq!((wider.queues.len(), wider.kind), (5, TopicType::Fifo));
@@ -186,4 +199,51 @@ fn nonsense_is_refused() {
     assert!(matches!(meta.bytes(&garbage).0, Outcome::Rejected(Rejection::Invalid(_))));
     let of_a_broker_group = raft::command::encode_delete_topic(TopicId(1));
     assert!(matches!(meta.bytes(&of_a_broker_group).0, Outcome::Rejected(Rejection::Invalid(_))));
+}
+
+#[test]
+fn settings_change_one_by_one_and_survive_a_restart() {
+    let mut meta = Meta::with_groups(&[1]);
+    let before = made(meta.act(topic("a", 1, false)));
+    let set = |settings| MetaAction::UpdateTopic { name: "a".into(), kind: None, queues: None, settings };
+    let ttl = made(meta.act(set(TopicSettings { ttl_ms: Some(5), ..TopicSettings::default() })));
+    assert_eq!((ttl.settings.ttl_ms, ttl.revision), (Some(5), before.revision + 1));
+    let both = made(meta.act(set(TopicSettings { max_messages_per_s: Some(9), ..TopicSettings::default() })));
+    assert_eq!((both.settings.ttl_ms, both.settings.max_messages_per_s), (Some(5), Some(9)));
+    let less = made(meta.act(set(TopicSettings { ttl_ms: Some(0), ..TopicSettings::default() })));
+    assert_eq!((less.settings.ttl_ms, less.settings.max_messages_per_s), (None, Some(9)));
+    meta.reopened();
+
+    meta.act(consumer("c", false));
+    let change = |change| MetaAction::UpdateConsumer { name: "c".into(), change };
+    let paused = GroupChange { paused: Some(true), max_attempts: Some(3), ..GroupChange::default() };
+    let Outcome::Consumer(paused) = meta.act(change(paused)) else { panic!("no consumer group") };
+    assert_eq!((paused.settings.paused, paused.max_attempts, paused.revision), (true, 3, 1));
+    meta.reopened();
+    for nonsense in [
+        GroupChange { max_attempts: Some(0), ..GroupChange::default() },
+        GroupChange { retry: Some(RetryPolicy::Levels(vec![])), ..GroupChange::default() },
+    ] {
+        assert!(matches!(meta.act(change(nonsense)), Outcome::Rejected(Rejection::Invalid(_))));
+    }
+    assert_eq!(meta.machine.catalog().consumers["c"], paused);
+    let missing = MetaAction::UpdateConsumer { name: "d".into(), change: GroupChange::default() };
+    assert_eq!(meta.act(missing), Outcome::Rejected(Rejection::ConsumerNotFound { name: "d".into() }));
+}
+
+#[test]
+fn rows_and_commands_from_before_the_settings_are_read() {
+    let topic: Topic =
+        serde_json::from_str(r#"{"id":1,"name":"a","kind":"normal","queues":[1],"created_ms":5}"#).unwrap();
+    assert!(topic.settings.is_empty());
+    let group: ConsumerGroup = serde_json::from_str(
+        r#"{"id":1,"name":"c","fifo":false,"max_attempts":16,"start":"first","dead_letters":2,"created_ms":5}"#,
+    )
+    .unwrap();
+    assert_eq!(group.settings.retry, RetryPolicy::default());
+    let update = r#"{"update_topic":{"name":"a","kind":null,"queues":3}}"#;
+    assert!(serde_json::from_str::<MetaAction>(update).is_ok());
+    let create = r#"{"create_topic":{"name":"a","kind":"normal","queues":3,"if_not_exists":true}}"#;
+    let action: MetaAction = serde_json::from_str(create).unwrap();
+    assert_eq!(serde_json::to_string(&action).unwrap(), create);
 }

@@ -140,8 +140,13 @@ impl Cluster {
     }
 
     pub async fn topic(&self, id: u64, name: &str) -> Topic {
-        let topic =
-            NewTopic { name: name.to_owned(), kind: TopicType::Normal, queues: 1, if_not_exists: false };
+        let topic = NewTopic {
+            name: name.to_owned(),
+            kind: TopicType::Normal,
+            queues: 1,
+            if_not_exists: false,
+            settings: Default::default(),
+        };
         self.node(id).create_topic(topic, soon()).await.expect("the topic is made")
     }
 
@@ -152,6 +157,7 @@ impl Cluster {
             max_attempts: 16,
             start: StartFrom::First,
             if_not_exists: false,
+            settings: Default::default(),
         };
         self.node(id).create_consumer(consumer, soon()).await.expect("the consumer group is made")
     }
