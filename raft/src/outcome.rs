@@ -11,6 +11,9 @@
 //! 6 rejected      u8 which | varint-length strings
 //! 7 topic         JSON
 //! 8 consumer      JSON
+//! 15 trimmed      varint first | varint count | for each: varint consumer, messages skipped
+//! 16 carried      varint holders
+//! 17 floor        varint position
 //! ```
 
 use store::coding::{Reader, put_bytes, put_varint};
@@ -84,6 +87,20 @@ pub enum Outcome {
     Topic(Topic),
     /// The consumer group that was made or deleted.
     Consumer(ConsumerGroup),
+    /// To a trim.
+    Trimmed {
+        /// The queue's first offset.
+        first: u64,
+        /// Consumer groups that had not got so far, and how many messages each has missed.
+        skipped: Vec<(ConsumerId, u64)>,
+    },
+    /// To a carried record: how many refer to its new place.
+    Carried {
+        /// It.
+        holders: u64,
+    },
+    /// To a floor that was raised: where it is.
+    Floor(LogPosition),
 }
 
 impl Outcome {
@@ -126,6 +143,23 @@ impl Outcome {
                 out.push(8);
                 out.extend(serde_json::to_vec(consumer).expect("a consumer group has no map with odd keys"));
             }
+            Outcome::Trimmed { first, skipped } => {
+                out.push(15);
+                put_varint(&mut out, *first);
+                put_varint(&mut out, skipped.len() as u64);
+                for (consumer, messages) in skipped {
+                    put_varint(&mut out, u64::from(consumer.0));
+                    put_varint(&mut out, *messages);
+                }
+            }
+            Outcome::Carried { holders } => {
+                out.push(16);
+                put_varint(&mut out, *holders);
+            }
+            Outcome::Floor(position) => {
+                out.push(17);
+                put_varint(&mut out, position.0);
+            }
         }
         out
     }
@@ -155,6 +189,13 @@ impl Outcome {
             6 => Outcome::Rejected(rejection(&mut reader)?),
             7 => return serde_json::from_slice(reader.rest()).ok().map(Outcome::Topic),
             8 => return serde_json::from_slice(reader.rest()).ok().map(Outcome::Consumer),
+            15 => {
+                let (first, count) = (reader.varint()?, reader.varint()?);
+                let mut one = || Some((ConsumerId(reader.varint32()?), reader.varint()?));
+                Outcome::Trimmed { first, skipped: (0..count).map(|_| one()).collect::<Option<_>>()? }
+            }
+            16 => Outcome::Carried { holders: reader.varint()? },
+            17 => Outcome::Floor(LogPosition(reader.varint()?)),
             _ => return None,
         };
         reader.is_empty().then_some(outcome)
@@ -232,7 +273,7 @@ mod tests {
 
     use super::{LeasedMessage, Outcome};
     use crate::catalog::{Topic, TopicType};
-    use crate::names::{GroupId, QueueKey, QueueOffset, TopicId};
+    use crate::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
     use crate::request::{Published, Rejection};
 
     #[test]
@@ -271,6 +312,9 @@ mod tests {
             Outcome::Rejected(Rejection::AlreadyExists { what: "topic".into(), name: name() }),
             Outcome::Rejected(Rejection::Invalid("why".into())),
             Outcome::Topic(topic),
+            Outcome::Trimmed { first: 300, skipped: vec![(ConsumerId(4), 1 << 40), (ConsumerId(5), 1)] },
+            Outcome::Carried { holders: 2 },
+            Outcome::Floor(LogPosition(1 << 50)),
         ];
         for outcome in outcomes {
             assert_eq!(Outcome::decode(&outcome.encode()), Some(outcome));

@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use store::coding::Reader;
+use store::position::LogPosition;
 
 use super::encode::{
     FLAG_AUTO_RENEW, FLAG_FIFO, FLAG_FILTER, START_FIRST, START_LAST, START_TIME, TO_OFFSET,
 };
 use super::{
-    COMMAND_HEADER_BYTES, Command, CommandError, Kind, LeaseRef, OffsetTarget, PUBLISH_HEADER_BYTES,
-    ReceiveCommand,
+    CARRY_HEADER_BYTES, COMMAND_HEADER_BYTES, Command, CommandError, Kind, LeaseRef, OffsetTarget,
+    PUBLISH_HEADER_BYTES, ReceiveCommand,
 };
 use crate::catalog::StartFrom;
 use crate::names::{ConsumerId, QueueKey, QueueOffset, TopicId};
@@ -87,6 +88,10 @@ fn payload(kind: Kind, body: &Bytes, start: usize, end: usize) -> Option<Command
                 record: body.slice(start + PUBLISH_HEADER_BYTES..end),
             });
         }
+        Kind::Carry => {
+            let from = LogPosition(reader.u64()?);
+            return Some(Command::Carry { from, record: body.slice(start + CARRY_HEADER_BYTES..end) });
+        }
         Kind::Meta => {
             return Some(Command::Meta { request: reader.u128()?, json: body.slice(start + 16..end) });
         }
@@ -117,6 +122,8 @@ fn payload(kind: Kind, body: &Bytes, start: usize, end: usize) -> Option<Command
             queue: queue(&mut reader)?,
             to: target(&mut reader)?,
         },
+        Kind::Trim => Command::Trim { queue: queue(&mut reader)?, first: reader.varint()? },
+        Kind::RaiseFloor => Command::RaiseFloor(LogPosition(reader.varint()?)),
         Kind::DeleteTopic => Command::DeleteTopic(TopicId(reader.varint32()?)),
         Kind::DeleteConsumer => Command::DeleteConsumer(ConsumerId(reader.varint32()?)),
     };

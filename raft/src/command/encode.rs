@@ -2,8 +2,9 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use store::coding::put_varint;
+use store::position::LogPosition;
 
-use super::{COMMAND_HEADER_BYTES, Kind, LeaseRef, OffsetTarget, PUBLISH_HEADER_BYTES};
+use super::{CARRY_HEADER_BYTES, COMMAND_HEADER_BYTES, Kind, LeaseRef, OffsetTarget, PUBLISH_HEADER_BYTES};
 use crate::catalog::StartFrom;
 use crate::names::{ConsumerId, QueueKey, TopicId};
 use crate::request::{Publish, Receipt, Receive, TagFilter};
@@ -144,6 +145,29 @@ pub fn encode_delete_topic(topic: TopicId) -> Bytes {
 pub fn encode_delete_consumer(consumer: ConsumerId) -> Bytes {
     let mut out = begin(Kind::DeleteConsumer, 5);
     put_varint(&mut out, u64::from(consumer.0));
+    finish(out)
+}
+
+/// The command that lets go of what is before `first` in a queue.
+pub fn encode_trim(queue: QueueKey, first: u64) -> Bytes {
+    let mut out = begin(Kind::Trim, 20);
+    put_queue(&mut out, queue);
+    put_varint(&mut out, first);
+    finish(out)
+}
+
+/// The command that puts the record which begins at `from` into the log once more.
+pub fn encode_carry(from: LogPosition, record: &[u8]) -> Bytes {
+    let mut out = begin(Kind::Carry, CARRY_HEADER_BYTES + record.len());
+    out.extend_from_slice(&from.0.to_le_bytes());
+    out.extend_from_slice(record);
+    finish(out)
+}
+
+/// The command that says that the log is not needed below `floor`.
+pub fn encode_raise_floor(floor: LogPosition) -> Bytes {
+    let mut out = begin(Kind::RaiseFloor, 10);
+    put_varint(&mut out, floor.0);
     finish(out)
 }
 

@@ -143,7 +143,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_decoded_without_panic(bytes in any::<Vec<u8>>(), kind in 0u8..12) {
+        fn any_bytes_are_decoded_without_panic(bytes in any::<Vec<u8>>(), kind in 0u8..30) {
             let bytes = Bytes::from(bytes);
             let _ = decode(&bytes);
             let mut framed = (bytes.len() as u32 + 1).to_le_bytes().to_vec();

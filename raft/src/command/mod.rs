@@ -10,13 +10,14 @@ mod frame;
 
 pub use decode::{Commands, decode};
 pub use encode::{
-    encode_acknowledge, encode_change_lease, encode_dead_letter, encode_delete_consumer, encode_delete_topic,
-    encode_doubt_leases, encode_meta, encode_publish, encode_receive, encode_release_client,
-    encode_renew_leases, encode_set_offset,
+    encode_acknowledge, encode_carry, encode_change_lease, encode_dead_letter, encode_delete_consumer,
+    encode_delete_topic, encode_doubt_leases, encode_meta, encode_publish, encode_raise_floor,
+    encode_receive, encode_release_client, encode_renew_leases, encode_set_offset, encode_trim,
 };
 pub use frame::FrameBuilder;
 
 use bytes::Bytes;
+use store::position::LogPosition;
 use thiserror::Error;
 
 use crate::catalog::StartFrom;
@@ -27,6 +28,8 @@ use crate::request::TagFilter;
 pub(crate) const COMMAND_HEADER_BYTES: usize = 5;
 /// Bytes of a publish command before its record.
 pub(crate) const PUBLISH_HEADER_BYTES: usize = 40;
+/// Bytes of a carry command before its record.
+pub(crate) const CARRY_HEADER_BYTES: usize = 8;
 
 /// The byte that names a command. Part of the format: never change or reuse one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,9 @@ pub(crate) enum Kind {
     DeleteTopic = 9,
     DeleteConsumer = 10,
     DoubtLeases = 11,
+    Trim = 18,
+    Carry = 19,
+    RaiseFloor = 20,
     Meta = 64,
 }
 
@@ -60,6 +66,9 @@ impl Kind {
             Kind::DeleteTopic,
             Kind::DeleteConsumer,
             Kind::DoubtLeases,
+            Kind::Trim,
+            Kind::Carry,
+            Kind::RaiseFloor,
             Kind::Meta,
         ];
         all.into_iter().find(|kind| *kind as u8 == byte)
@@ -190,6 +199,24 @@ pub enum Command {
     DeleteTopic(TopicId),
     /// Removes what a consumer group knows.
     DeleteConsumer(ConsumerId),
+    /// Lets go of the beginning of a queue; what consumer groups have not settled of it is kept.
+    Trim {
+        /// The queue.
+        queue: QueueKey,
+        /// Its first offset from now on.
+        first: u64,
+    },
+    /// Puts a record into the log once more, for those who refer to it out of a queue's order: the
+    /// part of the log where it is shall go. Whoever is there only by a row that outlived its use
+    /// is let go of.
+    Carry {
+        /// Where it is.
+        from: LogPosition,
+        /// The record, or nothing, only to let go.
+        record: Bytes,
+    },
+    /// Says that nothing refers to what lies below in the log. It is refused if that is not so.
+    RaiseFloor(LogPosition),
     /// A command of `meta`: see [`crate::machine::MetaCommand`].
     Meta {
         /// Tells a repeated request from a new one; 0 for none.

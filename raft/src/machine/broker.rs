@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
+use store::position::LogPosition;
 use store::tables::acknowledged::AcknowledgedRow;
 use store::tables::cursor::CursorRow;
 use store::tables::dedup::DedupRow;
 use store::tables::deleted::Deleted;
+use store::tables::held::Floor;
 use store::tables::{RowKind, TableStore, lease};
 
 use super::cursor::{Cursor, CursorKey};
@@ -32,6 +34,8 @@ pub struct Machine<T> {
     pub(super) deleted: BTreeSet<Deleted>,
     /// Records that are needed although their part of the log may be old.
     pub(super) held: Held,
+    /// Nothing refers to what lies below in the log.
+    pub(super) floor: LogPosition,
     /// Cursors that the frame in hand has changed.
     pub(super) touched: BTreeSet<CursorKey>,
     /// Effects of the frame in hand.
@@ -52,11 +56,13 @@ impl<T: TableStore> Machine<T> {
             settled: SettledWindow::default(),
             deleted: BTreeSet::new(),
             held: Held::default(),
+            floor: LogPosition::default(),
             touched: BTreeSet::new(),
             effects: Effects::default(),
         };
         machine.load_cursors()?;
         machine.load_windows()?;
+        machine.floor = Floor::get(machine.progress.tables())?.0;
         Ok(machine)
     }
 
@@ -125,6 +131,12 @@ impl<T: TableStore> Machine<T> {
                 Ok(self.doubt_leases(given_from_ms, end_within_ms))
             }
             Command::SetOffset { consumer, queue, to } => self.set_offset(consumer, queue, to),
+            Command::Trim { queue, first } => self.trim(queue, first),
+            Command::Carry { from, record } => {
+                let to = frame.position + (FRAME_HEADER_BYTES + super::retention::record_at(at));
+                self.carry(from, to, record.len())
+            }
+            Command::RaiseFloor(floor) => self.raise_floor(frame, floor),
             Command::DeleteTopic(topic) => Ok(self.delete_topic(topic)),
             Command::DeleteConsumer(consumer) => Ok(self.delete_consumer(consumer)),
             Command::Meta { .. } => Ok(Outcome::Rejected(Rejection::Invalid(
@@ -135,6 +147,7 @@ impl<T: TableStore> Machine<T> {
 
     /// Writes what the frame changed into the batch.
     fn collect_rows(&mut self, frame: &FrameContext) {
+        self.release_settled();
         let stamp_ms = self.progress.stamp_ms();
         let batch = self.progress.batch();
         self.queues.seal(batch);

@@ -163,6 +163,11 @@ impl Cursor {
         }
     }
 
+    /// The rows that changed in the frame in hand.
+    pub(super) fn dirty_rows(&self) -> impl Iterator<Item = u64> {
+        self.dirty_rows.iter().copied()
+    }
+
     pub(super) fn take_dirty_rows(&mut self) -> BTreeSet<u64> {
         std::mem::take(&mut self.dirty_rows)
     }

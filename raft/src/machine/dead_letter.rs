@@ -30,13 +30,12 @@ impl<T: TableStore> Machine<T> {
             Standing::Settled => return Ok(Outcome::Done),
             Standing::Over => return invalid,
         }
-        let block = self.queues.block(self.progress.tables(), key.queue, offset)?;
-        let entry = block.and_then(|block| block.entry(offset).copied());
+        let entry = self.queues.entry(self.progress.tables(), key.queue, offset)?;
         cursor.remove(offset);
         self.settled.put(key, cursor, lease.lease, offset);
         self.touched.insert(key);
         self.wake(key.queue);
-        if let Some(entry) = entry {
+        if let Some((entry, _)) = entry {
             self.bury(key, offset, entry, dead_letters);
         }
         Ok(Outcome::Done)

@@ -13,8 +13,9 @@ use crate::outcome::Outcome;
 
 impl<T: TableStore> Machine<T> {
     pub(super) fn delete_topic(&mut self, topic: TopicId) -> Outcome {
-        self.queues.delete_topic(topic, self.progress.batch());
         self.delete_cursors(|key| key.queue.topic == topic);
+        // What of it is still held by position is let go of when the log would carry it.
+        self.queues.delete_topic(topic, self.progress.batch());
         self.remember_deleted(Deleted::Topic(topic.0));
         self.effects.ready.retain(|queue| queue.topic != topic);
         Outcome::Done
@@ -33,6 +34,7 @@ impl<T: TableStore> Machine<T> {
             self.touched.remove(&key);
             CursorRow::delete(key.numbers(), self.progress.batch());
             delete_rows(key.numbers(), self.progress.batch());
+            self.release_kept(key.queue, ..);
         }
     }
 

@@ -20,8 +20,6 @@ pub(super) struct Held {
     changed: BTreeMap<HeldKey, Option<u32>>,
 }
 
-// Who carries records forward is yet to come.
-#[allow(dead_code)]
 impl Held {
     /// Notes that `holder` refers to the record of `length` bytes at `position`.
     pub(super) fn put(&mut self, position: LogPosition, length: u32, holder: Holder) {

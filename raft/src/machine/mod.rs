@@ -23,6 +23,7 @@ mod publish;
 mod queues;
 mod read;
 mod receive;
+mod retention;
 mod settled_window;
 mod window;
 

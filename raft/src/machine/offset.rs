@@ -34,6 +34,7 @@ impl<T: TableStore> Machine<T> {
         let key = CursorKey { consumer, queue };
         let next = self.resolve(queue, to)?;
         self.cursors.entry(key).or_default().reset(key, next, self.progress.batch());
+        self.release_kept(queue, ..);
         self.touched.insert(key);
         self.wake(queue);
         Ok(Outcome::Done)
@@ -50,7 +51,7 @@ impl<T: TableStore> Machine<T> {
     }
 
     /// The first offset that was stored at `time_ms` or later. Stamps ascend, so halving finds it.
-    fn first_stored_at(&mut self, queue: QueueKey, time_ms: u64) -> Result<u64, MachineFailure> {
+    pub(super) fn first_stored_at(&mut self, queue: QueueKey, time_ms: u64) -> Result<u64, MachineFailure> {
         let (mut low, mut high) = self.queues.bounds(queue);
         while low < high {
             let middle = low + (high - low) / 2;

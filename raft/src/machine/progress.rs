@@ -11,11 +11,11 @@ use super::{FrameContext, MachineFailure};
 
 /// The part of a machine that every kind of entry moves on, and the batch that an entry writes.
 pub struct Progress<T> {
-    durability: Durability<T>,
+    pub(super) durability: Durability<T>,
     applied: Option<AppliedMark>,
     stamp_ms: u64,
     membership: Option<(AppliedMark, Bytes)>,
-    batch: Batch,
+    pub(super) batch: Batch,
 }
 
 /// Flushes tables, and knows which applied entries are on disk. A handle: cheap to clone, usable
@@ -28,6 +28,10 @@ pub struct Durability<T> {
 }
 
 impl<T: TableStore> Durability<T> {
+    pub(super) fn tables(&self) -> &T {
+        &self.tables
+    }
+
     /// Brings the tables to disk, and answers with the applied index that is there now.
     ///
     /// # Errors

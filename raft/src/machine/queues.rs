@@ -1,9 +1,11 @@
 //! The queues: where they begin and end, the newest entries in memory, and older blocks on demand.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use store::position::LogPosition;
 use store::tables::consume_queue::{Block, Entry, QueueNumbers, QueueRow};
+use store::tables::kept::KeptRow;
 use store::tables::{Batch, RowKind, TableStore};
 
 use super::MachineFailure;
@@ -22,6 +24,10 @@ pub(super) struct Queue {
     tail: VecDeque<Arc<Block>>,
     /// Whether the last block of the tail belongs to the frame in hand.
     open: bool,
+    /// The first entry that is not held out of the queue's order, and where it is, as far as known.
+    in_order: Option<(u64, Option<LogPosition>)>,
+    /// When the message at this offset was stored, as far as known: that of the first one.
+    oldest_ms: Option<(u64, u64)>,
 }
 
 /// All queues of the group.
@@ -30,8 +36,12 @@ pub(super) struct Queues {
     queues: BTreeMap<QueueKey, Queue>,
     /// Queues that got messages in the frame in hand.
     open: Vec<QueueKey>,
-    /// Queues that the frame in hand made.
-    made: Vec<QueueKey>,
+    /// Queues that the frame in hand made or trimmed.
+    changed: BTreeSet<QueueKey>,
+    /// Blocks of earlier frames, one of whose entries the frame in hand has moved; by first offset.
+    moved: BTreeMap<(QueueKey, u64), Arc<Block>>,
+    /// What consumer groups have not settled below the first offsets.
+    pub kept: BTreeMap<QueueKey, BTreeMap<u64, (Entry, u64)>>,
     /// The blocks in all tails, in the order of frames, with their lengths: the oldest goes first.
     tails: VecDeque<(QueueKey, usize)>,
     tail_entries: usize,
@@ -58,6 +68,13 @@ impl Queues {
             let key = QueueKey { topic: TopicId(row.queue.0), number: row.queue.1 };
             queues.queues.insert(key, Queue { first: row.first, end, ..Queue::default() });
         }
+        let kept = &mut queues.kept;
+        each_row(tables, RowKind::Kept, |key, value| {
+            let row = KeptRow::read(key, value)?;
+            let queue = QueueKey { topic: TopicId(row.queue.0), number: row.queue.1 };
+            kept.entry(queue).or_default().insert(row.offset, (row.entry, row.stored_ms));
+            Some(())
+        })?;
         Ok(queues)
     }
 
@@ -73,7 +90,7 @@ impl Queues {
     /// Puts an entry at the end of a queue, and makes the queue if it is not there.
     pub(super) fn append(&mut self, key: QueueKey, entry: Entry, stamp_ms: u64) -> u64 {
         let queue = self.queues.entry(key).or_insert_with(|| {
-            self.made.push(key);
+            self.changed.insert(key);
             Queue::default()
         });
         if !queue.open {
@@ -90,8 +107,13 @@ impl Queues {
 
     /// Ends the frame in hand: its blocks become rows.
     pub(super) fn seal(&mut self, batch: &mut Batch) {
-        for key in self.made.drain(..) {
-            QueueRow { queue: key.numbers(), first: 0, end_at_least: 0 }.put(batch);
+        for key in std::mem::take(&mut self.changed) {
+            let first = self.queues[&key].first;
+            // A queue without a block ends where it begins.
+            QueueRow { queue: key.numbers(), first, end_at_least: first }.put(batch);
+        }
+        for ((key, _), block) in std::mem::take(&mut self.moved) {
+            block.put(key.numbers(), batch);
         }
         for key in self.open.drain(..) {
             let queue = self.queues.get_mut(&key).expect("an open queue is there");
@@ -122,25 +144,146 @@ impl Queues {
         if offset < queue.first || offset >= queue.end {
             return Ok(None);
         }
-        if let Some(block) = queue.tail_block(offset) {
-            return Ok(Some(block.clone()));
-        }
-        if let Some(block) = self.cache.get(key, offset) {
+        if let Some(block) = self.in_memory(key, offset) {
             return Ok(Some(block));
         }
-        let found = Block::at_or_before(tables, key.numbers(), offset)?;
-        let block = found.filter(|block| block.entry(offset).is_some());
-        // An offset between the bounds has a block: its absence is damage, never "no message" (R6).
-        let block = Arc::new(block.ok_or_else(|| RowKind::Block.malformed(&offset.to_be_bytes()))?);
+        let block = Arc::new(stored_block(tables, key, offset)?);
         self.cache.put(key, block.clone());
         Ok(Some(block))
+    }
+
+    /// The block that holds `offset`, if it is in memory.
+    fn in_memory(&self, key: QueueKey, offset: u64) -> Option<Arc<Block>> {
+        if let Some(block) = self.queues.get(&key).and_then(|queue| queue.tail_block(offset)) {
+            return Some(block.clone());
+        }
+        // What the frame in hand moved is in the cache too, unless it had no room for it.
+        let moved = self.moved.range((key, 0)..=(key, offset)).next_back();
+        let moved = moved.filter(|(_, block)| block.entry(offset).is_some());
+        moved.map(|(_, block)| block.clone()).or_else(|| self.cache.get(key, offset))
+    }
+
+    /// What is known of the message at `offset` and when it was stored: also of one that the queue
+    /// has let go of and somebody has not settled.
+    pub(super) fn entry(
+        &mut self,
+        tables: &impl TableStore,
+        key: QueueKey,
+        offset: u64,
+    ) -> Result<Option<(Entry, u64)>, MachineFailure> {
+        if let Some(block) = self.block(tables, key, offset)? {
+            return Ok(block.entry(offset).map(|entry| (*entry, block.stored_ms)));
+        }
+        Ok(self.kept.get(&key).and_then(|kept| kept.get(&offset)).copied())
+    }
+
+    /// Lets go of what is before `first`, which lies between the bounds.
+    pub(super) fn trim(
+        &mut self,
+        tables: &impl TableStore,
+        key: QueueKey,
+        first: u64,
+        batch: &mut Batch,
+    ) -> Result<(), MachineFailure> {
+        // The block that holds it stays whole.
+        let stays = self.block(tables, key, first)?.map_or(first, |block| block.first);
+        let queue = self.queues.get_mut(&key).expect("a queue with bounds");
+        queue.first = first;
+        self.changed.insert(key);
+        self.moved.retain(|(moved, block), _| *moved != key || *block >= stays);
+        Block::delete_before(key.numbers(), stays, batch);
+        Ok(())
+    }
+
+    /// Notes that the record of the entry at `offset`, which is there, lies at `to` now.
+    pub(super) fn move_entry(
+        &mut self,
+        tables: &impl TableStore,
+        key: QueueKey,
+        offset: u64,
+        to: LogPosition,
+    ) -> Result<(), MachineFailure> {
+        let Some(mut block) = self.block(tables, key, offset)? else { return Ok(()) };
+        let at = (offset - block.first) as usize;
+        Arc::make_mut(&mut block).entries[at].position = to;
+        let queue = self.queues.get_mut(&key).expect("a queue with a block");
+        if let Some(held) = queue.tail_block_mut(offset) {
+            *held = block.clone();
+            if queue.open && block.end() == queue.end {
+                // The frame in hand ends it, and writes it then.
+                return Ok(());
+            }
+        } else {
+            self.cache.replace(key, &block);
+        }
+        self.moved.insert((key, block.first), block);
+        Ok(())
+    }
+
+    /// Where the first entry lies that is not held out of the queue's order: the queue needs the log
+    /// from there on. `None` if it needs nothing.
+    pub(super) fn lowest_in_order(
+        &mut self,
+        tables: &impl TableStore,
+        key: QueueKey,
+    ) -> Result<Option<LogPosition>, MachineFailure> {
+        let Some(queue) = self.queues.get(&key) else { return Ok(None) };
+        let (mut at, end) = (queue.first, queue.end);
+        match queue.in_order {
+            Some((offset, Some(position))) if offset >= at => return Ok(Some(position)),
+            Some((offset, _)) => at = at.max(offset),
+            None => {}
+        }
+        let mut found = (end, None);
+        while at < end {
+            let block = match self.in_memory(key, at) {
+                Some(block) => block,
+                None => Arc::new(stored_block(tables, key, at)?),
+            };
+            let entries = block.entries.iter().zip(block.first..).skip((at - block.first) as usize);
+            let mut in_order = entries.filter(|(entry, _)| !entry.held);
+            if let Some((entry, offset)) = in_order.next() {
+                found = (offset, Some(entry.position));
+                break;
+            }
+            at = block.end();
+        }
+        self.queues.get_mut(&key).expect("it is there").in_order = Some(found);
+        Ok(found.1)
+    }
+
+    /// When the first message of a queue was stored; `None` if it has none.
+    pub(super) fn oldest_ms(
+        &mut self,
+        tables: &impl TableStore,
+        key: QueueKey,
+    ) -> Result<Option<u64>, MachineFailure> {
+        let Some(queue) = self.queues.get(&key).filter(|queue| queue.first < queue.end) else {
+            return Ok(None);
+        };
+        let first = queue.first;
+        if let Some((_, stored_ms)) = queue.oldest_ms.filter(|(offset, _)| *offset == first) {
+            return Ok(Some(stored_ms));
+        }
+        let stored_ms = match self.in_memory(key, first) {
+            Some(block) => block.stored_ms,
+            None => stored_block(tables, key, first)?.stored_ms,
+        };
+        self.queues.get_mut(&key).expect("it is there").oldest_ms = Some((first, stored_ms));
+        Ok(Some(stored_ms))
+    }
+
+    /// Every queue, ascending.
+    pub(super) fn keys(&self) -> impl Iterator<Item = QueueKey> {
+        self.queues.keys().copied()
     }
 
     /// Forgets a topic, in the frame in hand too.
     pub(super) fn delete_topic(&mut self, topic: TopicId, batch: &mut Batch) {
         self.queues.retain(|key, _| key.topic != topic);
         self.open.retain(|key| key.topic != topic);
-        self.made.retain(|key| key.topic != topic);
+        self.changed.retain(|key| key.topic != topic);
+        self.moved.retain(|(key, _), _| key.topic != topic);
         self.cache.delete_topic(topic);
         QueueRow::delete_topic(topic.0, batch);
         Block::delete_topic(topic.0, batch);
@@ -156,6 +299,21 @@ impl Queue {
         let behind = self.tail.partition_point(|block| block.first <= offset);
         self.tail.get(behind - 1)
     }
+
+    fn tail_block_mut(&mut self, offset: u64) -> Option<&mut Arc<Block>> {
+        if self.tail.front()?.first > offset {
+            return None;
+        }
+        let behind = self.tail.partition_point(|block| block.first <= offset);
+        self.tail.get_mut(behind - 1)
+    }
+}
+
+fn stored_block(tables: &impl TableStore, key: QueueKey, offset: u64) -> Result<Block, MachineFailure> {
+    let found = Block::at_or_before(tables, key.numbers(), offset)?;
+    let block = found.filter(|block| block.entry(offset).is_some());
+    // An offset between the bounds has a block: its absence is damage, never "no message" (R6).
+    Ok(block.ok_or_else(|| RowKind::Block.malformed(&offset.to_be_bytes()))?)
 }
 
 /// Blocks that were read from the tables. The one that came first goes first.
@@ -182,6 +340,13 @@ impl BlockCache {
             let oldest = self.order.pop_front().expect("there are two at least");
             let gone = self.blocks.remove(&oldest);
             self.entries -= gone.map_or(0, |block| block.entries.len());
+        }
+    }
+
+    /// Takes a block in the place of the one that it is a changed copy of, if that one is here.
+    fn replace(&mut self, key: QueueKey, block: &Arc<Block>) {
+        if let Some(held) = self.blocks.get_mut(&(key, block.first)) {
+            *held = block.clone();
         }
     }
 

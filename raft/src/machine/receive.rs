@@ -84,9 +84,7 @@ impl<T: TableStore> Machine<T> {
                 continue;
             }
             given.insert(*offset);
-            if let Some((entry, stored_ms)) =
-                entry_at(self.queues.block(self.progress.tables(), key.queue, *offset)?.as_deref(), *offset)
-            {
+            if let Some((entry, stored_ms)) = self.queues.entry(self.progress.tables(), key.queue, *offset)? {
                 batch.messages.push(leased(key.queue, *offset, slot, &entry, stored_ms));
             }
         }
@@ -116,10 +114,10 @@ impl<T: TableStore> Machine<T> {
                 continue;
             }
             self.touched.insert(key);
-            let block = self.queues.block(self.progress.tables(), key.queue, offset)?;
+            let entry = self.queues.entry(self.progress.tables(), key.queue, offset)?;
             cursor.remove(offset);
-            // No entry: retention has taken the message, so it is settled.
-            let Some((entry, stored_ms)) = entry_at(block.as_deref(), offset) else { continue };
+            // No entry: the queue was deleted and made again, so it is settled.
+            let Some((entry, stored_ms)) = entry else { continue };
             if slot.is_leased() && slot.attempt >= batch.command.max_attempts.max(1) && may_bury {
                 buried.push((offset, entry));
                 continue;
@@ -220,10 +218,6 @@ impl ReceiveCommand {
 /// Whether a lease is one that a repeated receive gets again.
 pub(super) fn is_repeatable(slot: &Unsettled, now_ms: u64) -> bool {
     slot.revision == 0 && now_ms < slot.until_ms
-}
-
-fn entry_at(block: Option<&Block>, offset: u64) -> Option<(Entry, u64)> {
-    block.and_then(|block| Some((*block.entry(offset)?, block.stored_ms)))
 }
 
 fn leased(queue: QueueKey, offset: u64, slot: &Unsettled, entry: &Entry, stored_ms: u64) -> LeasedMessage {

@@ -2,6 +2,7 @@
 
 mod metadata;
 mod properties;
+mod retention;
 mod rig;
 mod rules;
 mod scripts;

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use raft::command::FrameBuilder;
+use raft::command::{FrameBuilder, encode_carry};
 use raft::machine::{AppliedFrame, FRAME_HEADER_BYTES, FrameContext, Machine, MachineFailure, StateMachine};
 use raft::outcome::LeasedMessage;
 use store::position::LogPosition;
 use store::tables::TableStore;
+use store::tables::held::HeldKey;
 
 /// The first frame's stamp. Scripts count seconds from here.
 pub const EPOCH_MS: u64 = 1_000_000_000;
@@ -58,10 +59,32 @@ impl<T: TableStore> Rig<T> {
 
     /// The record of a leased message, read from the log.
     pub fn record(&self, message: &LeasedMessage) -> Bytes {
-        let behind = self.frames.partition_point(|(frame, _)| frame.position <= message.position);
+        self.bytes_at(message.position, message.length)
+    }
+
+    /// A record of the log, which must not be below the floor.
+    pub fn bytes_at(&self, position: LogPosition, length: u32) -> Bytes {
+        let floor = self.machine.floor();
+        assert!(position >= floor, "the record at {position} lies below the floor {floor}");
+        let behind = self.frames.partition_point(|(frame, _)| frame.position <= position);
         let (frame, body) = &self.frames[behind - 1];
-        let at = message.position.bytes_since(frame.position + FRAME_HEADER_BYTES) as usize;
-        body.slice(at..at + message.length as usize)
+        let at = position.bytes_since(frame.position + FRAME_HEADER_BYTES) as usize;
+        body.slice(at..at + length as usize)
+    }
+
+    /// Where the next frame begins.
+    pub fn end(&self) -> LogPosition {
+        self.end
+    }
+
+    /// What a leader proposes to free the log below `below`: at most so many records carried forward.
+    pub fn carries(&mut self, below: LogPosition, max: usize) -> Vec<Bytes> {
+        let held = self.machine.held_between(LogPosition(0), below, max).unwrap();
+        let carry = |(held, length, in_use): (HeldKey, u32, bool)| match in_use {
+            true => encode_carry(held.position, &self.bytes_at(held.position, length)),
+            false => encode_carry(held.position, &[]),
+        };
+        held.into_iter().map(carry).collect()
     }
 }
 

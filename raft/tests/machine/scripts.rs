@@ -12,8 +12,8 @@ use bytes::Bytes;
 use raft::catalog::StartFrom;
 use raft::command::{
     OffsetTarget, encode_acknowledge, encode_change_lease, encode_dead_letter, encode_delete_consumer,
-    encode_delete_topic, encode_doubt_leases, encode_publish, encode_receive, encode_release_client,
-    encode_renew_leases, encode_set_offset,
+    encode_delete_topic, encode_doubt_leases, encode_publish, encode_raise_floor, encode_receive,
+    encode_release_client, encode_renew_leases, encode_set_offset, encode_trim,
 };
 use raft::hash::hash64;
 use raft::machine::{AppliedFrame, StateMachine};
@@ -100,6 +100,19 @@ impl Script {
                 let _ = writeln!(answers, "the same state, {again} frames applied again");
             }
             "state" => self.state(&words, answers),
+            // What a leader does before a part of the log goes: all that is held, in a frame of its own.
+            "carry" => {
+                let commands = self.rig.carries(self.rig.end(), usize::MAX);
+                let applied = self.rig.apply(&commands).unwrap();
+                self.answer(&applied, answers);
+            }
+            // To where the frame with this index begins, or the one of the command itself.
+            "floor" => {
+                let frame = words.number("frame", self.rig.frames.len() as u64 + 1) as usize - 1;
+                let to = self.rig.frames.get(frame).map_or(self.rig.end(), |(frame, _)| frame.position);
+                let applied = self.rig.apply(&[encode_raise_floor(to)]).unwrap();
+                self.answer(&applied, answers);
+            }
             "would" => {
                 let receive = receive(&words);
                 let yes = self.rig.machine.would_deliver(&receive, self.rig.now_ms);
@@ -155,6 +168,16 @@ impl Script {
                     entries.iter().map(word).collect::<Vec<_>>().join(" ")
                 }
                 Outcome::Changed { revision } => format!("changed revision={revision}"),
+                Outcome::Trimmed { first, skipped } => {
+                    let missed =
+                        skipped.iter().map(|(consumer, it)| format!(" c={} misses {it}", consumer.0));
+                    format!("trimmed first={first}{}", missed.collect::<String>())
+                }
+                Outcome::Carried { holders } => format!("carried for {holders}"),
+                Outcome::Floor(position) => {
+                    let frame = self.rig.frames.iter().find(|(frame, _)| frame.position == *position);
+                    format!("floor at frame {}", frame.expect("a frame begins there").0.index)
+                }
                 Outcome::Done => "done".into(),
                 Outcome::Rejected(rejection) => format!("rejected: {rejection}"),
                 other => panic!("not an answer of a broker group: {other:?}"),
@@ -220,6 +243,7 @@ fn command(line: &str) -> Bytes {
             };
             encode_set_offset(consumer, queue(&words), to)
         }
+        "trim" => encode_trim(queue(&words), words.number("first", 0)),
         "delete-topic" => encode_delete_topic(queue(&words).topic),
         "delete-consumer" => encode_delete_consumer(consumer),
         other => panic!("no such command: {other}"),

@@ -130,6 +130,11 @@ impl Block {
             .transpose()
     }
 
+    /// Removes the blocks of a queue that begin before the offset `first`.
+    pub fn delete_before(queue: QueueNumbers, first: u64, batch: &mut Batch) {
+        batch.delete_range(&block_key(queue, 0), &block_key(queue, first));
+    }
+
     /// Removes every block of a topic.
     pub fn delete_topic(topic: u32, batch: &mut Batch) {
         delete_topic_rows(RowKind::Block, topic, batch);
