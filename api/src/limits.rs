@@ -130,3 +130,8 @@ pub const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
 const _: () = assert!(INBOUND_MESSAGE_BYTES_MAX >= 2 * (BODY_BYTES_MAX + PROPERTIES_BYTES_MAX));
 const _: () = assert!(OUTBOUND_MESSAGE_BYTES_MAX >= 2 * (BODY_BYTES_MAX + PROPERTIES_BYTES_MAX));
 const _: () = assert!(SESSION_LOST_EXPIRY.as_secs() < SESSION_EXPIRY.as_secs());
+
+/// A message is found under so many of its keys; more are stored, but not indexed.
+pub const KEYS_INDEXED_MAX: usize = 64;
+/// A producer is asked about its open transaction after so long, unless the message says otherwise.
+pub const TRANSACTION_CHECK_AFTER: Duration = Duration::from_secs(6);

@@ -27,6 +27,18 @@ pub const RECEIVE_SCAN_MAX: usize = 4096;
 pub const RENEWAL_MS_MAX: u64 = 3 * 60 * 60 * 1000;
 /// So many topics and consumer groups that are gone are remembered.
 pub const DELETED_MAX: usize = 1 << 16;
+/// One release makes no more messages visible, whatever it asks for.
+pub const RELEASE_MAX: usize = 2048;
+/// So many transactions of a broker group may be open.
+pub const HALVES_MAX: usize = 1 << 20;
+/// How a transaction or a timer ended is remembered so long, by the log's time.
+pub const ENDED_WINDOW_MS: u64 = 10 * 60 * 1000;
+/// And of so many.
+pub const ENDED_MAX: usize = 1 << 18;
+/// A transaction that was given up can be looked at for a day.
+pub const GIVEN_UP_WINDOW_MS: u64 = 24 * 60 * 60 * 1000;
+/// And of so many.
+pub const GIVEN_UP_MAX: usize = 1 << 16;
 /// A topic has no more queues.
 pub const QUEUES_MAX: u32 = 4096;
 /// A retry schedule has no more levels.

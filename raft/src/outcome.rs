@@ -14,6 +14,8 @@
 //! 15 trimmed      varint first | varint count | for each: varint consumer, messages skipped
 //! 16 carried      varint holders
 //! 17 floor        varint position
+//! 9 released      varint count | u8 more
+//! 10 waiting      varint topic, queue, number | u8 duplicate
 //! ```
 
 use store::coding::{Reader, put_bytes, put_varint};
@@ -21,7 +23,7 @@ use store::position::LogPosition;
 
 use crate::catalog::{ConsumerGroup, Topic};
 use crate::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
-use crate::request::{Published, Receipt, Rejection};
+use crate::request::{Place, Published, Receipt, Rejection};
 
 /// A message that a receive leased. Its record is in the log at `position`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +103,13 @@ pub enum Outcome {
     },
     /// To a floor that was raised: where it is.
     Floor(LogPosition),
+    /// To a release of due messages.
+    Released {
+        /// So many became visible.
+        released: u32,
+        /// Whether more are due.
+        more: bool,
+    },
 }
 
 impl Outcome {
@@ -109,8 +118,12 @@ impl Outcome {
         let mut out = Vec::with_capacity(32);
         match self {
             Outcome::Published(published) => {
-                out.push(1);
-                put_place(&mut out, published.queue, published.offset);
+                let (kind, number) = match published.place {
+                    Place::Queued(offset) => (1, offset.0),
+                    Place::Waiting(number) => (10, number),
+                };
+                out.push(kind);
+                put_place(&mut out, published.queue, QueueOffset(number));
                 out.push(u8::from(published.duplicate));
             }
             Outcome::Received { stamp_ms, messages } => {
@@ -160,6 +173,11 @@ impl Outcome {
                 out.push(17);
                 put_varint(&mut out, position.0);
             }
+            Outcome::Released { released, more } => {
+                out.push(9);
+                put_varint(&mut out, u64::from(*released));
+                out.push(u8::from(*more));
+            }
         }
         out
     }
@@ -168,9 +186,10 @@ impl Outcome {
     pub fn decode(bytes: &[u8]) -> Option<Outcome> {
         let mut reader = Reader::new(bytes);
         let outcome = match reader.u8()? {
-            1 => {
-                let (queue, offset) = place(&mut reader)?;
-                Outcome::Published(Published { queue, offset, duplicate: reader.u8()? != 0 })
+            kind @ (1 | 10) => {
+                let (queue, number) = place(&mut reader)?;
+                let place = if kind == 1 { Place::Queued(number) } else { Place::Waiting(number.0) };
+                Outcome::Published(Published { queue, place, duplicate: reader.u8()? != 0 })
             }
             2 => {
                 let stamp_ms = reader.u64()?;
@@ -196,6 +215,7 @@ impl Outcome {
             }
             16 => Outcome::Carried { holders: reader.varint()? },
             17 => Outcome::Floor(LogPosition(reader.varint()?)),
+            9 => Outcome::Released { released: reader.varint32()?, more: reader.u8()? != 0 },
             _ => return None,
         };
         reader.is_empty().then_some(outcome)
@@ -246,6 +266,9 @@ fn put_rejection(out: &mut Vec<u8>, rejection: &Rejection) {
         Rejection::ConsumerNotFound { name } => (3, vec![name]),
         Rejection::InvalidReceipt => (4, vec![]),
         Rejection::Invalid(why) => (5, vec![why]),
+        Rejection::NotWaiting => (6, vec![]),
+        Rejection::TransactionOver(why) => (7, vec![why]),
+        Rejection::Full(why) => (8, vec![why]),
     };
     out.push(which);
     for text in texts {
@@ -262,6 +285,9 @@ fn rejection(reader: &mut Reader<'_>) -> Option<Rejection> {
         3 => Rejection::ConsumerNotFound { name: text()? },
         4 => Rejection::InvalidReceipt,
         5 => Rejection::Invalid(text()?),
+        6 => Rejection::NotWaiting,
+        7 => Rejection::TransactionOver(text()?),
+        8 => Rejection::Full(text()?),
         _ => return None,
     })
 }
@@ -274,7 +300,7 @@ mod tests {
     use super::{LeasedMessage, Outcome};
     use crate::catalog::{Topic, TopicType};
     use crate::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
-    use crate::request::{Published, Rejection};
+    use crate::request::{Place, Published, Rejection};
 
     #[test]
     fn every_outcome_survives_its_encoding() {
@@ -301,7 +327,12 @@ mod tests {
         };
         let name = || "n".to_string();
         let outcomes = [
-            Outcome::Published(Published { queue, offset: QueueOffset(5), duplicate: true }),
+            Outcome::Published(Published { queue, place: Place::Queued(QueueOffset(5)), duplicate: true }),
+            Outcome::Published(Published { queue, place: Place::Waiting(1 << 40), duplicate: false }),
+            Outcome::Released { released: 300, more: true },
+            Outcome::Rejected(Rejection::NotWaiting),
+            Outcome::Rejected(Rejection::TransactionOver("why".into())),
+            Outcome::Rejected(Rejection::Full("why".into())),
             Outcome::Received { stamp_ms: 6, messages: vec![message; 3] },
             Outcome::Acknowledged(vec![Ok(()), Err(Rejection::InvalidReceipt)]),
             Outcome::Changed { revision: 3 },

@@ -67,6 +67,15 @@ pub enum Rejection {
     /// The receipt is of a lease that is over, or never was.
     #[error("the receipt handle is not valid: the lease is over")]
     InvalidReceipt,
+    /// The delayed message is visible already, was recalled, or never was.
+    #[error("the message cannot be recalled: it is not waiting for its time (any more)")]
+    NotWaiting,
+    /// No such transaction, or it has ended in another way.
+    #[error("{0}")]
+    TransactionOver(String),
+    /// A bound of the state machine is reached; later there may be room.
+    #[error("{0}")]
+    Full(String),
     /// An argument makes no sense.
     #[error("{0}")]
     Invalid(String),
@@ -87,19 +96,91 @@ pub struct Publish {
     pub tag_hash: u64,
     /// The 64-bit hash of the message group, 0 for none.
     pub order_hash: u64,
+    /// What else it asks for.
+    pub extras: Extras,
     /// The encoded record.
     pub record: Bytes,
+}
+
+/// What a message asks for beyond a place in its queue. Most messages ask for nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// It is not visible before this time, in milliseconds since 1970 by the log's clock.
+    pub due_ms: Option<u64>,
+    /// It is a half message, visible once its transaction is committed; its producer is asked after
+    /// so many milliseconds.
+    pub check_after_ms: Option<u64>,
+    /// Hashes of the keys under which it can be found.
+    pub key_hashes: Vec<u64>,
 }
 
 /// A message that is durable on a quorum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Published {
-    /// The queue it is in (the first one's, if it was there already).
+    /// The queue it is in, or will be in (the first one's, if it was there already).
     pub queue: QueueKey,
-    /// Its offset in that queue.
-    pub offset: QueueOffset,
+    /// Where it is there.
+    pub place: Place,
     /// Whether this id was there already.
     pub duplicate: bool,
+}
+
+/// Where a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Visible, at this offset of its queue.
+    Queued(QueueOffset),
+    /// Not visible yet: it waits under this number for its time or for the end of its transaction.
+    Waiting(u64),
+}
+
+impl Published {
+    /// The offset, if the message is visible.
+    pub fn offset(&self) -> Option<QueueOffset> {
+        match self.place {
+            Place::Queued(offset) => Some(offset),
+            Place::Waiting(_) => None,
+        }
+    }
+}
+
+/// A message that waits for its time: the content of a recall handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timer {
+    /// The broker group that holds it.
+    pub group: GroupId,
+    /// Its topic.
+    pub topic: TopicId,
+    /// When it falls due, in milliseconds since 1970.
+    pub due_ms: u64,
+    /// Its number, as [`Place::Waiting`] has it.
+    pub number: u64,
+    /// The message id as the window of ids knows it.
+    pub id: u128,
+}
+
+/// A half message: the content of a transaction id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// The broker group that holds it.
+    pub group: GroupId,
+    /// Its topic.
+    pub topic: TopicId,
+    /// Its number, as [`Place::Waiting`] has it.
+    pub number: u64,
+    /// The message id as the window of ids knows it.
+    pub id: u128,
+}
+
+/// How a transaction ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// The message becomes visible.
+    Commit,
+    /// The message is gone.
+    Rollback,
+    /// Nobody knew: the message is kept for inspection for a while, then gone.
+    GiveUp,
 }
 
 /// Which messages a consumer wants.

@@ -10,7 +10,9 @@ use raft::catalog::{ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
 use raft::hash::hash64;
 use raft::names::{GroupId, NodeId, QueueKey};
 use raft::node::{Node, NodeOptions, Tuning};
-use raft::request::{Delivered, NewConsumer, NewTopic, Publish, Receive, Rejection, RequestError, TagFilter};
+use raft::request::{
+    Delivered, Extras, NewConsumer, NewTopic, Publish, Receive, Rejection, RequestError, TagFilter,
+};
 use store::record::MessageRecord;
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -125,6 +127,7 @@ fn message(topic: &Topic, number: u32, id: &str, order: Option<&str>) -> Publish
         dedup: (u128::from(hash64(id.as_bytes())) << 64) | u128::from(hash64(id.to_uppercase().as_bytes())),
         tag_hash: 0,
         order_hash: order.map_or(0, |order| hash64(order.as_bytes())),
+        extras: Extras::default(),
         record: record.encode(),
     }
 }
@@ -185,7 +188,7 @@ async fn a_message_comes_back_on_any_node_and_a_retry_is_stored_once() {
     let again = cluster.node(2).publish(vec![message(&topic, 0, "a", None)], soon()).await;
     let (first, again) = (first[0].clone().unwrap(), again[0].clone().unwrap());
     assert!(!first.duplicate && again.duplicate);
-    assert_eq!((first.queue, first.offset), (again.queue, again.offset));
+    assert_eq!((first.queue, first.place), (again.queue, again.place));
 
     let batch = (1..4).map(|number| message(&topic, number, &format!("b{number}"), None)).collect();
     for published in cluster.node(3).publish(batch, soon()).await {
@@ -320,7 +323,11 @@ async fn a_data_directory_is_opened_once() {
 /// Publishes to queue 0 and answers with the offset.
 async fn publish(node: &Node, topic: &Topic, id: &str, deadline: Instant) -> Result<u64, RequestError> {
     let answers = node.publish(vec![message(topic, 0, id, None)], deadline).await;
-    answers.into_iter().next().expect("an answer for each message").map(|published| published.offset.0)
+    answers
+        .into_iter()
+        .next()
+        .expect("an answer for each message")
+        .map(|published| published.offset().expect("it is visible at once").0)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

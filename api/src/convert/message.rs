@@ -10,13 +10,14 @@ use proto::v2::{
 use raft::catalog::Topic;
 use raft::hash::hash64;
 use raft::names::QueueKey;
-use raft::request::{Delivered, Publish};
+use raft::request::{Delivered, Extras, Publish};
 use store::record::{BodyEncoding, MessageRecord, RecordError};
 
 use crate::convert::message_id::dedup_key;
 use crate::convert::name::client_name;
 use crate::convert::receipt::Handle;
 use crate::convert::time;
+use crate::limits::{KEYS_INDEXED_MAX, TRANSACTION_CHECK_AFTER};
 
 /// A checked message on its way into `topic`. The queue follows from the message alone, never from
 /// which nodes live, so that order holds through a failover and a repeated send meets the window
@@ -31,6 +32,7 @@ pub fn publish(message: Message, topic: &Topic, store_host: &str) -> Publish {
     };
     let number = (place % topic.queues.len() as u64) as u32;
     let dedup = dedup_key(&system.message_id);
+    let extras = extras(&system);
     let body_encoding = match system.body_encoding() {
         Encoding::Gzip => BodyEncoding::Gzip,
         Encoding::Identity | Encoding::Unspecified => BodyEncoding::Identity,
@@ -57,7 +59,21 @@ pub fn publish(message: Message, topic: &Topic, store_host: &str) -> Publish {
         dedup,
         tag_hash,
         order_hash,
+        extras,
         record: record.encode(),
+    }
+}
+
+/// What the message asks for beyond its queue. A half message says so in its type; its producer is
+/// asked first after the time that the message names.
+fn extras(system: &SystemProperties) -> Extras {
+    let half = system.message_type() == MessageType::Transaction;
+    let named = system.orphaned_transaction_recovery_duration.as_ref().and_then(time::duration);
+    let check_after = named.unwrap_or(TRANSACTION_CHECK_AFTER);
+    Extras {
+        due_ms: system.delivery_timestamp.as_ref().map(time::unix_ms),
+        check_after_ms: half.then_some(check_after.as_millis() as u64),
+        key_hashes: system.keys.iter().take(KEYS_INDEXED_MAX).map(|key| hash64(key.as_bytes())).collect(),
     }
 }
 

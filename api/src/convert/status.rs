@@ -134,6 +134,9 @@ impl Fault {
                     Rejection::ConsumerNotFound { .. } => Code::ConsumerGroupNotFound,
                     Rejection::InvalidReceipt => Code::InvalidReceiptHandle,
                     Rejection::AlreadyExists { .. } | Rejection::Invalid(_) => Code::BadRequest,
+                    Rejection::NotWaiting => Code::MessageNotFound,
+                    Rejection::TransactionOver(_) => Code::InvalidTransactionId,
+                    Rejection::Full(_) => Code::TooManyRequests,
                 },
                 RequestError::NoLeader { .. } | RequestError::Overloaded { .. } | RequestError::Stopping => {
                     Code::TooManyRequests
@@ -159,6 +162,10 @@ impl Fault {
                 }
                 Rejection::AlreadyExists { .. } => tonic::Status::already_exists(text),
                 Rejection::InvalidReceipt | Rejection::Invalid(_) => tonic::Status::invalid_argument(text),
+                Rejection::NotWaiting | Rejection::TransactionOver(_) => {
+                    tonic::Status::failed_precondition(text)
+                }
+                Rejection::Full(_) => tonic::Status::resource_exhausted(text),
             },
             Fault::Request(
                 RequestError::NoLeader { .. } | RequestError::Overloaded { .. } | RequestError::Stopping,

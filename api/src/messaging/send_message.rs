@@ -145,7 +145,10 @@ fn outcome(
                 Fault::IllegalMessageId("the message id was used in another topic a moment ago".into());
             (fault.status(language), 0)
         }
-        Ok(published) => (ok(), i64::try_from(published.offset.0).unwrap_or(i64::MAX)),
+        Ok(published) => {
+            let offset = published.offset().map_or(0, |offset| i64::try_from(offset.0).unwrap_or(i64::MAX));
+            (ok(), offset)
+        }
         Err(error) => (Fault::from(error).status(language), 0),
     }
 }

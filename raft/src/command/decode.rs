@@ -9,11 +9,11 @@ use super::encode::{
 };
 use super::{
     CARRY_HEADER_BYTES, COMMAND_HEADER_BYTES, Command, CommandError, Kind, LeaseRef, OffsetTarget,
-    PUBLISH_HEADER_BYTES, ReceiveCommand,
+    PublishCommand, ReceiveCommand, waiting,
 };
 use crate::catalog::StartFrom;
 use crate::names::{ConsumerId, QueueKey, QueueOffset, TopicId};
-use crate::request::TagFilter;
+use crate::request::{Extras, TagFilter};
 
 /// Reads one command, its length included, as the functions `encode_*` wrote it.
 ///
@@ -79,15 +79,7 @@ impl Iterator for Commands<'_> {
 fn payload(kind: Kind, body: &Bytes, start: usize, end: usize) -> Option<Command> {
     let mut reader = Reader::new(&body[start..end]);
     let command = match kind {
-        Kind::Publish => {
-            return Some(Command::Publish {
-                queue: QueueKey { topic: TopicId(reader.u32()?), number: reader.u32()? },
-                dedup: reader.u128()?,
-                tag_hash: reader.u64()?,
-                order_hash: reader.u64()?,
-                record: body.slice(start + PUBLISH_HEADER_BYTES..end),
-            });
-        }
+        Kind::Publish | Kind::PublishWithExtras => return publish(kind, body, start, end),
         Kind::Carry => {
             let from = LogPosition(reader.u64()?);
             return Some(Command::Carry { from, record: body.slice(start + CARRY_HEADER_BYTES..end) });
@@ -124,10 +116,30 @@ fn payload(kind: Kind, body: &Bytes, start: usize, end: usize) -> Option<Command
         },
         Kind::Trim => Command::Trim { queue: queue(&mut reader)?, first: reader.varint()? },
         Kind::RaiseFloor => Command::RaiseFloor(LogPosition(reader.varint()?)),
+        Kind::ReleaseDue | Kind::Recall | Kind::EndTransaction | Kind::NoteChecks => {
+            waiting::payload(kind, &mut reader)?
+        }
         Kind::DeleteTopic => Command::DeleteTopic(TopicId(reader.varint32()?)),
         Kind::DeleteConsumer => Command::DeleteConsumer(ConsumerId(reader.varint32()?)),
     };
     reader.is_empty().then_some(command)
+}
+
+fn publish(kind: Kind, body: &Bytes, start: usize, end: usize) -> Option<Command> {
+    let mut reader = Reader::new(&body[start..end]);
+    let queue = QueueKey { topic: TopicId(reader.u32()?), number: reader.u32()? };
+    let dedup = reader.u128()?;
+    let (tag_hash, order_hash) = (reader.u64()?, reader.u64()?);
+    let extras = match kind {
+        Kind::PublishWithExtras => {
+            let length = usize::from(reader.u16()?);
+            waiting::decode_extras(reader.take(length)?)?
+        }
+        _ => Extras::default(),
+    };
+    let record_at = (COMMAND_HEADER_BYTES + reader.at()) as u32;
+    let record = body.slice(start + reader.at()..end);
+    Some(Command::Publish(PublishCommand { queue, dedup, tag_hash, order_hash, extras, record_at, record }))
 }
 
 fn receive(reader: &mut Reader<'_>) -> Option<ReceiveCommand> {

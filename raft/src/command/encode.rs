@@ -4,10 +4,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 use store::coding::put_varint;
 use store::position::LogPosition;
 
+use super::waiting::encode_extras;
 use super::{CARRY_HEADER_BYTES, COMMAND_HEADER_BYTES, Kind, LeaseRef, OffsetTarget, PUBLISH_HEADER_BYTES};
 use crate::catalog::StartFrom;
 use crate::names::{ConsumerId, QueueKey, TopicId};
-use crate::request::{Publish, Receipt, Receive, TagFilter};
+use crate::request::{Extras, Publish, Receipt, Receive, TagFilter};
 
 pub(super) const FLAG_FIFO: u8 = 1;
 pub(super) const FLAG_AUTO_RENEW: u8 = 2;
@@ -20,15 +21,25 @@ pub(super) const TO_OFFSET: u8 = 3;
 
 /// The command that puts a message into its queue.
 pub fn encode_publish(publish: &Publish) -> Bytes {
-    let payload_bytes = PUBLISH_HEADER_BYTES + publish.record.len();
+    let (kind, extras) = match publish.extras == Extras::default() {
+        true => (Kind::Publish, None),
+        false => (Kind::PublishWithExtras, Some(encode_extras(&publish.extras))),
+    };
+    let extras_bytes = extras.as_ref().map_or(0, |extras| 2 + extras.len());
+    let payload_bytes = PUBLISH_HEADER_BYTES + extras_bytes + publish.record.len();
     let mut out = BytesMut::with_capacity(COMMAND_HEADER_BYTES + payload_bytes);
     out.put_u32_le(payload_bytes as u32 + 1);
-    out.put_u8(Kind::Publish as u8);
+    out.put_u8(kind as u8);
     out.put_u32_le(publish.queue.topic.0);
     out.put_u32_le(publish.queue.number);
     out.put_u128_le(publish.dedup);
     out.put_u64_le(publish.tag_hash);
     out.put_u64_le(publish.order_hash);
+    if let Some(extras) = extras {
+        let length = u16::try_from(extras.len()).expect("a message has too few keys for that");
+        out.put_u16_le(length);
+        out.put_slice(&extras);
+    }
     out.put_slice(&publish.record);
     out.freeze()
 }
@@ -191,13 +202,13 @@ impl From<&Receipt> for LeaseRef {
     }
 }
 
-fn begin(kind: Kind, payload_bytes: usize) -> Vec<u8> {
+pub(super) fn begin(kind: Kind, payload_bytes: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(COMMAND_HEADER_BYTES + payload_bytes);
     out.extend_from_slice(&[0, 0, 0, 0, kind as u8]);
     out
 }
 
-fn finish(mut out: Vec<u8>) -> Bytes {
+pub(super) fn finish(mut out: Vec<u8>) -> Bytes {
     let length = out.len() as u32 - 4;
     out[..4].copy_from_slice(&length.to_le_bytes());
     out.into()

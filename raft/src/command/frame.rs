@@ -67,16 +67,18 @@ mod tests {
 
     use super::FrameBuilder;
     use crate::catalog::StartFrom;
+    use crate::command::PublishCommand;
     use crate::command::{Command, CommandError, Commands, OffsetTarget, decode};
     use crate::command::{encode_publish, encode_receive, encode_set_offset};
     use crate::names::{ConsumerId, GroupId, QueueKey, TopicId};
-    use crate::request::{Publish, Receive, TagFilter};
+    use crate::request::{Extras, Publish, Receive, TagFilter};
 
     const QUEUE: QueueKey = QueueKey { topic: TopicId(1), number: 2 };
 
     fn publish() -> Publish {
         let record = Bytes::from_static(b"record");
-        Publish { queue: QUEUE, group: GroupId(1), dedup: 3, tag_hash: 4, order_hash: 5, record }
+        let extras = Extras::default();
+        Publish { queue: QUEUE, group: GroupId(1), dedup: 3, tag_hash: 4, order_hash: 5, extras, record }
     }
 
     fn receive(filter: TagFilter) -> Receive {
@@ -124,7 +126,9 @@ mod tests {
         let commands = Commands::new(&body).collect::<Result<Vec<_>, _>>().unwrap();
         assert_eq!(commands[0].0, 0);
         assert_eq!(commands[1].0, first.len());
-        let Command::Publish { record, .. } = &commands[1].1 else { panic!("{:?}", commands[1]) };
+        let Command::Publish(PublishCommand { record, .. }) = &commands[1].1 else {
+            panic!("{:?}", commands[1])
+        };
         assert_eq!(record.as_ptr(), body[body.len() - 6..].as_ptr(), "the record was copied");
     }
 

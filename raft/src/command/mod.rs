@@ -7,6 +7,7 @@
 mod decode;
 mod encode;
 mod frame;
+mod waiting;
 
 pub use decode::{Commands, decode};
 pub use encode::{
@@ -15,6 +16,7 @@ pub use encode::{
     encode_receive, encode_release_client, encode_renew_leases, encode_set_offset, encode_trim,
 };
 pub use frame::FrameBuilder;
+pub use waiting::{encode_end_transaction, encode_note_checks, encode_recall, encode_release_due};
 
 use bytes::Bytes;
 use store::position::LogPosition;
@@ -22,7 +24,7 @@ use thiserror::Error;
 
 use crate::catalog::StartFrom;
 use crate::names::{ConsumerId, QueueKey, QueueOffset, TopicId};
-use crate::request::TagFilter;
+use crate::request::{Extras, Resolution, TagFilter};
 
 /// Bytes of the length and the kind before a command's payload.
 pub(crate) const COMMAND_HEADER_BYTES: usize = 5;
@@ -49,6 +51,11 @@ pub(crate) enum Kind {
     Trim = 18,
     Carry = 19,
     RaiseFloor = 20,
+    PublishWithExtras = 12,
+    ReleaseDue = 13,
+    Recall = 14,
+    EndTransaction = 15,
+    NoteChecks = 16,
     Meta = 64,
 }
 
@@ -69,6 +76,11 @@ impl Kind {
             Kind::Trim,
             Kind::Carry,
             Kind::RaiseFloor,
+            Kind::PublishWithExtras,
+            Kind::ReleaseDue,
+            Kind::Recall,
+            Kind::EndTransaction,
+            Kind::NoteChecks,
             Kind::Meta,
         ];
         all.into_iter().find(|kind| *kind as u8 == byte)
@@ -97,6 +109,25 @@ pub enum OffsetTarget {
     Start(StartFrom),
     /// At this offset, or at the nearest one that is there.
     Offset(u64),
+}
+
+/// A publish, read in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishCommand {
+    /// Where it goes.
+    pub queue: QueueKey,
+    /// The message id, 0 for none.
+    pub dedup: u128,
+    /// Hash of the tag, 0 for none.
+    pub tag_hash: u64,
+    /// Hash of the message group, 0 for none.
+    pub order_hash: u64,
+    /// What else it asks for.
+    pub extras: Extras,
+    /// Bytes from the command's beginning to the record's.
+    pub record_at: u32,
+    /// The record; its place in the frame is its place in the log.
+    pub record: Bytes,
 }
 
 /// A receive, read in place.
@@ -133,18 +164,39 @@ pub struct ReceiveCommand {
 /// A command of a broker group, or the envelope of one of `meta`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Puts a message into a queue.
-    Publish {
-        /// Where it goes.
-        queue: QueueKey,
-        /// The message id, 0 for none.
-        dedup: u128,
-        /// Hash of the tag, 0 for none.
-        tag_hash: u64,
-        /// Hash of the message group, 0 for none.
-        order_hash: u64,
-        /// The record; its place in the frame is its place in the log.
-        record: Bytes,
+    /// Puts a message into a queue, or keeps it until it may be there.
+    Publish(PublishCommand),
+    /// Makes messages visible whose time has come.
+    ReleaseDue {
+        /// Those that are due at this time or before, by the log's time.
+        up_to_ms: u64,
+        /// At most so many.
+        max: u32,
+    },
+    /// Takes back a message that waits for its time.
+    Recall {
+        /// When it would fall due.
+        due_ms: u64,
+        /// Its number.
+        number: u64,
+        /// Its message id.
+        id: u128,
+    },
+    /// Ends a transaction.
+    EndTransaction {
+        /// The half message's number.
+        number: u64,
+        /// Its message id.
+        id: u128,
+        /// How it ends.
+        resolution: Resolution,
+    },
+    /// Producers were asked about half messages.
+    NoteChecks {
+        /// Their numbers.
+        numbers: Vec<u64>,
+        /// They are to be asked again so long from now.
+        again_after_ms: u64,
     },
     /// Leases messages.
     Receive(ReceiveCommand),

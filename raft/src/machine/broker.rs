@@ -13,10 +13,13 @@ use store::tables::held::Floor;
 use store::tables::{RowKind, TableStore, lease};
 
 use super::cursor::{Cursor, CursorKey};
+use super::ended::EndedWindow;
 use super::held::Held;
 use super::progress::Progress;
 use super::queues::Queues;
 use super::settled_window::SettledWindow;
+use super::timers::Timers;
+use super::transactions::Halves;
 use super::window::DedupWindow;
 use super::{AppliedFrame, Effects, FRAME_HEADER_BYTES, FrameContext, MachineFailure, StateMachine};
 use crate::command::{Command, CommandError, Commands};
@@ -36,6 +39,9 @@ pub struct Machine<T> {
     pub(super) held: Held,
     /// Nothing refers to what lies below in the log.
     pub(super) floor: LogPosition,
+    pub(super) timers: Timers,
+    pub(super) halves: Halves,
+    pub(super) ended: EndedWindow,
     /// Cursors that the frame in hand has changed.
     pub(super) touched: BTreeSet<CursorKey>,
     /// Effects of the frame in hand.
@@ -50,6 +56,9 @@ impl<T: TableStore> Machine<T> {
     pub fn open(tables: T) -> Result<Machine<T>, MachineFailure> {
         let mut machine = Machine {
             queues: Queues::open(&tables)?,
+            timers: Timers::open(&tables)?,
+            halves: Halves::open(&tables)?,
+            ended: EndedWindow::open(&tables)?,
             progress: Progress::open(tables)?,
             cursors: BTreeMap::new(),
             dedup: DedupWindow::default(),
@@ -115,10 +124,16 @@ impl<T: TableStore> Machine<T> {
         command: Command,
     ) -> Result<Outcome, MachineFailure> {
         match command {
-            Command::Publish { queue, dedup, tag_hash, order_hash, record } => {
-                let position = frame.position + (FRAME_HEADER_BYTES + super::publish::record_at(at));
-                Ok(self.publish(queue, dedup, (tag_hash, order_hash), position, record.len()))
+            Command::Publish(message) => {
+                let record_at = at as u64 + u64::from(message.record_at);
+                Ok(self.publish(&message, frame.position + (FRAME_HEADER_BYTES + record_at)))
             }
+            Command::ReleaseDue { up_to_ms, max } => self.release_due(up_to_ms, max),
+            Command::Recall { due_ms, number, id } => self.recall(due_ms, number, id),
+            Command::EndTransaction { number, id, resolution } => {
+                Ok(self.end_transaction(number, id, resolution))
+            }
+            Command::NoteChecks { numbers, again_after_ms } => Ok(self.note_checks(&numbers, again_after_ms)),
             Command::Receive(receive) => self.receive(&receive),
             Command::Acknowledge(leases) => Ok(self.acknowledge(&leases)),
             Command::ChangeLease { lease, invisible_ms } => Ok(self.change_lease(&lease, invisible_ms)),
@@ -188,6 +203,8 @@ impl<T: TableStore> StateMachine for Machine<T> {
         let stamp_ms = self.progress.stamp_ms();
         self.dedup.begin_frame(stamp_ms, self.progress.batch());
         self.settled.begin_frame(stamp_ms, &mut self.cursors, self.progress.batch());
+        self.ended.begin_frame(stamp_ms, self.progress.batch());
+        self.timers.begin_frame();
         let mut outcomes = Vec::new();
         for command in Commands::new(body) {
             outcomes.push(match command {

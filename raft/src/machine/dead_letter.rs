@@ -2,7 +2,6 @@
 
 use store::tables::TableStore;
 use store::tables::consume_queue::Entry;
-use store::tables::held::Holder;
 
 use super::acknowledge::Standing;
 use super::cursor::CursorKey;
@@ -43,12 +42,8 @@ impl<T: TableStore> Machine<T> {
 
     /// Puts the entry into the queue of dead letters. The caller has settled it.
     pub(super) fn bury(&mut self, key: CursorKey, offset: u64, entry: Entry, dead_letters: QueueKey) {
-        let entry = Entry { held: true, ..entry };
-        let at = self.queues.append(dead_letters, entry, self.progress.stamp_ms());
-        let holder = Holder::Entry { queue: dead_letters.numbers(), offset: at };
-        self.held.put(entry.position, entry.length, holder);
+        let at = self.append_held(dead_letters, entry);
         let (from, to) = ((key.queue, offset), (dead_letters, at));
         self.effects.dead_lettered.push(DeadLettered { consumer: key.consumer, from, to });
-        self.wake(dead_letters);
     }
 }

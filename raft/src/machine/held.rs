@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use store::position::LogPosition;
+use store::tables::consume_queue::Entry;
 use store::tables::held::{HeldKey, Holder};
 use store::tables::{Batch, TableStore};
 
-use super::MachineFailure;
+use super::{Machine, MachineFailure};
+use crate::names::QueueKey;
 
 /// The held records. Their rows are in the tables; what the frame in hand changes is here as well.
 #[derive(Default)]
@@ -57,7 +59,7 @@ impl Held {
             if found.len() < max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         // The least of its position.
-        let least = HeldKey { position: from, holder: Holder::Timer { due_ms: 0 } };
+        let least = HeldKey { position: from, holder: Holder::Timer { due_ms: 0, number: 0 } };
         let changed = self.changed.range(least..).take_while(|(held, _)| held.position < to);
         found.extend(changed.filter_map(|(held, length)| Some((*held, (*length)?))));
         Ok(found.into_iter().take(max).collect())
@@ -74,6 +76,18 @@ impl Held {
     }
 }
 
+impl<T: TableStore> Machine<T> {
+    /// Puts a record that was stored by an earlier frame at the end of a queue, and holds it.
+    pub(super) fn append_held(&mut self, queue: QueueKey, entry: Entry) -> u64 {
+        let entry = Entry { held: true, ..entry };
+        let offset = self.queues.append(queue, entry, self.progress.stamp_ms());
+        let holder = Holder::Entry { queue: queue.numbers(), offset };
+        self.held.put(entry.position, entry.length, holder);
+        self.wake(queue);
+        offset
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,17 +97,17 @@ mod tests {
     fn what_the_frame_in_hand_changes_counts_at_once() {
         let tables = MemoryTables::new();
         let (mut held, mut batch) = (Held::default(), Batch::default());
-        let at = |position| HeldKey { position: LogPosition(position), holder: Holder::Half };
-        let timer = Holder::Timer { due_ms: 0 };
+        let at = |position| HeldKey { position: LogPosition(position), holder: Holder::Half { number: 0 } };
+        let timer = Holder::Timer { due_ms: 0, number: 0 };
         for position in [5, 6, 7] {
-            held.put(LogPosition(position), 10, Holder::Half);
+            held.put(LogPosition(position), 10, Holder::Half { number: 0 });
         }
         held.put(LogPosition(5), 10, timer);
         held.end_frame(&mut batch);
         tables.write(&batch).unwrap();
-        held.remove(LogPosition(6), Holder::Half);
-        held.put(LogPosition(4), 11, Holder::Half);
-        held.put(LogPosition(8), 11, Holder::Half);
+        held.remove(LogPosition(6), Holder::Half { number: 0 });
+        held.put(LogPosition(4), 11, Holder::Half { number: 0 });
+        held.put(LogPosition(8), 11, Holder::Half { number: 0 });
         let between = |from, to, max| {
             let found = held.between(&tables, LogPosition(from), LogPosition(to), max).unwrap();
             found.into_iter().map(|(held, _)| held).collect::<Vec<_>>()

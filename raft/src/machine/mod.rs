@@ -13,6 +13,7 @@ mod broker;
 mod cursor;
 mod dead_letter;
 mod delete;
+mod ended;
 mod fifo;
 mod held;
 mod lease;
@@ -25,6 +26,8 @@ mod read;
 mod receive;
 mod retention;
 mod settled_window;
+mod timers;
+mod transactions;
 mod window;
 
 use std::path::Path;
@@ -42,6 +45,8 @@ pub use broker::Machine;
 pub use metadata::{MetaAction, MetaCommand, MetaMachine};
 pub use progress::{Durability, Progress};
 pub use store::tables::applied::AppliedMark;
+pub use store::tables::ended::{End, EndedRow};
+pub use store::tables::half::HalfRow;
 
 pub use store::limits::FRAME_HEADER_BYTES;
 
@@ -87,6 +92,8 @@ pub struct Effects {
     pub ready: Vec<QueueKey>,
     /// What went to the dead letters, in order.
     pub dead_lettered: Vec<DeadLettered>,
+    /// A message came that waits for its time, or for the end of its transaction.
+    pub waiting_changed: bool,
     /// The catalog is another one.
     pub catalog_changed: bool,
 }

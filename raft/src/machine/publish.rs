@@ -1,39 +1,55 @@
-//! Putting messages into queues.
+//! Taking messages: into their queue at once, or kept until they may be there.
 
 use store::position::LogPosition;
 use store::tables::TableStore;
 use store::tables::consume_queue::Entry;
+use store::tables::pending::Pending;
+use store::tables::timer::TimerKey;
 
 use super::Machine;
-use crate::command::{COMMAND_HEADER_BYTES, PUBLISH_HEADER_BYTES};
-use crate::names::{QueueKey, QueueOffset};
+use crate::command::PublishCommand;
+use crate::names::QueueOffset;
 use crate::outcome::Outcome;
-use crate::request::Published;
-
-/// Where the record of the publish command that begins at `command_at` begins in the frame's body.
-pub(super) fn record_at(command_at: usize) -> u64 {
-    (command_at + COMMAND_HEADER_BYTES + PUBLISH_HEADER_BYTES) as u64
-}
+use crate::request::{Place, Published};
 
 impl<T: TableStore> Machine<T> {
-    pub(super) fn publish(
-        &mut self,
-        queue: QueueKey,
-        id: u128,
-        (tag_hash, order_hash): (u64, u64),
-        position: LogPosition,
-        length: usize,
-    ) -> Outcome {
+    /// Takes a message whose record stands at `position`.
+    pub(super) fn publish(&mut self, message: &PublishCommand, position: LogPosition) -> Outcome {
+        let queue = message.queue;
         if let Some(rejected) = self.topic_is_gone(queue.topic) {
             return rejected;
         }
-        if let Some((queue, offset)) = self.dedup.get(queue.topic, id) {
-            return Outcome::Published(Published { queue, offset: QueueOffset(offset), duplicate: true });
+        if let Some((queue, place)) = self.dedup.get(queue.topic, message.dedup) {
+            return Outcome::Published(Published { queue, place, duplicate: true });
         }
-        let entry = Entry { position, length: length as u32, tag_hash, order_hash, held: false };
-        let offset = self.queues.append(queue, entry, self.progress.stamp_ms());
-        self.dedup.put(queue, offset, id);
-        self.wake(queue);
-        Outcome::Published(Published { queue, offset: QueueOffset(offset), duplicate: false })
+        let entry = Entry {
+            position,
+            length: message.record.len() as u32,
+            tag_hash: message.tag_hash,
+            order_hash: message.order_hash,
+            held: false,
+        };
+        let stamp_ms = self.progress.stamp_ms();
+        let pending = || Pending { queue: queue.numbers(), entry, id: message.dedup };
+        let number = position.0;
+        let place = match (message.extras.check_after_ms, message.extras.due_ms) {
+            (Some(check_after_ms), _) => {
+                if let Err(rejection) = self.begin_transaction(number, pending(), check_after_ms) {
+                    return Outcome::Rejected(rejection);
+                }
+                Place::Waiting(number)
+            }
+            (None, Some(due_ms)) if due_ms > stamp_ms => {
+                self.wait_until(TimerKey { due_ms, number }, pending());
+                Place::Waiting(number)
+            }
+            (None, _) => {
+                let offset = self.queues.append(queue, entry, stamp_ms);
+                self.wake(queue);
+                Place::Queued(QueueOffset(offset))
+            }
+        };
+        self.dedup.put(queue, place, message.dedup);
+        Outcome::Published(Published { queue, place, duplicate: false })
     }
 }

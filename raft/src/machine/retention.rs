@@ -13,6 +13,7 @@ use store::tables::TableStore;
 use store::tables::held::{Floor, HeldKey, Holder};
 use store::tables::kept::KeptRow;
 use store::tables::lease::OFFSETS_PER_ROW;
+use store::tables::timer::TimerKey;
 
 use super::cursor::CursorKey;
 use super::{FrameContext, Machine, MachineFailure};
@@ -155,7 +156,7 @@ impl<T: TableStore> Machine<T> {
             Holder::Entry { queue, offset } => (queue, offset, false),
             Holder::Kept { queue, offset } => (queue, offset, true),
             // They are held as long as their rows are there.
-            Holder::Timer { .. } | Holder::Half => return Ok(true),
+            Holder::Timer { .. } | Holder::Half { .. } => return Ok(true),
         };
         let queue = QueueKey { topic: TopicId(queue.0), number: queue.1 };
         let (first, end) = self.queues.bounds(queue);
@@ -182,7 +183,11 @@ impl<T: TableStore> Machine<T> {
                 row.put(self.progress.batch());
                 Ok(())
             }
-            Holder::Timer { .. } | Holder::Half => Ok(()),
+            Holder::Timer { due_ms, number } => self.move_timer(TimerKey { due_ms, number }, to),
+            Holder::Half { number } => {
+                self.halves.move_to(number, to, self.progress.batch());
+                Ok(())
+            }
         }
     }
 

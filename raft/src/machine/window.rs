@@ -7,7 +7,11 @@ use store::tables::Batch;
 use store::tables::dedup::{DedupEntry, DedupRow};
 
 use crate::limits::{DEDUP_IDS_MAX, DEDUP_WINDOW_MS};
-use crate::names::{QueueKey, TopicId};
+use crate::names::{QueueKey, QueueOffset, TopicId};
+use crate::request::Place;
+
+/// Set in the place of a message that is not in its queue yet.
+const WAITING: u64 = 1 << 63;
 
 /// The ids of a frame, in its order.
 struct Frame {
@@ -28,15 +32,17 @@ pub(super) struct DedupWindow {
 
 impl DedupWindow {
     /// Where the message with this id is, if it came within the window.
-    pub(super) fn get(&self, topic: TopicId, id: u128) -> Option<(QueueKey, u64)> {
-        self.places.get(&id_within(topic, id)?).copied()
+    pub(super) fn get(&self, topic: TopicId, id: u128) -> Option<(QueueKey, Place)> {
+        let (queue, place) = self.places.get(&id_within(topic, id)?)?;
+        Some((*queue, from_number(*place)))
     }
 
     /// Remembers an id that is not there yet. The id 0 is none.
-    pub(super) fn put(&mut self, queue: QueueKey, offset: u64, id: u128) {
+    pub(super) fn put(&mut self, queue: QueueKey, place: Place, id: u128) {
         if let Some(id) = id_within(queue.topic, id) {
-            self.places.insert(id, (queue, offset));
-            self.entries.push(DedupEntry { id, queue: queue.numbers(), offset });
+            let place = to_number(place);
+            self.places.insert(id, (queue, place));
+            self.entries.push(DedupEntry { id, queue: queue.numbers(), place });
         }
     }
 
@@ -66,7 +72,7 @@ impl DedupWindow {
     pub(super) fn load(&mut self, row: DedupRow) {
         for entry in &row.entries {
             let queue = QueueKey { topic: TopicId(entry.queue.0), number: entry.queue.1 };
-            self.places.insert(entry.id, (queue, entry.offset));
+            self.places.insert(entry.id, (queue, entry.place));
         }
         self.frames.push_back(frame_of(&row));
     }
@@ -77,6 +83,21 @@ impl DedupWindow {
             self.places.remove(id);
         }
         DedupRow::delete(frame.index, batch);
+    }
+}
+
+/// A place in 64 bits: an offset, or the number of a message that waits, with the highest bit set.
+fn to_number(place: Place) -> u64 {
+    match place {
+        Place::Queued(offset) => offset.0,
+        Place::Waiting(number) => number | WAITING,
+    }
+}
+
+fn from_number(place: u64) -> Place {
+    match place & WAITING {
+        0 => Place::Queued(QueueOffset(place)),
+        _ => Place::Waiting(place & !WAITING),
     }
 }
 

@@ -6,3 +6,4 @@ mod retention;
 mod rig;
 mod rules;
 mod scripts;
+mod waiting;

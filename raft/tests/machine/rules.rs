@@ -11,7 +11,7 @@ use raft::command::{CommandError, encode_acknowledge, encode_delete_topic, encod
 use raft::machine::{FrameContext, Machine, MachineFailure, StateMachine};
 use raft::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
 use raft::outcome::Outcome;
-use raft::request::{Publish, Receipt, Receive, Rejection, TagFilter};
+use raft::request::{Extras, Publish, Receipt, Receive, Rejection, TagFilter};
 use store::position::LogPosition;
 use store::tables::{Batch, MemoryTables, Row, RowKind, TableError, TableStore, Visitor};
 
@@ -26,6 +26,7 @@ fn publish(id: u128) -> Bytes {
         dedup: id,
         tag_hash: 0,
         order_hash: 0,
+        extras: Extras::default(),
         record: Bytes::from_static(b"record"),
     })
 }

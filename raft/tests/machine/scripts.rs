@@ -4,6 +4,7 @@
 //! of its own; one that begins with `&` joins the frame of the one before. `UPDATE_SCRIPTS=1` writes
 //! the answers instead of comparing them: read the difference before you commit it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -12,14 +13,15 @@ use bytes::Bytes;
 use raft::catalog::StartFrom;
 use raft::command::{
     OffsetTarget, encode_acknowledge, encode_change_lease, encode_dead_letter, encode_delete_consumer,
-    encode_delete_topic, encode_doubt_leases, encode_publish, encode_raise_floor, encode_receive,
-    encode_release_client, encode_renew_leases, encode_set_offset, encode_trim,
+    encode_delete_topic, encode_doubt_leases, encode_end_transaction, encode_note_checks, encode_publish,
+    encode_raise_floor, encode_recall, encode_receive, encode_release_client, encode_release_due,
+    encode_renew_leases, encode_set_offset, encode_trim,
 };
 use raft::hash::hash64;
 use raft::machine::{AppliedFrame, StateMachine};
 use raft::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
 use raft::outcome::Outcome;
-use raft::request::{Publish, Receipt, Receive, TagFilter};
+use raft::request::{Extras, Place, Publish, Receipt, Receive, Resolution, TagFilter, Timer, Transaction};
 use store::tables::MemoryTables;
 
 const GROUP: GroupId = GroupId(1);
@@ -27,6 +29,8 @@ const GROUP: GroupId = GroupId(1);
 struct Script {
     rig: Rig<MemoryTables>,
     tables: MemoryTables,
+    /// The numbers of messages that wait, by their ids: `#id` in a line.
+    numbers: BTreeMap<String, String>,
 }
 
 #[test]
@@ -57,7 +61,7 @@ fn difference(written: &str, answered: &str) -> String {
 /// The script with the answers that the machine gives.
 fn run(script: &str) -> String {
     let tables = MemoryTables::new();
-    let mut state = Script { rig: Rig::open(tables.clone()), tables };
+    let mut state = Script { rig: Rig::open(tables.clone()), tables, numbers: BTreeMap::new() };
     let mut out = String::new();
     for block in script.trim_end().split("\n\n") {
         let commands = block.lines().take_while(|line| *line != "---").collect::<Vec<_>>();
@@ -120,14 +124,52 @@ impl Script {
                 let wake = wake.map_or("never".into(), seconds);
                 let _ = writeln!(answers, "would deliver: {yes}, wake: {wake}");
             }
+            "waiting" => {
+                let machine = &self.rig.machine;
+                let (due, check) = (machine.next_due_ms(), machine.next_check_ms());
+                let (due, check) =
+                    (due.map_or("never".into(), seconds), check.map_or("never".into(), seconds));
+                let (timers, halves) = (machine.timer_count(), machine.half_messages().count());
+                let given_up = machine.given_up().count();
+                let _ = writeln!(
+                    answers,
+                    "timers={timers} due={due} halves={halves} check={check} given_up={given_up}"
+                );
+            }
+            "checks" => {
+                let due = self.rig.machine.checks_due(self.rig.now_ms, words.number("max", 10) as usize);
+                let lines = due.iter().map(|half| format!("number={} checks={}", half.number, half.checks));
+                let _ = writeln!(answers, "to check: {}", lines.collect::<Vec<_>>().join(", "));
+            }
             "expiring" => {
                 let clients = self.rig.machine.expiring_auto_leases(EPOCH_MS + words.time_ms("by", 0));
                 let _ = writeln!(answers, "clients {clients:?}");
             }
             _ => {
-                let commands = lines.iter().map(|line| command(line)).collect::<Vec<_>>();
+                let commands = lines.iter().map(|line| command(&self.numbered(line))).collect::<Vec<_>>();
                 let applied = self.rig.apply(&commands).unwrap();
+                self.note_numbers(lines, &applied);
                 self.answer(&applied, answers);
+            }
+        }
+    }
+
+    /// The line with the numbers in place of `#id`.
+    fn numbered(&self, line: &str) -> String {
+        let word = |word: &str| match word.split_once('#') {
+            Some((before, id)) => format!("{before}{}", self.numbers[id]),
+            None => word.to_string(),
+        };
+        line.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
+    }
+
+    fn note_numbers(&mut self, lines: &[&str], applied: &AppliedFrame) {
+        for (line, outcome) in lines.iter().zip(&applied.outcomes) {
+            if let Outcome::Published(it) = outcome
+                && let Place::Waiting(number) = it.place
+                && let Some(id) = Words::of(line.split_whitespace()).text("id")
+            {
+                self.numbers.insert(id.to_string(), number.to_string());
             }
         }
     }
@@ -147,7 +189,14 @@ impl Script {
             let line = match outcome {
                 Outcome::Published(it) => {
                     let duplicate = if it.duplicate { " duplicate" } else { "" };
-                    format!("published {} offset={}{duplicate}", name(it.queue), it.offset.0)
+                    match it.place {
+                        Place::Queued(offset) => {
+                            format!("published {} offset={}{duplicate}", name(it.queue), offset.0)
+                        }
+                        Place::Waiting(number) => {
+                            format!("waiting {} number={number}{duplicate}", name(it.queue))
+                        }
+                    }
                 }
                 Outcome::Received { messages, .. } if messages.is_empty() => "nothing".into(),
                 Outcome::Received { messages, .. } => {
@@ -178,6 +227,7 @@ impl Script {
                     let frame = self.rig.frames.iter().find(|(frame, _)| frame.position == *position);
                     format!("floor at frame {}", frame.expect("a frame begins there").0.index)
                 }
+                Outcome::Released { released, more } => format!("released {released}, more: {more}"),
                 Outcome::Done => "done".into(),
                 Outcome::Rejected(rejection) => format!("rejected: {rejection}"),
                 other => panic!("not an answer of a broker group: {other:?}"),
@@ -222,8 +272,30 @@ fn command(line: &str) -> Bytes {
             dedup: words.text("id").map_or(0, |id| u128::from(hash64(id.as_bytes()))),
             tag_hash: words.text("tag").map_or(0, |tag| hash64(tag.as_bytes())),
             order_hash: words.text("group").map_or(0, |group| hash64(group.as_bytes())),
+            extras: Extras {
+                due_ms: words.text("due").map(|due| EPOCH_MS + time_ms(due)),
+                check_after_ms: words.text("check").map(time_ms),
+                key_hashes: vec![],
+            },
             record: Bytes::from(words.text("body").unwrap_or("x").to_string()),
         }),
+        "release-due" => {
+            encode_release_due(EPOCH_MS + words.time_ms("to", 0), words.number("max", 100) as u32)
+        }
+        "recall" => encode_recall(&Timer {
+            group: GROUP,
+            topic: queue(&words).topic,
+            due_ms: EPOCH_MS + words.time_ms("due", 0),
+            number: words.number("number", 0),
+            id: words.text("id").map_or(0, |id| u128::from(hash64(id.as_bytes()))),
+        }),
+        "commit" => encode_end_transaction(&transaction(&words), Resolution::Commit),
+        "rollback" => encode_end_transaction(&transaction(&words), Resolution::Rollback),
+        "give-up" => encode_end_transaction(&transaction(&words), Resolution::GiveUp),
+        "checked" => {
+            let numbers = words.plain[1..].iter().map(|number| number.parse().unwrap()).collect::<Vec<_>>();
+            encode_note_checks(&numbers, words.time_ms("again", 30_000))
+        }
         "receive" => encode_receive(&receive(&words)),
         "ack" => encode_acknowledge(&receipts(&words)),
         "change" => encode_change_lease(&receipts(&words)[0], words.time_ms("invisible", 0)),
@@ -247,6 +319,15 @@ fn command(line: &str) -> Bytes {
         "delete-topic" => encode_delete_topic(queue(&words).topic),
         "delete-consumer" => encode_delete_consumer(consumer),
         other => panic!("no such command: {other}"),
+    }
+}
+
+fn transaction(words: &Words) -> Transaction {
+    Transaction {
+        group: GROUP,
+        topic: queue(words).topic,
+        number: words.number("number", 0),
+        id: words.text("id").map_or(0, |id| u128::from(hash64(id.as_bytes()))),
     }
 }
 

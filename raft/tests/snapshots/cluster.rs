@@ -9,7 +9,7 @@ use raft::catalog::{ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
 use raft::hash::hash64;
 use raft::names::{GroupId, NodeId, QueueKey};
 use raft::node::{Node, NodeOptions, ReplicaStatus, Tuning};
-use raft::request::{Delivered, NewConsumer, NewTopic, Publish, Receive, TagFilter};
+use raft::request::{Delivered, Extras, NewConsumer, NewTopic, Publish, Receive, TagFilter};
 use store::record::MessageRecord;
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -195,6 +195,7 @@ pub fn message(topic: &Topic, number: u64) -> Publish {
         dedup: u128::from(hash64(id.as_bytes())) << 64 | u128::from(number),
         tag_hash: 0,
         order_hash: 0,
+        extras: Extras::default(),
         record: record.encode(),
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! key: 30 | u64 frame index                              (big endian)
-//! value: u64 stamp_ms | for each id: u128 id | varint topic | varint queue | varint offset
+//! value: u64 stamp_ms | for each id: u128 id | varint topic | varint queue | varint place
+//! place: the offset, or 2^63 and the number of a message that waits (see [`super::timer`])
 //! ```
 
 use super::consume_queue::QueueNumbers;
@@ -15,10 +16,10 @@ use crate::coding::{Reader, put_varint};
 pub struct DedupEntry {
     /// The id.
     pub id: u128,
-    /// The queue that holds the message.
+    /// The queue that holds the message, or will hold it.
     pub queue: QueueNumbers,
-    /// Its offset there.
-    pub offset: u64,
+    /// Its offset there, or 2^63 and its number while it waits.
+    pub place: u64,
 }
 
 /// The row.
@@ -41,7 +42,7 @@ impl DedupRow {
             value.extend_from_slice(&entry.id.to_le_bytes());
             put_varint(&mut value, u64::from(entry.queue.0));
             put_varint(&mut value, u64::from(entry.queue.1));
-            put_varint(&mut value, entry.offset);
+            put_varint(&mut value, entry.place);
         }
         batch.put(&frame_key(RowKind::Dedup, self.index), &value);
     }
@@ -54,7 +55,7 @@ impl DedupRow {
             row.entries.push(DedupEntry {
                 id: reader.u128()?,
                 queue: (reader.varint32()?, reader.varint32()?),
-                offset: reader.varint()?,
+                place: reader.varint()?,
             });
         }
         Some(row)
@@ -79,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_row_survives_its_encoding() {
-        let entries = vec![DedupEntry { id: 1 << 127, queue: (1, 200), offset: 300 }; 3];
+        let entries = vec![DedupEntry { id: 1 << 127, queue: (1, 200), place: 300 }; 3];
         let row = DedupRow { index: 9, stamp_ms: 5, entries };
         let mut batch = Batch::default();
         row.put(&mut batch);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! held   key: 61 | u64 position | u8 what | who            (big endian)
-//!          what 0 timer: u64 due_ms      what 1 half message: nothing
+//!          what 0 timer: u64 due_ms | u64 number      what 1 half message: u64 number
 //!          what 2 queue entry, what 3 kept entry: u32 topic | u32 queue | u64 offset
 //!        value: varint length of the record
 //! floor  key: 66                         value: varint position
@@ -27,9 +27,14 @@ pub enum Holder {
     Timer {
         /// When it is, in milliseconds since 1970.
         due_ms: u64,
+        /// Its number: see [`super::timer`].
+        number: u64,
     },
     /// A message whose transaction is open.
-    Half,
+    Half {
+        /// Its number: see [`super::half`].
+        number: u64,
+    },
     /// An entry of a queue that lies out of its order; it is marked as such.
     Entry {
         /// The queue.
@@ -93,11 +98,15 @@ impl HeldKey {
     fn bytes(&self) -> Vec<u8> {
         let mut key = key_from(self.position);
         match self.holder {
-            Holder::Timer { due_ms } => {
+            Holder::Timer { due_ms, number } => {
                 key.push(0);
                 key.extend_from_slice(&due_ms.to_be_bytes());
+                key.extend_from_slice(&number.to_be_bytes());
             }
-            Holder::Half => key.push(1),
+            Holder::Half { number } => {
+                key.push(1);
+                key.extend_from_slice(&number.to_be_bytes());
+            }
             Holder::Entry { queue, offset } => put_place(&mut key, 2, queue, offset),
             Holder::Kept { queue, offset } => put_place(&mut key, 3, queue, offset),
         }
@@ -122,8 +131,8 @@ fn key_from(position: LogPosition) -> Vec<u8> {
 fn read(key: &[u8], value: &[u8]) -> Option<(HeldKey, u32)> {
     let place = || Some(((key_u32(key, 10)?, key_u32(key, 14)?), key_u64(key, 18)?));
     let (holder, key_bytes) = match key.get(9)? {
-        0 => (Holder::Timer { due_ms: key_u64(key, 10)? }, 18),
-        1 => (Holder::Half, 10),
+        0 => (Holder::Timer { due_ms: key_u64(key, 10)?, number: key_u64(key, 18)? }, 26),
+        1 => (Holder::Half { number: key_u64(key, 10)? }, 18),
         2 => place().map(|(queue, offset)| (Holder::Entry { queue, offset }, 26))?,
         3 => place().map(|(queue, offset)| (Holder::Kept { queue, offset }, 26))?,
         _ => return None,
@@ -172,11 +181,11 @@ mod tests {
 
     fn all() -> [HeldKey; 5] {
         [
-            held(1, Holder::Half),
-            held(2, Holder::Timer { due_ms: 3 }),
+            held(1, Holder::Half { number: 1 }),
+            held(2, Holder::Timer { due_ms: 3, number: 2 }),
             held(2, Holder::Entry { queue: (4, 5), offset: 6 }),
             held(2, Holder::Kept { queue: (4, 5), offset: 6 }),
-            held(1 << 40, Holder::Half),
+            held(1 << 40, Holder::Half { number: 9 }),
         ]
     }
 
@@ -191,11 +200,11 @@ mod tests {
             other => panic!("{other:?}"),
         });
         let expected = [
-            "61000000000000000101",
-            "610000000000000002000000000000000003",
+            "610000000000000001010000000000000001",
+            "6100000000000000020000000000000000030000000000000002",
             "6100000000000000020200000004000000050000000000000006",
             "6100000000000000020300000004000000050000000000000006",
-            "61000001000000000001",
+            "610000010000000000010000000000000009",
             "66",
         ];
         assert_eq!(keys.collect::<Vec<_>>(), expected);

@@ -17,9 +17,13 @@ pub mod consume_queue;
 pub mod cursor;
 pub mod dedup;
 pub mod deleted;
+pub mod ended;
+pub mod half;
 pub mod held;
 pub mod kept;
 pub mod lease;
+pub mod pending;
+pub mod timer;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

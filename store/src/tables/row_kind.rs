@@ -32,6 +32,12 @@ pub enum RowKind {
     Kept = 0x62,
     /// How far the log is not needed any more: see [`super::held`].
     Floor = 0x66,
+    /// A message that waits for its time: see [`super::timer`].
+    Timer = 0x60,
+    /// A message of a transaction that has not ended: see [`super::half`].
+    Half = 0x63,
+    /// How a timer or a transaction ended: see [`super::ended`].
+    Ended = 0x69,
 }
 
 impl RowKind {
@@ -61,6 +67,9 @@ impl RowKind {
             RowKind::Held => "held",
             RowKind::Kept => "kept",
             RowKind::Floor => "floor",
+            RowKind::Timer => "timer",
+            RowKind::Half => "half message",
+            RowKind::Ended => "ended",
         };
         TableError::Malformed { kind, key: key.to_vec() }
     }
