@@ -11,5 +11,6 @@ pub mod machine;
 pub mod names;
 pub mod node;
 pub mod outcome;
+pub mod question;
 pub mod request;
 pub mod settings;

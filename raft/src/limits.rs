@@ -48,6 +48,17 @@ pub const RETRY_PAUSE_MS_MAX: u64 = 12 * 60 * 60 * 1000;
 /// `meta` remembers so many requests, to recognize a repeated one.
 pub const META_REQUESTS_MAX: usize = 1024;
 
+// Reads beside the log. They decide nothing that is replicated.
+
+/// One pull answers with no more messages.
+pub const PULL_MESSAGES_MAX: usize = 1024;
+/// One look of a pull goes over no more messages.
+pub const PULL_SCAN_MAX: usize = 4096;
+/// One pull answers with no more bytes of records (one longer record goes alone).
+pub const PULL_BYTES_MAX: usize = 8 << 20;
+/// A look is made again so often when retention took away what was looked at.
+pub const LOOKS_MAX: usize = 8;
+
 // The state machine's caches. They decide nothing but speed.
 
 /// So many of the newest consume-queue entries stay in memory, over all queues.
@@ -105,6 +116,7 @@ pub const SNAPSHOT_INSTALL_WAIT_MAX: Duration = Duration::from_secs(300);
 /// A refused snapshot is tried again after this.
 pub const SNAPSHOT_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
+const _: () = assert!(PULL_BYTES_MAX + COMMAND_BYTES_MAX < PEER_MESSAGE_BYTES_MAX);
 const _: () = assert!(COMMAND_BYTES_MAX > FRAME_BYTES_TARGET);
 const _: () = assert!(COMMAND_BYTES_MAX < PEER_MESSAGE_BYTES_MAX / 4);
 const _: () = assert!(REPLICATE_BYTES_MAX >= FRAME_BYTES_TARGET);

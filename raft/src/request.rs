@@ -184,7 +184,7 @@ pub enum Resolution {
 }
 
 /// Which messages a consumer wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TagFilter {
     /// All.
     All,
@@ -258,7 +258,7 @@ pub struct Delivered {
 }
 
 /// How a queue stands, and how a consumer group stands in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct QueueState {
     /// The first offset that is still there.
     pub first: u64,

@@ -10,6 +10,7 @@ use raft::catalog::{ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
 use raft::hash::hash64;
 use raft::names::{GroupId, NodeId, QueueKey};
 use raft::node::{Node, NodeOptions, Tuning};
+use raft::question::Pull;
 use raft::request::{
     Delivered, Extras, NewConsumer, NewTopic, Publish, Receive, Rejection, RequestError, TagFilter,
 };
@@ -400,4 +401,48 @@ async fn r8_a_new_leader_serves_nothing_before_it_knows_what_was_acknowledged() 
             settled.expect("the lease is live");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_serves_pulls_of_what_it_has_applied_and_of_nothing_else() {
+    let mut cluster = Cluster::start(3, 1).await;
+    let topic = cluster.topic("orders", TopicType::Normal, 1).await;
+    for i in 0..3 {
+        publish(cluster.any(), &topic, &format!("m{i}"), soon()).await.expect("committed");
+    }
+    let queue = QueueKey { topic: topic.id, number: 0 };
+    let pull = |offset, from_replica| Pull {
+        queue,
+        group: GroupId(1),
+        offset,
+        max: 32,
+        filter: TagFilter::All,
+        from_replica,
+    };
+    for id in 1..=3 {
+        let mut ids = Vec::new();
+        while ids.len() < 3 {
+            let found =
+                cluster.node(id).pull(pull(ids.len() as u64, true), soon(), soon()).await.expect("served");
+            ids.extend(
+                found
+                    .records
+                    .iter()
+                    .map(|record| MessageRecord::decode(record).expect("a record").message_id),
+            );
+        }
+        assert_eq!(ids, ["m0", "m1", "m2"], "node {id}");
+        let led = cluster.node(id).pull(pull(0, false), soon(), soon()).await.expect("the leader answers");
+        assert_eq!((led.found.next, led.records.len()), (3, 3), "through node {id}");
+    }
+    let leader = cluster.any().leader_of(GroupId(1)).expect("a leader").0;
+    for id in (1..=3).filter(|id| *id != leader) {
+        cluster.stop(id).await;
+    }
+    let soon_over = Instant::now() + Duration::from_millis(300);
+    publish(cluster.node(leader), &topic, "doubtful", soon_over).await.expect_err("no quorum");
+    // It is in this node's log, but not committed.
+    let soon_over = Instant::now() + Duration::from_millis(200);
+    let found = cluster.node(leader).pull(pull(3, true), soon_over, soon()).await.expect("served");
+    assert_eq!((found.found.end, found.records.len()), (3, 0));
 }

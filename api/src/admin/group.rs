@@ -2,15 +2,15 @@
 
 use proto::admin::{
     CreateGroupRequest, DeleteGroupRequest, DeleteGroupResponse, DescribeGroupRequest, DescribeGroupResponse,
-    GroupClient, GroupQueueStatus, GroupResponse, ListGroupsResponse, ResetOffsetRequest,
-    ResetOffsetResponse, UpdateGroupRequest,
+    GroupClient, GroupResponse, ListGroupsResponse, UpdateGroupRequest,
 };
-use raft::catalog::{ConsumerGroup, Topic};
-use raft::request::{NewConsumer, QueueState, Rejection};
+use raft::catalog::ConsumerGroup;
+use raft::request::{NewConsumer, Rejection};
 use raft::settings::{GroupChange, GroupSettings};
 use tokio::time::Instant;
 
 use super::convert::{start_from, wire_group};
+use super::offsets::queue_statuses;
 use super::settings::retry_policy;
 use crate::check;
 use crate::convert::status::Fault;
@@ -83,20 +83,18 @@ pub(super) fn list(edge: &EdgeState) -> ListGroupsResponse {
 
 /// Which topics a group reads is nowhere written: they are those that its clients on this node
 /// subscribe to, and those where it has left a trace.
-pub(super) async fn describe(
+pub(super) fn describe(
     edge: &EdgeState,
-    request: DescribeGroupRequest,
-    deadline: Instant,
+    request: &DescribeGroupRequest,
 ) -> Result<DescribeGroupResponse, Fault> {
     let catalog = edge.node.catalog();
     let group = known(catalog.consumers.get(&request.name), &request.name)?;
     let subscribed = edge.sessions.topics_of(&group.name);
     let mut queues = Vec::new();
     for topic in catalog.topics.values().take(DESCRIBED_TOPICS_MAX) {
-        let states = edge.node.queue_states(topic, Some(group.id), deadline).await?;
-        let traces = states.iter().any(|state| state.settled > 0 || state.next > 0 || state.in_flight > 0);
-        if traces || subscribed.contains(&topic.name) {
-            queues.extend(queue_statuses(topic, &states));
+        let places = edge.node.own_places(topic, Some(group.id))?;
+        if places.iter().any(|place| place.begun) || subscribed.contains(&topic.name) {
+            queues.extend(queue_statuses(topic, &places));
         }
     }
     let client = |(client_id, facts): (String, crate::session::registry::ClientFacts)| GroupClient {
@@ -109,36 +107,6 @@ pub(super) async fn describe(
     Ok(DescribeGroupResponse { group: Some(wire_group(group)), queues, clients })
 }
 
-pub(super) async fn reset_offset(
-    edge: &EdgeState,
-    request: ResetOffsetRequest,
-    deadline: Instant,
-) -> Result<ResetOffsetResponse, Fault> {
-    let catalog = edge.node.catalog();
-    let group = known(catalog.consumers.get(&request.group), &request.group)?;
-    let Some(topic) = catalog.topics.get(&request.topic) else {
-        return Err(Rejection::TopicNotFound { name: request.topic }.into());
-    };
-    let Some(to) = start_from(request.to, request.unix_ms)? else {
-        return Err(Fault::BadRequest("say where to: first, last or a time".into()));
-    };
-    edge.node.reset_offset(group.id, topic, to, deadline).await?;
-    let states = edge.node.queue_states(topic, Some(group.id), deadline).await?;
-    Ok(ResetOffsetResponse { queues: queue_statuses(topic, &states).collect() })
-}
-
-fn known<'a>(group: Option<&'a ConsumerGroup>, name: &str) -> Result<&'a ConsumerGroup, Fault> {
+pub(super) fn known<'a>(group: Option<&'a ConsumerGroup>, name: &str) -> Result<&'a ConsumerGroup, Fault> {
     group.ok_or_else(|| Rejection::ConsumerNotFound { name: name.to_owned() }.into())
-}
-
-fn queue_statuses(topic: &Topic, states: &[QueueState]) -> impl Iterator<Item = GroupQueueStatus> {
-    states.iter().enumerate().map(|(queue, state)| GroupQueueStatus {
-        topic: topic.name.clone(),
-        queue: queue as u32,
-        settled_offset: state.settled,
-        next_offset: state.next,
-        end_offset: state.end,
-        in_flight: state.in_flight,
-        lag: state.end.saturating_sub(state.settled.max(state.first)),
-    })
 }

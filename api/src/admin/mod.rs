@@ -5,6 +5,7 @@
 mod cluster;
 mod convert;
 mod group;
+mod offsets;
 mod settings;
 mod topic;
 
@@ -14,9 +15,10 @@ use proto::admin::admin_server::Admin;
 use proto::admin::{
     ClusterStatusRequest, ClusterStatusResponse, CreateGroupRequest, CreateTopicRequest, DeleteGroupRequest,
     DeleteGroupResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeGroupRequest,
-    DescribeGroupResponse, DescribeTopicRequest, DescribeTopicResponse, GroupResponse, ListGroupsRequest,
-    ListGroupsResponse, ListTopicsRequest, ListTopicsResponse, ResetOffsetRequest, ResetOffsetResponse,
-    TopicResponse, TransferLeaderRequest, TransferLeaderResponse, UpdateGroupRequest, UpdateTopicRequest,
+    DescribeGroupResponse, DescribeTopicRequest, DescribeTopicResponse, GroupOffsetsRequest,
+    GroupOffsetsResponse, GroupResponse, ListGroupsRequest, ListGroupsResponse, ListTopicsRequest,
+    ListTopicsResponse, ResetOffsetRequest, ResetOffsetResponse, TopicResponse, TransferLeaderRequest,
+    TransferLeaderResponse, UpdateGroupRequest, UpdateTopicRequest,
 };
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
@@ -113,8 +115,7 @@ impl Admin for AdminService {
         &self,
         request: Request<DescribeGroupRequest>,
     ) -> Result<Response<DescribeGroupResponse>, Status> {
-        let (caller, request) = Caller::of(request);
-        answer(group::describe(&self.edge, request, deadline(&caller)).await)
+        answer(group::describe(&self.edge, request.get_ref()))
     }
 
     async fn reset_offset(
@@ -122,7 +123,15 @@ impl Admin for AdminService {
         request: Request<ResetOffsetRequest>,
     ) -> Result<Response<ResetOffsetResponse>, Status> {
         let (caller, request) = Caller::of(request);
-        answer(group::reset_offset(&self.edge, request, deadline(&caller)).await)
+        answer(offsets::reset_offset(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn group_offsets(
+        &self,
+        request: Request<GroupOffsetsRequest>,
+    ) -> Result<Response<GroupOffsetsResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(offsets::group_offsets(&self.edge, request, deadline(&caller)).await)
     }
 
     async fn transfer_leader(

@@ -43,6 +43,7 @@ async fn skip_backlog(load: &Load, target: &Target) {
         topic: load.topic.clone(),
         to: admin::StartFrom::Last as i32,
         unix_ms: 0,
+        ..Default::default()
     };
     let request = target.first.headers.request(request, RESET_TIMEOUT);
     if let Err(status) = target.first.admin().reset_offset(request).await {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::exit::Failure;
 use super::moment::{parse_unix_ms, print_unix_ms};
+use super::offsets::{OffsetsArgs, ResetOffsetArgs, queue_table, queue_values};
 use super::output::{ConfirmArgs, table};
 use super::settings::{Retry, group_settings};
 use super::target::ADMIN_TIMEOUT;
@@ -118,24 +119,10 @@ pub enum GroupCommand {
         #[command(flatten)]
         common: CommonArgs,
     },
-    /// Move a consumer group in every queue of a topic
-    #[command(after_help = "Examples:
-  ledgermq group reset-offset billing --topic orders --from first --yes
-  ledgermq group reset-offset billing --topic orders --from 2026-01-31T08:00:00Z --yes")]
-    ResetOffset {
-        /// Its name
-        name: String,
-        /// The topic
-        #[arg(long)]
-        topic: String,
-        /// Where to: first, last, or a time (2h: two hours ago)
-        #[arg(long, value_name = "first|last|TIME")]
-        from: From,
-        #[command(flatten)]
-        confirm: ConfirmArgs,
-        #[command(flatten)]
-        common: CommonArgs,
-    },
+    /// Move a consumer group in a topic
+    ResetOffset(ResetOffsetArgs),
+    /// Show where a consumer group stands in each queue of a topic, as the leaders have it
+    Offsets(OffsetsArgs),
 }
 
 /// A place in a queue.
@@ -160,7 +147,7 @@ impl FromStr for From {
 
 impl From {
     /// As the admin service writes it: the kind, and the time.
-    fn wire(self) -> (i32, i64) {
+    pub(super) fn wire(self) -> (i32, i64) {
         match self {
             From::First => (admin::StartFrom::First as i32, 0),
             From::Last => (admin::StartFrom::Last as i32, 0),
@@ -270,16 +257,8 @@ impl GroupCommand {
                     .print(&json!({ "deleted": name }), || format!("consumer group {name} is deleted"));
                 Ok(())
             }
-            GroupCommand::ResetOffset { name, topic, from, confirm, common } => {
-                confirm.confirm(&format!("This moves consumer group {name} in every queue of {topic}."))?;
-                let (to, unix_ms) = from.wire();
-                let broker = common.target.connect().await?;
-                let request = admin::ResetOffsetRequest { group: name, topic, to, unix_ms };
-                let request = broker.headers.request(request, ADMIN_TIMEOUT);
-                let queues = broker.answer(broker.admin().reset_offset(request).await)?.queues;
-                common.output.print(&json!({ "queues": queue_values(&queues) }), || queue_table(&queues));
-                Ok(())
-            }
+            GroupCommand::ResetOffset(args) => args.run().await,
+            GroupCommand::Offsets(args) => args.run().await,
         }
     }
 }
@@ -367,33 +346,4 @@ async fn describe(name: &str, common: &CommonArgs) -> Result<(), Failure> {
         text
     });
     Ok(())
-}
-
-fn queue_values(queues: &[admin::GroupQueueStatus]) -> Vec<Value> {
-    let value = |queue: &admin::GroupQueueStatus| {
-        json!({
-            "topic": queue.topic, "queue": queue.queue, "settled_offset": queue.settled_offset,
-            "next_offset": queue.next_offset, "end_offset": queue.end_offset,
-            "in_flight": queue.in_flight, "lag": queue.lag,
-        })
-    };
-    queues.iter().map(value).collect()
-}
-
-fn queue_table(queues: &[admin::GroupQueueStatus]) -> String {
-    let rows: Vec<_> = queues
-        .iter()
-        .map(|queue| {
-            [
-                queue.topic.clone(),
-                queue.queue.to_string(),
-                queue.settled_offset.to_string(),
-                queue.next_offset.to_string(),
-                queue.end_offset.to_string(),
-                queue.in_flight.to_string(),
-                queue.lag.to_string(),
-            ]
-        })
-        .collect();
-    table(["TOPIC", "QUEUE", "SETTLED", "NEXT", "END", "IN FLIGHT", "LAG"], &rows)
 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::exit::Failure;
 use super::moment::print_unix_ms;
 use super::output::OutputArgs;
+use super::pull::PullArgs;
 use super::target::TargetArgs;
 use crate::client::access::{Broker, ClientError};
 use crate::client::consumer::{Consumer, Poll};
@@ -29,15 +30,28 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(200);
   ledgermq receive demo --group g
   ledgermq receive demo --group g --max 100 -o json
   ledgermq receive orders --group audit --tag 'paid||refunded' --no-ack
+  ledgermq receive prices --broadcast --from last --max 1000
+  ledgermq receive orders --pull --queue 3 --offset 1200 --max 10
+  ledgermq receive orders --pull --from 2h --from-replica --max 1000 -o json
 
-Prints every message and acknowledges it. Ends when --max messages have come, or when none came
+With --group, prints every message and acknowledges it. With --broadcast or --pull nothing is taken from
+anybody: every such command gets every message, from --from on. Ends when --max messages have come, or when none came
 for --wait. Exits with 3 when nothing came at all.")]
 pub struct ReceiveArgs {
     /// The topic
     topic: String,
     /// The consumer group
-    #[arg(long, short = 'g')]
+    #[arg(
+        long,
+        short = 'g',
+        required_unless_present = "pulling",
+        conflicts_with = "pulling",
+        default_value = "",
+        hide_default_value = true
+    )]
     group: String,
+    #[command(flatten)]
+    pulls: PullArgs,
     /// At most so many messages
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     max: u64,
@@ -62,6 +76,9 @@ pub struct ReceiveArgs {
 impl ReceiveArgs {
     pub async fn run(self) -> Result<(), Failure> {
         let broker = self.target.connect().await?;
+        if self.pulls.is_asked() {
+            return self.pull(broker).await;
+        }
         let brokers = broker
             .route(&self.topic, POLL_WAIT_MAX)
             .await
@@ -78,13 +95,29 @@ impl ReceiveArgs {
         };
         session.end().await;
         match result {
-            Ok(0) => Err(Failure::Nothing(format!("no message came within {} s", self.wait.as_secs_f32()))),
+            Ok(0) => Err(self.nothing()),
             Ok(_) => Ok(()),
             Err(error) => Err(match error.code() {
                 Some(v2::Code::TopicNotFound) => Failure::about_topic(error, &self.topic),
                 _ => Failure::about_group(error, &self.group),
             }),
         }
+    }
+
+    async fn pull(&self, broker: Broker) -> Result<(), Failure> {
+        let (about, until) = ((self.topic.as_str(), self.tag.as_str()), (self.max, self.wait));
+        let received = tokio::select! {
+            received = self.pulls.run(broker, about, until, |message| self.print(message)) => received?,
+            _ = tokio::signal::ctrl_c() => 0,
+        };
+        match received {
+            0 => Err(self.nothing()),
+            _ => Ok(()),
+        }
+    }
+
+    fn nothing(&self) -> Failure {
+        Failure::Nothing(format!("no message came within {} s", self.wait.as_secs_f32()))
     }
 
     /// Polls one broker after the other until enough came or nothing comes; how many came.

@@ -6,6 +6,7 @@ pub mod cluster_view;
 pub mod consumer;
 pub mod message_id;
 pub mod producer;
+pub mod puller;
 pub mod session;
 
 /// The largest answer that is read: a full batch of the largest messages.

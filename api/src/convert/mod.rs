@@ -3,6 +3,7 @@
 pub mod message;
 pub mod message_id;
 pub mod name;
+pub mod pulled;
 pub mod receipt;
 pub mod route;
 pub mod status;

@@ -58,6 +58,12 @@ pub enum Fault {
     /// A batch without messages, or of several topics.
     #[error("{0}")]
     Corrupted(String),
+    /// An offset that no queue has, or not this one.
+    #[error("{0}")]
+    IllegalOffset(String),
+    /// The consumer group has no place in the queue.
+    #[error("{0}")]
+    OffsetNotFound(String),
     /// The deadline leaves no time for a long poll.
     #[error("{0}")]
     IllegalPollingTime(String),
@@ -120,6 +126,8 @@ impl Fault {
             Fault::TypeConflict(_) => Code::MessagePropertyConflictWithType,
             Fault::UnrecognizedClientType(_) => Code::UnrecognizedClientType,
             Fault::Corrupted(_) => Code::MessageCorrupted,
+            Fault::IllegalOffset(_) => Code::IllegalOffset,
+            Fault::OffsetNotFound(_) => Code::OffsetNotFound,
             Fault::IllegalPollingTime(_) => Code::IllegalPollingTime,
             Fault::InvalidClientProperties(_) => Code::InvalidClientProperties,
             Fault::BodyTooLarge { .. } => Code::MessageBodyTooLarge,

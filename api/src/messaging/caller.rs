@@ -11,6 +11,9 @@ use crate::convert::status::{ClientLanguage, Fault};
 use crate::limits::{DEADLINE_MARGIN_MIN, REQUEST_TIMEOUT, REQUEST_TIMEOUT_MAX};
 use crate::session::registry::ClientFacts;
 
+/// With the value `replica` a pull is answered from what the asked node has applied.
+pub const READ_HEADER: &str = "x-ledgermq-read";
+
 /// The headers of a request, read where they are needed.
 #[derive(Debug)]
 pub struct Caller {
@@ -45,6 +48,11 @@ impl Caller {
     /// The namespace of resources that name none; empty for none.
     pub fn namespace(&self) -> &str {
         self.header("x-mq-namespace").unwrap_or_default()
+    }
+
+    /// Whether a read may come from this node's own replica instead of the leader's.
+    pub fn reads_replica(&self) -> bool {
+        self.header(READ_HEADER).is_some_and(|value| value.eq_ignore_ascii_case("replica"))
     }
 
     /// The time that the client gives this request, if it says.

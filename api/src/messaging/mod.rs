@@ -11,6 +11,7 @@ pub mod forward_to_dead_letters;
 pub mod get_offset;
 pub mod heartbeat;
 pub mod notify_client_termination;
+pub mod offset;
 pub mod pull_message;
 pub mod query_assignment;
 pub mod query_offset;
@@ -149,32 +150,32 @@ impl MessagingService for Messaging {
         &self,
         request: Request<PullMessageRequest>,
     ) -> Result<Response<Self::PullMessageStream>, Status> {
-        let (caller, _) = Caller::of(request);
-        Ok(Response::new(pull_message::pull_message(&caller)))
+        let (caller, request) = Caller::of(request);
+        Ok(Response::new(pull_message::pull_message(self.edge.clone(), caller, request)))
     }
 
     async fn update_offset(
         &self,
         request: Request<UpdateOffsetRequest>,
     ) -> Result<Response<UpdateOffsetResponse>, Status> {
-        let (caller, _) = Caller::of(request);
-        Ok(Response::new(update_offset::update_offset(&caller)))
+        let (caller, request) = Caller::of(request);
+        Ok(Response::new(update_offset::update_offset(&self.edge, &caller, request).await))
     }
 
     async fn get_offset(
         &self,
         request: Request<GetOffsetRequest>,
     ) -> Result<Response<GetOffsetResponse>, Status> {
-        let (caller, _) = Caller::of(request);
-        Ok(Response::new(get_offset::get_offset(&caller)))
+        let (caller, request) = Caller::of(request);
+        Ok(Response::new(get_offset::get_offset(&self.edge, &caller, request).await))
     }
 
     async fn query_offset(
         &self,
         request: Request<QueryOffsetRequest>,
     ) -> Result<Response<QueryOffsetResponse>, Status> {
-        let (caller, _) = Caller::of(request);
-        Ok(Response::new(query_offset::query_offset(&caller)))
+        let (caller, request) = Caller::of(request);
+        Ok(Response::new(query_offset::query_offset(&self.edge, &caller, request).await))
     }
 
     async fn end_transaction(

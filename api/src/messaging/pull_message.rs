@@ -1,20 +1,139 @@
-//! `PullMessage`: not built yet, and says so in-band.
+//! `PullMessage`: messages of one queue from an offset on, without a lease. Who pulls keeps the offset.
+//!
+//! The stream: one status, the messages, the next offset, the end. The next offset comes without
+//! messages too: what was filtered out need not be looked at again.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
-use futures::stream::{self, Stream};
-use proto::v2::PullMessageResponse;
+use futures::stream::{self, Stream, StreamExt};
 use proto::v2::pull_message_response::Content;
+use proto::v2::{PullMessageRequest, PullMessageResponse, Status};
+use raft::names::QueueKey;
+use raft::question::{Pull, Pulled};
+use raft::request::RequestError;
+use tokio::time::Instant;
 
-use crate::convert::status::Fault;
+use crate::convert::message::AskedTopic;
+use crate::convert::name::full_name;
+use crate::convert::pulled::pulled;
+use crate::convert::status::{Fault, ok};
+use crate::convert::time;
+use crate::delivery::filter;
+use crate::delivery::long_poll::{PollBounds, Polling, polling};
+use crate::edge::EdgeState;
+use crate::limits::RECEIVE_BATCH_MAX;
 use crate::messaging::caller::Caller;
+use crate::messaging::offset::{asked_offset, asked_queue, wire_offset, within};
 
 /// The answer's frames.
 pub type PullStream = Pin<Box<dyn Stream<Item = Result<PullMessageResponse, tonic::Status>> + Send>>;
 
-/// Answers NOT_IMPLEMENTED.
-pub fn pull_message(caller: &Caller) -> PullStream {
-    let status = Fault::NotImplemented("PullMessage").status(caller.language());
-    let frame = PullMessageResponse { content: Some(Content::Status(status)) };
-    Box::pin(stream::iter([Ok(frame)]))
+/// What a pull brought.
+struct Batch {
+    asked_offset: u64,
+    queue: QueueKey,
+    pulled: Pulled,
+    asked: AskedTopic,
+}
+
+/// Answers with headers at once; the wait happens inside the stream.
+pub fn pull_message(edge: Arc<EdgeState>, caller: Caller, request: PullMessageRequest) -> PullStream {
+    let answer = async move {
+        match pull(&edge, &caller, request).await {
+            Ok(batch) => {
+                let status = status(&batch).unwrap_or_else(|fault| fault.status(caller.language()));
+                batch_frames(status, batch).left_stream()
+            }
+            Err(fault) => {
+                let status = fault.status(caller.language());
+                stream::iter([frame(Content::Status(status))]).right_stream()
+            }
+        }
+    };
+    Box::pin(stream::once(answer).flatten())
+}
+
+/// Whether something came, and from where, if not from where it was asked for.
+fn status(batch: &Batch) -> Result<Status, Fault> {
+    let (asked, first) = (batch.asked_offset, batch.pulled.found.first);
+    if batch.pulled.found.places.is_empty() {
+        return Err(Fault::NoMessage);
+    }
+    match asked < first {
+        false => Ok(ok()),
+        true => {
+            let message = format!("OK, but the offset {asked} is gone: from the first offset {first} on");
+            Ok(Status { message, ..ok() })
+        }
+    }
+}
+
+/// The records are read as the client takes them, so a slow reader holds records, not copies.
+fn batch_frames(
+    status: Status,
+    batch: Batch,
+) -> impl Stream<Item = Result<PullMessageResponse, tonic::Status>> + Send {
+    let Batch { queue, pulled: Pulled { found, records }, asked, .. } = batch;
+    let next = wire_offset(found.next);
+    let messages = found.places.into_iter().zip(records).filter_map(move |(place, record)| {
+        match pulled(queue, &place, record, &asked) {
+            Ok(message) => Some(frame(Content::Message(message))),
+            Err(error) => {
+                tracing::error!(?queue, offset = place.offset, %error, "a message cannot be read");
+                None
+            }
+        }
+    });
+    let head = std::iter::once_with(move || frame(Content::Status(status)));
+    let tail = std::iter::once_with(move || frame(Content::NextOffset(next)));
+    stream::iter(head.chain(messages).chain(tail))
+}
+
+fn frame(content: Content) -> Result<PullMessageResponse, tonic::Status> {
+    Ok(PullMessageResponse { content: Some(content) })
+}
+
+async fn pull(edge: &EdgeState, caller: &Caller, request: PullMessageRequest) -> Result<Batch, Fault> {
+    let client_id = caller.client_id()?;
+    // Nothing is leased, so asking often costs little: there is no shortest wait.
+    let max = Duration::from_millis(edge.options.limits.long_poll_max_ms);
+    let bounds = PollBounds { min: Duration::ZERO, max };
+    let wish = request.long_polling_timeout.as_ref().and_then(time::duration);
+    let Polling { wait, deadline } = polling(wish, caller.timeout(), bounds)?;
+    let start = Instant::now();
+    let (wait_until, deadline) = (start + wait, start + deadline);
+    let asked_offset = asked_offset(request.offset)?;
+    let filter = filter::parse(request.filter_expression.as_ref())?;
+    let _room = edge
+        .long_polls
+        .try_acquire()
+        .map_err(|_| RequestError::Overloaded { what: "long polls on this node" })?;
+    edge.client_seen(client_id, caller);
+
+    let (topic, number) = asked_queue(edge, caller, request.message_queue.as_ref(), deadline).await?;
+    let queue = QueueKey { topic: topic.id, number };
+    let wanted = Pull {
+        queue,
+        group: topic.queues[number as usize],
+        offset: asked_offset,
+        max: request.batch_size.clamp(1, RECEIVE_BATCH_MAX) as u16,
+        filter,
+        from_replica: caller.reads_replica(),
+    };
+    let from_replica = wanted.from_replica;
+    let pulled = tokio::select! {
+        biased;
+        pulled = edge.node.pull(wanted, wait_until, deadline) => pulled?,
+        // A node that stops ends its long polls; the clients ask another.
+        () = edge.stopping.cancelled() => return Err(RequestError::Stopping.into()),
+    };
+    // A replica may not have it yet; the leader has everything that there is.
+    if !from_replica {
+        within(asked_offset, number, pulled.found.end)?;
+    }
+    let resource = request.message_queue.and_then(|queue| queue.topic).unwrap_or_default();
+    let full_name = full_name(&resource, caller.namespace()).into_owned();
+    Ok(Batch { asked_offset, queue, pulled, asked: AskedTopic { resource, full_name } })
 }

@@ -1,6 +1,6 @@
 //! `QueryAssignment`: what a push consumer polls, asked every 5 s.
 
-use proto::v2::{Assignment, QueryAssignmentRequest, QueryAssignmentResponse};
+use proto::v2::{Assignment, ClientType, QueryAssignmentRequest, QueryAssignmentResponse};
 
 use crate::convert::name::full_name;
 use crate::convert::route::assignments;
@@ -28,14 +28,16 @@ async fn assign(
     caller: &Caller,
     request: QueryAssignmentRequest,
 ) -> Result<Vec<Assignment>, Fault> {
-    caller.client_id()?;
+    let client_id = caller.client_id()?;
     let deadline = caller.deadline();
     let resource = request.topic.unwrap_or_default();
     let group = request.group.unwrap_or_default();
     let topic = resolve::topic(edge, &full_name(&resource, caller.namespace()), deadline).await?;
     let consumer = resolve::consumer(edge, &full_name(&group, caller.namespace()), deadline).await?;
     let nodes = edge.live_nodes();
-    let assigned = assignments(&topic, &resource, &nodes, consumer.fifo);
+    // Who pulls keeps an offset for each queue, so it needs them all by number.
+    let pulls = edge.sessions.kind(client_id) == Some(ClientType::PullConsumer);
+    let assigned = assignments(&topic, &resource, &nodes, consumer.fifo || pulls);
     if assigned.is_empty() {
         return Err(Fault::Forbidden(format!("no node can serve topic {}", topic.name)));
     }

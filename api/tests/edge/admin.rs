@@ -70,7 +70,7 @@ async fn groups_are_made_described_reset_and_deleted() {
         group: "g".into(),
         topic: "demo".into(),
         to: StartFrom::First as i32,
-        unix_ms: 0,
+        ..ResetOffsetRequest::default()
     };
     admin.reset_offset(reset).await.unwrap();
     assert_eq!(client.bodies(receive("demo", "g", 5_000)).await, ["x"]);

@@ -1,8 +1,8 @@
 //! Each limit of the protocol answers its code and a sentence, and the node goes on.
 
 use proto::v2::{
-    Code, EndTransactionRequest, Message, MessageType, PullMessageRequest, RecallMessageRequest,
-    ReceiveMessageRequest, SendMessageRequest,
+    Code, EndTransactionRequest, Message, MessageType, RecallMessageRequest, ReceiveMessageRequest,
+    SendMessageRequest,
 };
 use raft::catalog::TopicType;
 use tonic::Request;
@@ -114,10 +114,6 @@ async fn what_is_not_built_yet_says_so_in_band() {
     let request = client.request(RecallMessageRequest::default());
     let answer = client.stub.recall_message(request).await.unwrap().into_inner();
     assert_eq!(answer.status.unwrap().code(), Code::NotImplemented);
-    let request = client.request(PullMessageRequest::default());
-    let mut stream = client.stub.pull_message(request).await.unwrap().into_inner();
-    assert!(stream.message().await.unwrap().is_some());
-    assert!(stream.message().await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod client;
 mod consumers;
 mod limits;
 mod port;
+mod pull;
 mod send_receive;
 mod sessions;
 mod support;

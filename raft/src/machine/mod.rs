@@ -28,6 +28,7 @@ mod retention;
 mod settled_window;
 mod timers;
 mod transactions;
+mod view;
 mod window;
 
 use std::path::Path;
@@ -47,6 +48,7 @@ pub use progress::{Durability, Progress};
 pub use store::tables::applied::AppliedMark;
 pub use store::tables::ended::{End, EndedRow};
 pub use store::tables::half::HalfRow;
+pub use view::{QueueView, Trimmed};
 
 pub use store::limits::FRAME_HEADER_BYTES;
 

@@ -291,6 +291,23 @@ impl Queues {
 }
 
 impl Queue {
+    /// The blocks in memory that hold `from` and what is behind it, for `entries` messages at least if
+    /// there are so many; none if `from` is older than what is in memory.
+    pub(super) fn blocks_from(&self, from: u64, entries: usize) -> Vec<Arc<Block>> {
+        let mut blocks: Vec<Arc<Block>> = Vec::new();
+        if self.tail.front().is_none_or(|front| front.first > from) {
+            return blocks;
+        }
+        let behind = self.tail.partition_point(|block| block.first <= from);
+        for block in self.tail.range(behind - 1..) {
+            if block.first > from.saturating_add(entries as u64) {
+                break;
+            }
+            blocks.push(block.clone());
+        }
+        blocks
+    }
+
     /// The block that holds `offset`, if it is in memory.
     pub(super) fn tail_block(&self, offset: u64) -> Option<&Arc<Block>> {
         if self.tail.front()?.first > offset {

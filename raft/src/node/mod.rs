@@ -1,5 +1,6 @@
 //! One node: a replica of `meta` and of broker groups, and the way to whoever leads each.
 
+mod ask;
 mod doubt;
 mod failover;
 mod forward;
@@ -7,7 +8,9 @@ mod lifecycle;
 mod metadata;
 mod options;
 pub(crate) mod peers;
+mod places;
 mod presence;
+mod pull;
 mod receive;
 mod route;
 mod server;

@@ -9,10 +9,10 @@ use openraft::raft::TransferLeaderRequest as Transfer;
 use proto::peer::peer_server::{Peer, PeerServer};
 use proto::peer::snapshot_chunk::Part;
 use proto::peer::{
-    AppendRequest, AppendResponse, ForwardRequest, ForwardResponse, HandOverRequest, HandOverResponse,
-    HelloRequest, HelloResponse, ReceiveRequest, ReceiveResponse, SnapshotChunk, SnapshotOffer,
-    SnapshotOfferResponse, SnapshotResponse, StatusRequest, StatusResponse, TransferLeaderRequest,
-    TransferLeaderResponse, VoteRequest, VoteResponse,
+    AppendRequest, AppendResponse, AskRequest, AskResponse, ForwardRequest, ForwardResponse, HandOverRequest,
+    HandOverResponse, HelloRequest, HelloResponse, ReceiveRequest, ReceiveResponse, SnapshotChunk,
+    SnapshotOffer, SnapshotOfferResponse, SnapshotResponse, StatusRequest, StatusResponse,
+    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout_at};
@@ -254,6 +254,12 @@ impl Peer for PeerService {
         let request = self.member(request)?;
         self.group(request.group, request.target).map_err(Status::failed_precondition)?;
         Ok(Response::new(self.node.receive_for_peer(request).await))
+    }
+
+    async fn ask(&self, request: Request<AskRequest>) -> Result<Response<AskResponse>, Status> {
+        let request = self.member(request)?;
+        self.group(request.group, request.target).map_err(Status::failed_precondition)?;
+        Ok(Response::new(self.node.answer_peer(request).await))
     }
 
     async fn hand_over(

@@ -1,0 +1,93 @@
+//! Where consumer groups stand, and moves to other places.
+
+use proto::admin::{
+    GroupOffsetsRequest, GroupOffsetsResponse, GroupQueueStatus, ResetOffsetRequest, ResetOffsetResponse,
+};
+use raft::catalog::{ConsumerGroup, StartFrom, Topic};
+use raft::command::OffsetTarget;
+use raft::question::QueuePlace;
+use raft::request::Rejection;
+use tokio::time::Instant;
+
+use super::convert::start_from;
+use super::group::known;
+use crate::convert::status::Fault;
+use crate::edge::EdgeState;
+use crate::messaging::offset::{committed, within};
+
+pub(super) async fn group_offsets(
+    edge: &EdgeState,
+    request: GroupOffsetsRequest,
+    deadline: Instant,
+) -> Result<GroupOffsetsResponse, Fault> {
+    let (group, topic) = named(edge, &request.group, request.topic)?;
+    let places = edge.node.places(&topic, Some(group.id), deadline).await?;
+    Ok(GroupOffsetsResponse { queues: queue_statuses(&topic, &places).collect() })
+}
+
+pub(super) async fn reset_offset(
+    edge: &EdgeState,
+    request: ResetOffsetRequest,
+    deadline: Instant,
+) -> Result<ResetOffsetResponse, Fault> {
+    let to = start_from(request.to, request.unix_ms)?;
+    let (group, topic) = named(edge, &request.group, request.topic)?;
+    match (to, request.queue, request.offset) {
+        (Some(to), queue, None) => move_all(edge, &group, &topic, queue, to, deadline).await?,
+        (None, Some(queue), Some(offset)) => {
+            let end = edge.node.place(&topic, queue, None, deadline).await?.state.end;
+            within(offset, queue, end)?;
+            let to = OffsetTarget::Offset(offset);
+            edge.node.move_to(group.id, &topic, queue, to, deadline).await?;
+        }
+        _ => {
+            return Err(Fault::BadRequest(
+                "say where to: first, last, a time, or an offset of one queue".into(),
+            ));
+        }
+    }
+    let places = edge.node.places(&topic, Some(group.id), deadline).await?;
+    Ok(ResetOffsetResponse { queues: queue_statuses(&topic, &places).collect() })
+}
+
+/// In one queue, or in every one.
+async fn move_all(
+    edge: &EdgeState,
+    group: &ConsumerGroup,
+    topic: &Topic,
+    queue: Option<u32>,
+    to: StartFrom,
+    deadline: Instant,
+) -> Result<(), Fault> {
+    match queue {
+        Some(queue) => {
+            edge.node.move_to(group.id, topic, queue, OffsetTarget::Start(to), deadline).await?;
+        }
+        None => edge.node.reset_offset(group.id, topic, to, deadline).await?,
+    }
+    Ok(())
+}
+
+fn named(edge: &EdgeState, group: &str, topic: String) -> Result<(ConsumerGroup, Topic), Fault> {
+    let catalog = edge.node.catalog();
+    let group = known(catalog.consumers.get(group), group)?;
+    let Some(topic) = catalog.topics.get(&topic) else {
+        return Err(Rejection::TopicNotFound { name: topic }.into());
+    };
+    Ok((group.clone(), topic.clone()))
+}
+
+/// For the wire, in the order of the queues.
+pub(super) fn queue_statuses(topic: &Topic, places: &[QueuePlace]) -> impl Iterator<Item = GroupQueueStatus> {
+    places.iter().enumerate().map(|(queue, place)| GroupQueueStatus {
+        topic: topic.name.clone(),
+        queue: queue as u32,
+        settled_offset: place.state.settled,
+        next_offset: place.state.next,
+        end_offset: place.state.end,
+        in_flight: place.state.in_flight,
+        lag: place.state.end.saturating_sub(committed(&place.state)),
+        first_offset: place.state.first,
+        begun: place.begun,
+    })
+}

@@ -1,0 +1,234 @@
+//! Questions to groups: at the leader, from here or through a peer, or at this node's own replica.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use proto::peer::{self, ask_response::Kind};
+use store::commit_log::CommitLog;
+use store::position::LogPosition;
+use tokio::time::{Instant, timeout_at};
+
+use crate::group::Group;
+use crate::names::{GroupId, NodeId};
+use crate::node::NodeInner;
+use crate::node::peers::Lane;
+use crate::node::route::Leader;
+use crate::question::{Answer, Question};
+use crate::request::RequestError;
+
+/// Margin for the way back of a peer's answer.
+const ANSWER_MARGIN: Duration = Duration::from_millis(500);
+/// Soon after an election, when the new leader has nothing of its own term applied yet.
+const SERVES_SOON: Duration = Duration::from_millis(5);
+
+/// Why a question was not answered.
+#[derive(Debug)]
+pub(crate) enum AskError {
+    /// Another node leads, or nobody.
+    NotLeader,
+    /// The disk, the network, or a peer that does not understand.
+    Failed(String),
+}
+
+/// An answer, and the records of its messages.
+pub(crate) type Answered = (Answer, Vec<Bytes>);
+
+/// Who is to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The leader.
+    Leader,
+    /// This node's own replica, with what it has applied.
+    Replica,
+}
+
+impl NodeInner {
+    /// Asks a group until somebody answers, or until the deadline. A question changes nothing, so it may be repeated.
+    pub(crate) async fn ask(
+        &self,
+        group: GroupId,
+        question: Question,
+        source: Source,
+        wait_until: Instant,
+        deadline: Instant,
+    ) -> Result<Answered, RequestError> {
+        let mut doubt = None;
+        loop {
+            let answer = match (source, self.leader(group)) {
+                (Source::Replica, _) | (Source::Leader, Leader::Here) => {
+                    let group = self.group(group)?;
+                    self.answer(group, question.clone(), source, wait_until).await
+                }
+                (Source::Leader, Leader::At(id)) => {
+                    self.ask_peer(id, group, &question, wait_until, deadline).await
+                }
+                (Source::Leader, Leader::Nobody) => Err(AskError::NotLeader),
+            };
+            match answer {
+                Ok(answered) => return Ok(answered),
+                Err(AskError::Failed(reason)) => doubt = Some(reason),
+                Err(AskError::NotLeader) => {}
+            }
+            if self.is_stopping() {
+                return Err(RequestError::Stopping);
+            }
+            if Instant::now() >= deadline {
+                return Err(match doubt {
+                    Some(reason) => RequestError::Unknown { reason },
+                    None => RequestError::NoLeader { group },
+                });
+            }
+            self.leader_may_change(group, deadline).await;
+        }
+    }
+
+    /// Answers from this node's replica, and as the leader only if it serves (rule R8).
+    async fn answer(
+        &self,
+        group: &Group,
+        question: Question,
+        source: Source,
+        wait_until: Instant,
+    ) -> Result<Answered, AskError> {
+        match question {
+            Question::Pull(pull) => {
+                let (found, records) = self.pull_here(group, pull, source, wait_until).await?;
+                Ok((Answer::Pulled(found), records))
+            }
+            other => {
+                self.until_serving(group, source, wait_until).await?;
+                let group = group.clone();
+                let answer = blocking(move || places_or_offset(&group, other)).await?;
+                Ok((answer, Vec::new()))
+            }
+        }
+    }
+
+    /// Waits until this replica may answer; not at all if another node leads.
+    pub(crate) async fn until_serving(
+        &self,
+        group: &Group,
+        source: Source,
+        wait_until: Instant,
+    ) -> Result<(), AskError> {
+        while source == Source::Leader && !group.serves(self.id) {
+            match self.leader(group.id) {
+                // Elected, but nothing of its own term is applied yet.
+                Leader::Here if Instant::now() < wait_until => {
+                    tokio::time::sleep_until((Instant::now() + SERVES_SOON).min(wait_until)).await;
+                }
+                _ => return Err(AskError::NotLeader),
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask_peer(
+        &self,
+        leader: NodeId,
+        group: GroupId,
+        question: &Question,
+        wait_until: Instant,
+        deadline: Instant,
+    ) -> Result<Answered, AskError> {
+        let mut client = self.peers.client(leader, Lane::Requests).map_err(|_| AskError::NotLeader)?;
+        let question = serde_json::to_vec(question).expect("a question has no map with odd keys");
+        let wait = wait_until.saturating_duration_since(Instant::now());
+        let request = peer::AskRequest {
+            group: group.0,
+            question: question.into(),
+            wait_ms: wait.as_millis() as u32,
+            target: leader.0,
+        };
+        let response = match timeout_at(deadline + ANSWER_MARGIN, client.ask(request)).await {
+            Ok(Ok(response)) => response.into_inner(),
+            Ok(Err(status)) => return Err(AskError::Failed(status.message().to_owned())),
+            Err(_) => return Err(AskError::Failed("the leader does not answer".to_owned())),
+        };
+        match response.kind() {
+            Kind::Answered => {
+                let answer = serde_json::from_slice(&response.answer);
+                let answer = answer.map_err(|error| AskError::Failed(format!("node {leader}: {error}")))?;
+                Ok((answer, response.records))
+            }
+            Kind::NotLeader => Err(AskError::NotLeader),
+            Kind::Failed | Kind::Unspecified => Err(AskError::Failed(response.reason)),
+        }
+    }
+
+    /// Answers a peer that takes this node for the leader.
+    pub(crate) async fn answer_peer(&self, request: peer::AskRequest) -> peer::AskResponse {
+        let wait_until = Instant::now() + Duration::from_millis(u64::from(request.wait_ms));
+        let answered = match (self.groups.get(&GroupId(request.group)), request.question) {
+            (None, _) => Err(AskError::NotLeader),
+            (Some(group), question) => match serde_json::from_slice(&question) {
+                Ok(question) => self.answer(group, question, Source::Leader, wait_until).await,
+                Err(error) => Err(AskError::Failed(format!("node {} does not understand: {error}", self.id))),
+            },
+        };
+        let mut response = peer::AskResponse::default();
+        match answered {
+            Ok((answer, records)) => {
+                response.set_kind(Kind::Answered);
+                response.answer =
+                    serde_json::to_vec(&answer).expect("an answer has no map with odd keys").into();
+                response.records = records;
+            }
+            Err(AskError::NotLeader) => response.set_kind(Kind::NotLeader),
+            Err(AskError::Failed(reason)) => {
+                response.set_kind(Kind::Failed);
+                response.reason = reason;
+            }
+        }
+        response
+    }
+}
+
+/// Questions that are answered at once.
+fn places_or_offset(group: &Group, question: Question) -> Result<Answer, AskError> {
+    match question {
+        Question::Places { queues, consumer } => {
+            let replica = group.replica();
+            let places = queues.into_iter().map(|queue| replica.broker().queue_place(queue, consumer));
+            Ok(Answer::Places(places.collect()))
+        }
+        Question::OffsetAt { queue, time_ms } => {
+            super::pull::look(group, queue, 0, |view| view.first_stored_at(time_ms)).map(Answer::Offset)
+        }
+        Question::Pull(_) => Err(AskError::Failed("a pull waits, and is answered elsewhere".to_owned())),
+    }
+}
+
+/// Runs what may block on the disk where it holds up nobody.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, AskError> + Send + 'static,
+) -> Result<T, AskError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(AskError::Failed(error.to_string())))
+}
+
+/// Reads records of the log: from memory if they are new, else from disk.
+pub(crate) async fn read_records(
+    log: &CommitLog,
+    places: Vec<(LogPosition, u32)>,
+) -> Result<Vec<Bytes>, AskError> {
+    let mut records = Vec::with_capacity(places.len());
+    for (position, length) in &places {
+        match log.read_cached(*position, *length) {
+            Some(record) => records.push(record),
+            None => break,
+        }
+    }
+    if records.len() == places.len() {
+        return Ok(records);
+    }
+    let log = log.clone();
+    let done = records.len();
+    let rest = blocking(move || {
+        let read = places[done..].iter().map(|(position, length)| log.read_at(*position, *length));
+        let read: Result<Vec<Bytes>, _> = read.collect();
+        read.map_err(|error| AskError::Failed(format!("the log cannot be read: {error}")))
+    });
+    records.extend(rest.await?);
+    Ok(records)
+}
