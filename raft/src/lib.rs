@@ -4,6 +4,7 @@
 pub mod catalog;
 pub mod command;
 mod consensus;
+pub mod filter;
 mod group;
 pub mod hash;
 pub mod limits;

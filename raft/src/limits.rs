@@ -59,6 +59,15 @@ pub const PULL_BYTES_MAX: usize = 8 << 20;
 /// A look is made again so often when retention took away what was looked at.
 pub const LOOKS_MAX: usize = 8;
 
+// SQL filters: text from clients (see `filter`).
+
+/// The longest SQL filter.
+pub const SQL_TEXT_BYTES_MAX: usize = 8 * 1024;
+/// Conditions stand in each other no deeper: reading and evaluating a filter call themselves so often.
+pub const SQL_DEPTH_MAX: usize = 64;
+/// A filter has no more parts. A message is judged in as many steps at most.
+pub const SQL_PARTS_MAX: usize = 1024;
+
 // The state machine's caches. They decide nothing but speed.
 
 /// So many of the newest consume-queue entries stay in memory, over all queues.
