@@ -50,6 +50,22 @@ fn a_message_survives_a_crash_and_is_received_once() {
 }
 
 #[test]
+fn a_sql_filter_picks_by_properties() {
+    let scratch = tempfile::tempdir().unwrap();
+    let port = free_base_port(1);
+    let endpoint = format!("127.0.0.1:{port}");
+    let run = |args: &[&str]| ledgermq(&[args, &["--endpoint", &endpoint]].concat());
+    let _node = start(port, scratch.path());
+    for (body, amount) in [("small", "amount=5"), ("large", "amount=500")] {
+        run(&["send", "demo", "--body", body, "--property", amount, "--property", "b=x"]).code(0);
+    }
+    let sql = "amount > 100 AND b = 'x'";
+    let received = run(&["receive", "demo", "--group", "g", "--sql", sql, "-o", "json"]).code(0).json();
+    assert_eq!(received["body"], "large", "{received}");
+    run(&["receive", "demo", "--group", "g", "--sql", sql, "--wait", "1s"]).code(3);
+}
+
+#[test]
 fn topics_and_groups_are_made_shown_changed_and_deleted() {
     let scratch = tempfile::tempdir().unwrap();
     let port = free_base_port(1);

@@ -30,6 +30,12 @@ fn usage_errors_end_with_2() {
     ledgermq(&["send", "demo", "--endpoint", "nowhere"]).code(2);
     ledgermq(&["topic", "create", "demo", "--queues", "0"]).code(2);
     ledgermq(&["group", "create", "g", "--from", "someday"]).code(2);
+    ledgermq(&["receive", "demo", "-g", "g", "--tag", "a", "--sql", "b = 1"]).code(2);
+    let refused = ledgermq(&["receive", "demo", "-g", "g", "--sql", "a > 'x'"]).code(2);
+    assert!(
+        refused.err.contains("at character 5: a text") && refused.err.contains("\n      ^"),
+        "{refused:?}"
+    );
     ledgermq(&["--log", "a=b=c", "topic", "list"]).code(2);
     let refused = ledgermq(&["topic", "delete", "demo"]).code(2);
     assert!(refused.err.contains("--yes"), "{refused:?}");

@@ -109,6 +109,16 @@ pub const FORWARDS_QUEUED_MAX: usize = 16 * 1024;
 pub const FORWARDS_IN_FLIGHT_MAX: usize = 64;
 /// Commands in one forwarded batch.
 pub const FORWARD_COMMANDS_MAX: usize = 1024;
+/// A leader that judges messages by a SQL filter reads no more of them in one look...
+pub const SQL_LOOK_RECORDS_MAX: usize = 512;
+/// ...nor more bytes, but for the last one.
+pub const SQL_LOOK_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// In one look each queue gets this share at least.
+pub const SQL_LOOK_SHARE_MIN: usize = 16;
+/// A filter that so many messages were passed over by has its progress written to the log.
+pub const SQL_PASSED_OVER_MAX: u64 = 1024;
+/// So many stretches (consumer group, queue, filter) that were judged are remembered in a group.
+pub const SQL_STRETCHES_MAX: usize = 1 << 14;
 /// Long polls that may wait on one node.
 pub const WAITING_POLLS_MAX: usize = 100_000;
 
@@ -126,6 +136,9 @@ pub const SNAPSHOT_INSTALL_WAIT_MAX: Duration = Duration::from_secs(300);
 pub const SNAPSHOT_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 const _: () = assert!(PULL_BYTES_MAX + COMMAND_BYTES_MAX < PEER_MESSAGE_BYTES_MAX);
+
+const _: () = assert!(SQL_PASSED_OVER_MAX as usize <= RECEIVE_SCAN_MAX);
+const _: () = assert!(SQL_LOOK_SHARE_MIN <= SQL_LOOK_RECORDS_MAX);
 const _: () = assert!(COMMAND_BYTES_MAX > FRAME_BYTES_TARGET);
 const _: () = assert!(COMMAND_BYTES_MAX < PEER_MESSAGE_BYTES_MAX / 4);
 const _: () = assert!(REPLICATE_BYTES_MAX >= FRAME_BYTES_TARGET);

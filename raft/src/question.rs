@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use store::position::LogPosition;
 
 use crate::names::{ConsumerId, GroupId, QueueKey};
-use crate::request::{QueueState, TagFilter};
+use crate::request::{Filter, QueueState};
 
 /// A look at the messages of one queue, without leases: who pulls keeps the offset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub struct Pull {
     /// At most so many messages.
     pub max: u16,
     /// Which messages.
-    pub filter: TagFilter,
+    pub filter: Filter,
     /// Ask this node's own replica, which may lag the leader's, instead of the leader.
     pub from_replica: bool,
 }

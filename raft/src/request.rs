@@ -185,11 +185,14 @@ pub enum Resolution {
 
 /// Which messages a consumer wants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TagFilter {
+pub enum Filter {
     /// All.
     All,
     /// Those whose tag hash is one of these. Sorted, each once.
     AnyOf(Vec<u64>),
+    /// Those that this SQL92 filter is true of: see [`crate::filter`]. The leader judges them, so
+    /// that the state machine need not read the log (rule R4).
+    Sql(String),
 }
 
 /// A lease on up to `max` messages.
@@ -216,7 +219,7 @@ pub struct Receive {
     /// Hash of the attempt id (never 0): the same attempt gets the same batch again.
     pub attempt: u64,
     /// Which messages.
-    pub filter: TagFilter,
+    pub filter: Filter,
     /// After so many deliveries a message goes to `dead_letters` instead.
     pub max_attempts: u16,
     /// Where the consumer group begins in a queue it has not read yet.

@@ -12,7 +12,7 @@ use raft::names::{GroupId, NodeId, QueueKey};
 use raft::node::{Node, NodeOptions, Tuning};
 use raft::question::Pull;
 use raft::request::{
-    Delivered, Extras, NewConsumer, NewTopic, Publish, Receive, Rejection, RequestError, TagFilter,
+    Delivered, Extras, Filter, NewConsumer, NewTopic, Publish, Receive, Rejection, RequestError,
 };
 use store::record::MessageRecord;
 use tempfile::TempDir;
@@ -145,7 +145,7 @@ fn receive(topic: &Topic, consumer: &ConsumerGroup, group: GroupId, attempt: u64
         auto_renew: false,
         client: 7,
         attempt,
-        filter: TagFilter::All,
+        filter: Filter::All,
         max_attempts: consumer.max_attempts,
         start: consumer.start,
         dead_letters: QueueKey { topic: consumer.dead_letters, number: group.0 - 1 },
@@ -416,7 +416,7 @@ async fn a_replica_serves_pulls_of_what_it_has_applied_and_of_nothing_else() {
         group: GroupId(1),
         offset,
         max: 32,
-        filter: TagFilter::All,
+        filter: Filter::All,
         from_replica,
     };
     for id in 1..=3 {

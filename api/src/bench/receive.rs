@@ -66,14 +66,14 @@ async fn cut_off(meter: &Meter, ended_early: &std::sync::atomic::AtomicBool) {
 
 /// What the consumers of a load say that they are.
 pub fn consumer(load: &Load) -> Role {
-    Role::SimpleConsumer { group: load.group.clone(), topic: load.topic.clone(), filter: "*".to_owned() }
+    Role::SimpleConsumer { group: load.group.clone(), topic: load.topic.clone(), filter: tag_filter("*") }
 }
 
 /// For each connection, the request that polls its broker.
 pub async fn queues(load: &Load, target: &Target) -> Result<Vec<(Broker, Bytes)>, ClientError> {
     let mut queues = Vec::new();
     for broker in &target.connections {
-        let consumer = Consumer::open(broker.clone(), &load.group, &load.topic, "*").await?;
+        let consumer = Consumer::open(broker.clone(), &load.group, &load.topic, &tag_filter("*")).await?;
         let request = v2::ReceiveMessageRequest {
             group: Some(resource(&load.group)),
             message_queue: Some(consumer.queue().clone()),

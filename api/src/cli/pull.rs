@@ -71,7 +71,7 @@ impl PullArgs {
     pub async fn run(
         &self,
         broker: Broker,
-        (topic, tags): (&str, &str),
+        (topic, filter): (&str, &v2::FilterExpression),
         (max, wait): (u64, Duration),
         mut print: impl FnMut(&v2::Message),
     ) -> Result<u64, Failure> {
@@ -86,7 +86,7 @@ impl PullArgs {
                 .await
                 .map_err(|error| Failure::about_topic(error, topic))?,
         };
-        let puller = Puller::new(topic, tags, self.from_replica);
+        let puller = Puller::new(topic, filter, self.from_replica);
         let (found, mut arrived) = mpsc::channel(PRINT_QUEUE_MAX);
         let mut workers = JoinSet::new();
         let count = queues.len().min(WORKERS_MAX);

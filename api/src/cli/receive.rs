@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use proto::v2;
+use raft::filter::SqlFilter;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
@@ -14,7 +15,7 @@ use super::pull::PullArgs;
 use super::target::TargetArgs;
 use crate::client::access::{Broker, ClientError};
 use crate::client::consumer::{Consumer, Poll};
-use crate::client::session::{Role, Session};
+use crate::client::session::{Role, Session, sql_filter, tag_filter};
 use crate::options::values::parse_duration;
 
 /// The most that one call asks for.
@@ -33,6 +34,7 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(200);
   ledgermq receive prices --broadcast --from last --max 1000
   ledgermq receive orders --pull --queue 3 --offset 1200 --max 10
   ledgermq receive orders --pull --from 2h --from-replica --max 1000 -o json
+  ledgermq receive orders --group big --sql \"amount > 100 AND city IN ('Paris', 'Rome')\"
 
 With --group, prints every message and acknowledges it. With --broadcast or --pull nothing is taken from
 anybody: every such command gets every message, from --from on. Ends when --max messages have come, or when none came
@@ -61,6 +63,9 @@ pub struct ReceiveArgs {
     /// Only messages with one of these tags
     #[arg(long, default_value = "*", value_name = "TAG||TAG")]
     tag: String,
+    /// Only messages that this SQL92 condition on their properties is true of
+    #[arg(long, value_name = "CONDITION", conflicts_with = "tag")]
+    sql: Option<String>,
     /// Look without taking: the messages are visible again when the command ends
     #[arg(long)]
     no_ack: bool,
@@ -75,9 +80,10 @@ pub struct ReceiveArgs {
 
 impl ReceiveArgs {
     pub async fn run(self) -> Result<(), Failure> {
+        let filter = self.filter()?;
         let broker = self.target.connect().await?;
         if self.pulls.is_asked() {
-            return self.pull(broker).await;
+            return self.pull(broker, &filter).await;
         }
         let brokers = broker
             .route(&self.topic, POLL_WAIT_MAX)
@@ -86,11 +92,11 @@ impl ReceiveArgs {
         let role = Role::SimpleConsumer {
             group: self.group.clone(),
             topic: self.topic.clone(),
-            filter: self.tag.clone(),
+            filter: filter.clone(),
         };
         let session = Session::begin(broker, role).await;
         let result = tokio::select! {
-            result = self.receive(&brokers) => result,
+            result = self.receive(&brokers, &filter) => result,
             _ = tokio::signal::ctrl_c() => Ok(0),
         };
         session.end().await;
@@ -104,8 +110,8 @@ impl ReceiveArgs {
         }
     }
 
-    async fn pull(&self, broker: Broker) -> Result<(), Failure> {
-        let (about, until) = ((self.topic.as_str(), self.tag.as_str()), (self.max, self.wait));
+    async fn pull(&self, broker: Broker, filter: &v2::FilterExpression) -> Result<(), Failure> {
+        let (about, until) = ((self.topic.as_str(), filter), (self.max, self.wait));
         let received = tokio::select! {
             received = self.pulls.run(broker, about, until, |message| self.print(message)) => received?,
             _ = tokio::signal::ctrl_c() => 0,
@@ -120,8 +126,21 @@ impl ReceiveArgs {
         Failure::Nothing(format!("no message came within {} s", self.wait.as_secs_f32()))
     }
 
+    /// What is wanted. SQL that is wrong is shown with a mark before a broker is asked.
+    fn filter(&self) -> Result<v2::FilterExpression, Failure> {
+        let Some(sql) = &self.sql else { return Ok(tag_filter(&self.tag)) };
+        match SqlFilter::parse(sql) {
+            Ok(_) => Ok(sql_filter(sql)),
+            Err(error) => {
+                let blanks = " ".repeat(error.character - 1);
+                let on_one_line = sql.replace(char::is_whitespace, " ");
+                Err(Failure::Usage(format!("--sql: {error}\n  {on_one_line}\n  {blanks}^")))
+            }
+        }
+    }
+
     /// Polls one broker after the other until enough came or nothing comes; how many came.
-    async fn receive(&self, brokers: &[Broker]) -> Result<u64, ClientError> {
+    async fn receive(&self, brokers: &[Broker], filter: &v2::FilterExpression) -> Result<u64, ClientError> {
         let mut received = 0;
         let mut turn = 0;
         let mut quiet_since = Instant::now();
@@ -133,7 +152,7 @@ impl ReceiveArgs {
             let broker = &brokers[turn % brokers.len()];
             turn += 1;
             let max = BATCH_MAX.min(usize::try_from(self.max - received).unwrap_or(BATCH_MAX));
-            match self.poll(broker, max, left).await {
+            match self.poll(broker, filter, max, left).await {
                 Ok(messages) if messages.is_empty() => {}
                 Ok(messages) => {
                     received += messages.len() as u64;
@@ -156,10 +175,11 @@ impl ReceiveArgs {
     async fn poll(
         &self,
         broker: &Broker,
+        filter: &v2::FilterExpression,
         max: usize,
         left: Duration,
     ) -> Result<Vec<v2::Message>, ClientError> {
-        let consumer = Consumer::open(broker.clone(), &self.group, &self.topic, &self.tag).await?;
+        let consumer = Consumer::open(broker.clone(), &self.group, &self.topic, filter).await?;
         let poll = Poll { max, wait: left.min(POLL_WAIT_MAX), invisible: self.invisible };
         // The broker may hold the poll for longer than was asked.
         let received = tokio::time::timeout(left + PAUSE_AFTER_FAILURE, consumer.receive(&poll)).await;

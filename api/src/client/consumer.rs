@@ -6,7 +6,6 @@ use proto::v2;
 use proto::v2::receive_message_response::Content;
 
 use super::access::{Broker, ClientError, duration, resource};
-use super::session::tag_filter;
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// A call outlives its long poll by this much.
@@ -41,7 +40,7 @@ impl Consumer {
         broker: Broker,
         group: &str,
         topic: &str,
-        filter: &str,
+        filter: &v2::FilterExpression,
     ) -> Result<Consumer, ClientError> {
         let message = v2::QueryAssignmentRequest {
             topic: Some(resource(topic)),
@@ -63,13 +62,7 @@ impl Consumer {
             code: v2::Code::TopicNotFound,
             message: format!("no queue of {topic} is readable"),
         })?;
-        Ok(Consumer {
-            broker,
-            group: resource(group),
-            topic: resource(topic),
-            filter: tag_filter(filter),
-            queue,
-        })
+        Ok(Consumer { broker, group: resource(group), topic: resource(topic), filter: filter.clone(), queue })
     }
 
     /// The queue that polls name.

@@ -8,7 +8,6 @@ use tonic::Request;
 
 use super::access::{Broker, ClientError, duration, resource};
 use super::consumer::POLL_MARGIN;
-use super::session::tag_filter;
 use crate::messaging::caller::READ_HEADER;
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,14 +38,14 @@ pub enum Begin {
 #[derive(Clone, Debug)]
 pub struct Puller {
     topic: String,
-    filter: String,
+    filter: v2::FilterExpression,
     from_replica: bool,
 }
 
 impl Puller {
     /// Of a topic; with `from_replica` the broker that is asked answers with what it has applied.
-    pub fn new(topic: &str, filter: &str, from_replica: bool) -> Puller {
-        Puller { topic: topic.to_owned(), filter: filter.to_owned(), from_replica }
+    pub fn new(topic: &str, filter: &v2::FilterExpression, from_replica: bool) -> Puller {
+        Puller { topic: topic.to_owned(), filter: filter.clone(), from_replica }
     }
 
     fn queue(&self, queue: i32) -> Option<v2::MessageQueue> {
@@ -90,7 +89,7 @@ impl Puller {
             message_queue: self.queue(queue),
             offset,
             batch_size: i32::try_from(max).unwrap_or(i32::MAX),
-            filter_expression: Some(tag_filter(&self.filter)),
+            filter_expression: Some(self.filter.clone()),
             long_polling_timeout: Some(duration(wait)),
         };
         let mut request: Request<_> = broker.headers.request(message, wait + POLL_MARGIN);

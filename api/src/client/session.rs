@@ -26,8 +26,8 @@ pub enum Role {
         group: String,
         /// The topic.
         topic: String,
-        /// The tag expression.
-        filter: String,
+        /// Which messages it wants.
+        filter: v2::FilterExpression,
     },
 }
 
@@ -57,7 +57,7 @@ impl Role {
                     group: Some(resource(group)),
                     subscriptions: vec![v2::SubscriptionEntry {
                         topic: Some(resource(topic)),
-                        expression: Some(tag_filter(filter)),
+                        expression: Some(filter.clone()),
                     }],
                     long_polling_timeout: Some(duration(Duration::from_secs(20))),
                     ..Default::default()
@@ -83,6 +83,11 @@ impl Role {
 /// A filter by tags; `*` is all.
 pub fn tag_filter(expression: &str) -> v2::FilterExpression {
     v2::FilterExpression { r#type: v2::FilterType::Tag as i32, expression: expression.to_owned() }
+}
+
+/// A SQL92 filter.
+pub fn sql_filter(expression: &str) -> v2::FilterExpression {
+    v2::FilterExpression { r#type: v2::FilterType::Sql as i32, expression: expression.to_owned() }
 }
 
 /// A session with one broker. Ends with [`Session::end`], or silently when it is dropped.

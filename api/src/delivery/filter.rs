@@ -1,8 +1,9 @@
-//! Tag filters.
+//! Filters: tags, or SQL92.
 
 use proto::v2::{FilterExpression, FilterType};
+use raft::filter::SqlFilter;
 use raft::hash::hash64;
-use raft::request::TagFilter;
+use raft::request::Filter;
 
 use crate::convert::status::Fault;
 use crate::limits::FILTER_TAGS_MAX;
@@ -10,16 +11,16 @@ use crate::limits::FILTER_TAGS_MAX;
 /// Reads a filter: tags separated by `||`, each trimmed; nothing or `*` is all.
 ///
 /// # Errors
-/// [`Fault::IllegalFilter`] for too many tags, [`Fault::NotImplemented`] for SQL.
-pub fn parse(expression: Option<&FilterExpression>) -> Result<TagFilter, Fault> {
-    let Some(expression) = expression else { return Ok(TagFilter::All) };
+/// [`Fault::IllegalFilter`] for too many tags, and for SQL that is none.
+pub fn parse(expression: Option<&FilterExpression>) -> Result<Filter, Fault> {
+    let Some(expression) = expression else { return Ok(Filter::All) };
     match expression.r#type() {
-        FilterType::Sql => return Err(Fault::NotImplemented("a SQL92 filter")),
+        FilterType::Sql => return sql(&expression.expression),
         FilterType::Tag | FilterType::Unspecified => {}
     }
     let text = expression.expression.trim();
     if text.is_empty() || text == "*" {
-        return Ok(TagFilter::All);
+        return Ok(Filter::All);
     }
     let mut hashes: Vec<u64> = text
         .split("||")
@@ -38,28 +39,36 @@ pub fn parse(expression: Option<&FilterExpression>) -> Result<TagFilter, Fault> 
     }
     hashes.sort_unstable();
     hashes.dedup();
-    Ok(TagFilter::AnyOf(hashes))
+    Ok(Filter::AnyOf(hashes))
+}
+
+/// Reads a SQL92 filter. It travels as text: the leader of each broker group reads it again.
+fn sql(text: &str) -> Result<Filter, Fault> {
+    match SqlFilter::parse(text) {
+        Ok(_) => Ok(Filter::Sql(text.into())),
+        Err(error) => Err(Fault::IllegalFilter(format!("the filter is not valid SQL92: {error}"))),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<TagFilter, Fault> {
+    fn read(text: &str) -> Result<Filter, Fault> {
         parse(Some(&FilterExpression { r#type: FilterType::Tag as i32, expression: text.into() }))
     }
 
-    fn any(tags: &[&str]) -> TagFilter {
+    fn any(tags: &[&str]) -> Filter {
         let mut hashes: Vec<_> = tags.iter().map(|tag| hash64(tag.as_bytes())).collect();
         hashes.sort_unstable();
-        TagFilter::AnyOf(hashes)
+        Filter::AnyOf(hashes)
     }
 
     #[test]
     fn nothing_or_a_star_is_all() {
-        assert_eq!(parse(None), Ok(TagFilter::All));
+        assert_eq!(parse(None), Ok(Filter::All));
         for text in ["", "  ", "*", " * "] {
-            assert_eq!(read(text), Ok(TagFilter::All), "{text:?}");
+            assert_eq!(read(text), Ok(Filter::All), "{text:?}");
         }
     }
 
@@ -74,7 +83,20 @@ mod tests {
         assert!(matches!(read("||"), Err(Fault::IllegalFilter(_))));
         let many = (0..=FILTER_TAGS_MAX).map(|tag| tag.to_string()).collect::<Vec<_>>().join("||");
         assert!(matches!(read(&many), Err(Fault::IllegalFilter(_))));
-        let sql = FilterExpression { r#type: FilterType::Sql as i32, expression: "a = 1".into() };
-        assert!(matches!(parse(Some(&sql)), Err(Fault::NotImplemented(_))));
+    }
+
+    #[test]
+    fn sql_is_read_and_errors_say_where() {
+        let read = |text: &str| {
+            parse(Some(&FilterExpression { r#type: FilterType::Sql as i32, expression: text.into() }))
+        };
+        assert_eq!(read("a = 1"), Ok(Filter::Sql("a = 1".into())));
+        let Err(Fault::IllegalFilter(sentence)) = read("a >> 1") else { panic!("it is refused") };
+        assert_eq!(
+            sentence,
+            "the filter is not valid SQL92: at character 4: a property, a number, a text or a condition \
+             must stand here, not >"
+        );
+        assert!(matches!(read(""), Err(Fault::IllegalFilter(_))));
     }
 }

@@ -11,7 +11,7 @@ use proto::v2::receive_message_response::Content;
 use proto::v2::{Message, ReceiveMessageRequest, ReceiveMessageResponse};
 use raft::catalog::{ConsumerGroup, Topic};
 use raft::hash::hash64;
-use raft::request::{Delivered, Receive, RequestError, TagFilter};
+use raft::request::{Delivered, Filter, Receive, RequestError};
 use tokio::time::Instant;
 
 use crate::convert::message::{self, AskedTopic};
@@ -159,7 +159,7 @@ struct Wanted {
     auto_renew: bool,
     client: u64,
     attempt: u64,
-    filter: TagFilter,
+    filter: Filter,
 }
 
 /// Only the push consumer of a FIFO group reads queue by queue. All others read all queues whatever

@@ -15,6 +15,7 @@ use tonic::Streaming;
 use crate::check;
 use crate::convert::name::full_name;
 use crate::convert::status::{ClientLanguage, Fault, ok};
+use crate::delivery::filter;
 use crate::edge::EdgeState;
 use crate::limits::TELEMETRY_QUEUE_MAX;
 use crate::messaging::caller::Caller;
@@ -117,6 +118,9 @@ fn role(settings: &Settings, caller: &Caller) -> Result<ClientRole, Fault> {
         Some(PubSub::Subscription(subscription)) => {
             let group = subscription.group.as_ref().map(full).unwrap_or_default();
             check::name::group(&group)?;
+            for entry in &subscription.subscriptions {
+                filter::parse(entry.expression.as_ref())?;
+            }
             let topics = subscription.subscriptions.iter().filter_map(|entry| entry.topic.as_ref());
             (group, topics.map(full).collect())
         }

@@ -86,7 +86,7 @@ async fn a_receive_that_breaks_a_limit_is_told_which() {
     let bad_topic = receive("de mo", "g", 200);
     for (request, code) in [
         (short, Code::IllegalInvisibleTime),
-        (sql, Code::NotImplemented),
+        (sql, Code::IllegalFilterExpression),
         (bad_group, Code::IllegalConsumerGroup),
         (bad_topic, Code::IllegalTopic),
     ] {

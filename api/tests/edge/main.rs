@@ -8,4 +8,5 @@ mod port;
 mod pull;
 mod send_receive;
 mod sessions;
+mod sql;
 mod support;

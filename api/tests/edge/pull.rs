@@ -6,8 +6,8 @@ use proto::admin::admin_client::AdminClient;
 use proto::admin::{GroupOffsetsRequest, ResetOffsetRequest, StartFrom};
 use proto::v2::pull_message_response::Content;
 use proto::v2::{
-    Code, GetOffsetRequest, Message, MessageQueue, PullMessageRequest, QueryOffsetPolicy, QueryOffsetRequest,
-    Status, UpdateOffsetRequest,
+    Code, FilterType, GetOffsetRequest, Message, MessageQueue, PullMessageRequest, QueryOffsetPolicy,
+    QueryOffsetRequest, Status, UpdateOffsetRequest,
 };
 use raft::catalog::TopicType;
 use tokio::time::Instant;
@@ -259,4 +259,32 @@ async fn a_group_is_moved_in_one_queue_and_shows_where_it_stands() {
         let refused = admin.reset_offset(bad.clone()).await.expect_err("refused");
         assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{bad:?}");
     }
+}
+
+#[tokio::test]
+async fn a_pull_takes_a_sql_filter_and_says_how_far_it_looked() {
+    let server = Server::start().await;
+    server.topic("demo", TopicType::Normal, 1).await;
+    let client = server.client("c1").await;
+    for number in 0..100 {
+        let mut message = message("demo", &number.to_string());
+        message.user_properties = [("number".to_owned(), number.to_string())].into();
+        client.send(message).await;
+    }
+    let wanting = |text: &str| {
+        let mut request = pull("demo", 0, 0, 100);
+        let filter = request.filter_expression.as_mut().unwrap();
+        (filter.r#type, filter.expression) = (FilterType::Sql as i32, text.into());
+        request
+    };
+    let (status, messages, next) = pulled(&client, wanting("number BETWEEN 50 AND 51")).await;
+    assert_eq!(
+        (status, messages.iter().map(body).collect::<Vec<_>>()),
+        (ok(), vec!["50".into(), "51".into()])
+    );
+    assert!(next.is_some_and(|next| (52..=100).contains(&next)), "{next:?}");
+    let (status, messages, next) = pulled(&client, wanting("number = 1000")).await;
+    assert_eq!((status.code(), messages.len(), next), (Code::MessageNotFound, 0, Some(100)));
+    let (status, ..) = pulled(&client, wanting("number =")).await;
+    assert_eq!(status.code(), Code::IllegalFilterExpression);
 }

@@ -9,11 +9,11 @@ use super::encode::{
 };
 use super::{
     CARRY_HEADER_BYTES, COMMAND_HEADER_BYTES, Command, CommandError, Kind, LeaseRef, OffsetTarget,
-    PublishCommand, ReceiveCommand, waiting,
+    PublishCommand, ReceiveCommand, Verdict, Wanted, waiting,
 };
 use crate::catalog::StartFrom;
 use crate::names::{ConsumerId, QueueKey, QueueOffset, TopicId};
-use crate::request::{Extras, TagFilter};
+use crate::request::Extras;
 
 /// Reads one command, its length included, as the functions `encode_*` wrote it.
 ///
@@ -88,6 +88,12 @@ fn payload(kind: Kind, body: &Bytes, start: usize, end: usize) -> Option<Command
             return Some(Command::Meta { request: reader.u128()?, json: body.slice(start + 16..end) });
         }
         Kind::Receive => Command::Receive(receive(&mut reader)?),
+        Kind::JudgedReceive => {
+            let receive = receive(&mut reader)?;
+            let count = reader.varint()?;
+            let verdicts = (0..count).map(|_| verdict(&mut reader)).collect::<Option<_>>()?;
+            Command::Receive(ReceiveCommand { wanted: Wanted::Judged(verdicts), ..receive })
+        }
         Kind::Acknowledge => {
             let count = reader.varint()?;
             let leases = (0..count).map(|_| lease(&mut reader)).collect::<Option<_>>()?;
@@ -154,11 +160,11 @@ fn receive(reader: &mut Reader<'_>) -> Option<ReceiveCommand> {
     let (client, attempt) = (reader.u64()?, reader.u64()?);
     let OffsetTarget::Start(start) = target(reader)? else { return None };
     let flags = reader.u8()?;
-    let filter = match flags & FLAG_FILTER {
-        0 => TagFilter::All,
+    let wanted = match flags & FLAG_FILTER {
+        0 => Wanted::All,
         _ => {
             let count = reader.varint()?;
-            TagFilter::AnyOf((0..count).map(|_| reader.u64()).collect::<Option<_>>()?)
+            Wanted::AnyOf((0..count).map(|_| reader.u64()).collect::<Option<_>>()?)
         }
     };
     Some(ReceiveCommand {
@@ -171,11 +177,25 @@ fn receive(reader: &mut Reader<'_>) -> Option<ReceiveCommand> {
         auto_renew: flags & FLAG_AUTO_RENEW != 0,
         client,
         attempt,
-        filter,
+        wanted,
         max_attempts,
         start,
         dead_letters,
     })
+}
+
+fn verdict(reader: &mut Reader<'_>) -> Option<Verdict> {
+    let (queue, from) = (reader.varint32()?, reader.varint()?);
+    let to = from.checked_add(reader.varint()?)?;
+    let count = reader.varint()?;
+    let mut behind = from;
+    let mut offset = |distance: u64| {
+        let offset = behind.checked_add(distance).filter(|offset| *offset < to)?;
+        behind = offset + 1;
+        Some(offset)
+    };
+    let matches = (0..count).map(|_| offset(reader.varint()?)).collect::<Option<_>>()?;
+    Some(Verdict { queue, from, to, matches })
 }
 
 fn queue(reader: &mut Reader<'_>) -> Option<QueueKey> {

@@ -5,10 +5,12 @@ use store::coding::put_varint;
 use store::position::LogPosition;
 
 use super::waiting::encode_extras;
-use super::{CARRY_HEADER_BYTES, COMMAND_HEADER_BYTES, Kind, LeaseRef, OffsetTarget, PUBLISH_HEADER_BYTES};
+use super::{
+    CARRY_HEADER_BYTES, COMMAND_HEADER_BYTES, Kind, LeaseRef, OffsetTarget, PUBLISH_HEADER_BYTES, Verdict,
+};
 use crate::catalog::StartFrom;
 use crate::names::{ConsumerId, QueueKey, TopicId};
-use crate::request::{Extras, Publish, Receipt, Receive, TagFilter};
+use crate::request::{Extras, Filter, Publish, Receipt, Receive};
 
 pub(super) const FLAG_FIFO: u8 = 1;
 pub(super) const FLAG_AUTO_RENEW: u8 = 2;
@@ -44,32 +46,33 @@ pub fn encode_publish(publish: &Publish) -> Bytes {
     out.freeze()
 }
 
-/// The command that leases messages.
+/// The command that leases messages. With a SQL filter nothing is judged in it: it is one that
+/// leases no fresh message.
 pub fn encode_receive(receive: &Receive) -> Bytes {
-    let mut out = begin(Kind::Receive, 96);
-    put_varint(&mut out, u64::from(receive.consumer.0));
-    put_varint(&mut out, u64::from(receive.topic.0));
-    put_varint(&mut out, receive.queues.len() as u64);
-    for number in &receive.queues {
-        put_varint(&mut out, u64::from(*number));
+    match receive.filter {
+        Filter::All | Filter::AnyOf(_) => {
+            let mut out = begin(Kind::Receive, 96);
+            put_receive(&mut out, receive);
+            finish(out)
+        }
+        Filter::Sql(_) => encode_judged_receive(receive, &[]),
     }
-    put_varint(&mut out, u64::from(receive.max));
-    put_varint(&mut out, receive.invisible_ms);
-    put_varint(&mut out, u64::from(receive.max_attempts));
-    put_queue(&mut out, receive.dead_letters);
-    out.extend_from_slice(&receive.client.to_le_bytes());
-    out.extend_from_slice(&receive.attempt.to_le_bytes());
-    put_start(&mut out, receive.start);
-    let fifo = if receive.fifo { FLAG_FIFO } else { 0 };
-    let auto_renew = if receive.auto_renew { FLAG_AUTO_RENEW } else { 0 };
-    match &receive.filter {
-        TagFilter::All => out.push(fifo | auto_renew),
-        TagFilter::AnyOf(hashes) => {
-            out.push(fifo | auto_renew | FLAG_FILTER);
-            put_varint(&mut out, hashes.len() as u64);
-            for hash in hashes {
-                out.extend_from_slice(&hash.to_le_bytes());
-            }
+}
+
+/// The command that leases messages which the leader has judged by the receive's SQL filter.
+pub fn encode_judged_receive(receive: &Receive, verdicts: &[Verdict]) -> Bytes {
+    let mut out = begin(Kind::JudgedReceive, 96 + verdicts.len() * 16);
+    put_receive(&mut out, receive);
+    put_varint(&mut out, verdicts.len() as u64);
+    for verdict in verdicts {
+        put_varint(&mut out, u64::from(verdict.queue));
+        put_varint(&mut out, verdict.from);
+        put_varint(&mut out, verdict.to - verdict.from);
+        put_varint(&mut out, verdict.matches.len() as u64);
+        let mut behind = verdict.from;
+        for offset in &verdict.matches {
+            put_varint(&mut out, offset - behind);
+            behind = offset + 1;
         }
     }
     finish(out)
@@ -212,6 +215,34 @@ pub(super) fn finish(mut out: Vec<u8>) -> Bytes {
     let length = out.len() as u32 - 4;
     out[..4].copy_from_slice(&length.to_le_bytes());
     out.into()
+}
+
+fn put_receive(out: &mut Vec<u8>, receive: &Receive) {
+    put_varint(out, u64::from(receive.consumer.0));
+    put_varint(out, u64::from(receive.topic.0));
+    put_varint(out, receive.queues.len() as u64);
+    for number in &receive.queues {
+        put_varint(out, u64::from(*number));
+    }
+    put_varint(out, u64::from(receive.max));
+    put_varint(out, receive.invisible_ms);
+    put_varint(out, u64::from(receive.max_attempts));
+    put_queue(out, receive.dead_letters);
+    out.extend_from_slice(&receive.client.to_le_bytes());
+    out.extend_from_slice(&receive.attempt.to_le_bytes());
+    put_start(out, receive.start);
+    let fifo = if receive.fifo { FLAG_FIFO } else { 0 };
+    let auto_renew = if receive.auto_renew { FLAG_AUTO_RENEW } else { 0 };
+    match &receive.filter {
+        Filter::All | Filter::Sql(_) => out.push(fifo | auto_renew),
+        Filter::AnyOf(hashes) => {
+            out.push(fifo | auto_renew | FLAG_FILTER);
+            put_varint(out, hashes.len() as u64);
+            for hash in hashes {
+                out.extend_from_slice(&hash.to_le_bytes());
+            }
+        }
+    }
 }
 
 fn put_queue(out: &mut Vec<u8>, queue: QueueKey) {

@@ -68,10 +68,10 @@ mod tests {
     use super::FrameBuilder;
     use crate::catalog::StartFrom;
     use crate::command::PublishCommand;
-    use crate::command::{Command, CommandError, Commands, OffsetTarget, decode};
-    use crate::command::{encode_publish, encode_receive, encode_set_offset};
+    use crate::command::{Command, CommandError, Commands, OffsetTarget, Verdict, Wanted, decode};
+    use crate::command::{encode_judged_receive, encode_publish, encode_receive, encode_set_offset};
     use crate::names::{ConsumerId, GroupId, QueueKey, TopicId};
-    use crate::request::{Extras, Publish, Receive, TagFilter};
+    use crate::request::{Extras, Filter, Publish, Receive};
 
     const QUEUE: QueueKey = QueueKey { topic: TopicId(1), number: 2 };
 
@@ -81,7 +81,7 @@ mod tests {
         Publish { queue: QUEUE, group: GroupId(1), dedup: 3, tag_hash: 4, order_hash: 5, extras, record }
     }
 
-    fn receive(filter: TagFilter) -> Receive {
+    fn receive(filter: Filter) -> Receive {
         Receive {
             consumer: ConsumerId(1),
             topic: TopicId(2),
@@ -108,8 +108,13 @@ mod tests {
             "2f0000000101000000020000000300000000000000000000000000000004000000000000000500000000000000\
              7265636f7264"
         );
+        let verdict = Verdict { queue: 3, from: 300, to: 310, matches: vec![300, 305] };
         assert_eq!(
-            hex(encode_receive(&receive(TagFilter::AnyOf(vec![1])))),
+            hex(encode_judged_receive(&receive(Filter::Sql("a".into())), &[verdict])),
+            "2800000011010202030120b0ea01100102070000000000000008000000000000000209030103ac020a020004"
+        );
+        assert_eq!(
+            hex(encode_receive(&receive(Filter::AnyOf(vec![1])))),
             "2900000002010202030120b0ea01100102070000000000000008000000000000000209070101000000\
              00000000"
         );
@@ -118,7 +123,7 @@ mod tests {
     #[test]
     fn a_frame_gives_its_commands_back_with_their_places() {
         let mut frame = FrameBuilder::default();
-        let first = encode_receive(&receive(TagFilter::All));
+        let first = encode_receive(&receive(Filter::All));
         frame.push(&first).unwrap();
         frame.push(&encode_publish(&publish())).unwrap();
         let (body, count) = frame.finish();
@@ -145,9 +150,23 @@ mod tests {
         assert!(frame.is_empty());
     }
 
+    #[test]
+    fn verdicts_survive_their_encoding() {
+        let verdicts = vec![
+            Verdict { queue: 0, from: 0, to: 0, matches: vec![] },
+            Verdict { queue: 3, from: 1 << 40, to: (1 << 40) + 500, matches: vec![1 << 40, (1 << 40) + 499] },
+        ];
+        let bytes = encode_judged_receive(&receive(Filter::Sql("a = 1".into())), &verdicts);
+        let Ok(Command::Receive(command)) = decode(&bytes) else { panic!("{:?}", decode(&bytes)) };
+        assert_eq!(command.wanted, Wanted::Judged(verdicts));
+        // A match behind its stretch is malformed.
+        let wrong = Verdict { queue: 3, from: 5, to: 6, matches: vec![6] };
+        assert!(decode(&encode_judged_receive(&receive(Filter::Sql("a = 1".into())), &[wrong])).is_err());
+    }
+
     proptest! {
         #[test]
-        fn any_bytes_are_decoded_without_panic(bytes in any::<Vec<u8>>(), kind in 0u8..30) {
+        fn any_bytes_are_decoded_without_panic(bytes in any::<Vec<u8>>(), kind in 0u8..32) {
             let bytes = Bytes::from(bytes);
             let _ = decode(&bytes);
             let mut framed = (bytes.len() as u32 + 1).to_le_bytes().to_vec();

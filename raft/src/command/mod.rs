@@ -12,8 +12,9 @@ mod waiting;
 pub use decode::{Commands, decode};
 pub use encode::{
     encode_acknowledge, encode_carry, encode_change_lease, encode_dead_letter, encode_delete_consumer,
-    encode_delete_topic, encode_doubt_leases, encode_meta, encode_publish, encode_raise_floor,
-    encode_receive, encode_release_client, encode_renew_leases, encode_set_offset, encode_trim,
+    encode_delete_topic, encode_doubt_leases, encode_judged_receive, encode_meta, encode_publish,
+    encode_raise_floor, encode_receive, encode_release_client, encode_renew_leases, encode_set_offset,
+    encode_trim,
 };
 pub use frame::FrameBuilder;
 pub use waiting::{encode_end_transaction, encode_note_checks, encode_recall, encode_release_due};
@@ -24,7 +25,7 @@ use thiserror::Error;
 
 use crate::catalog::StartFrom;
 use crate::names::{ConsumerId, QueueKey, QueueOffset, TopicId};
-use crate::request::{Extras, Resolution, TagFilter};
+use crate::request::{Extras, Resolution};
 
 /// Bytes of the length and the kind before a command's payload.
 pub(crate) const COMMAND_HEADER_BYTES: usize = 5;
@@ -56,6 +57,7 @@ pub(crate) enum Kind {
     Recall = 14,
     EndTransaction = 15,
     NoteChecks = 16,
+    JudgedReceive = 17,
     Meta = 64,
 }
 
@@ -81,6 +83,7 @@ impl Kind {
             Kind::Recall,
             Kind::EndTransaction,
             Kind::NoteChecks,
+            Kind::JudgedReceive,
             Kind::Meta,
         ];
         all.into_iter().find(|kind| *kind as u8 == byte)
@@ -130,6 +133,32 @@ pub struct PublishCommand {
     pub record: Bytes,
 }
 
+/// Which messages a receive is to lease, as the state machine can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// All.
+    All,
+    /// Those whose tag hash is one of these.
+    AnyOf(Vec<u64>),
+    /// What the leader has found before it proposed the receive: at most one for a queue. Only
+    /// fresh messages are judged; what came back was wanted when it was first delivered.
+    Judged(Vec<Verdict>),
+}
+
+/// Which messages of a stretch of a queue a filter is true of. That never changes: the messages
+/// between two offsets stay the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The queue's number.
+    pub queue: u32,
+    /// The first offset that was judged.
+    pub from: u64,
+    /// The offset behind the last one.
+    pub to: u64,
+    /// Those that are wanted, ascending, each in the stretch. The others are passed over.
+    pub matches: Vec<u64>,
+}
+
 /// A receive, read in place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceiveCommand {
@@ -152,7 +181,7 @@ pub struct ReceiveCommand {
     /// Hash of the attempt id, 0 for none.
     pub attempt: u64,
     /// Which messages.
-    pub filter: TagFilter,
+    pub wanted: Wanted,
     /// After so many deliveries a message goes to `dead_letters` instead.
     pub max_attempts: u16,
     /// Where the consumer group begins in a queue it has not read yet.

@@ -33,6 +33,8 @@ mod number;
 mod parser;
 mod tree;
 
+use bytes::Bytes;
+use store::record::MessageRecord;
 use thiserror::Error;
 
 pub use evaluate::Properties;
@@ -52,6 +54,12 @@ impl SqlFilter {
     /// The first thing that is wrong with it, and where.
     pub fn parse(text: &str) -> Result<SqlFilter, SqlError> {
         parser::parse(text).map(|condition| SqlFilter { condition })
+    }
+
+    /// Whether the message of an encoded record is wanted. One that cannot be read is: it takes the
+    /// way of every damaged message, and is not lost by its filter.
+    pub fn wants(&self, record: &Bytes) -> bool {
+        MessageRecord::decode(record).map_or(true, |message| self.matches(&message))
     }
 
     /// Whether a message with these properties is wanted: not if that is false, nor if it is unknown.

@@ -1,5 +1,6 @@
 //! One Raft group as this node holds it: its log, its tables, its part in the consensus.
 
+pub(crate) mod judged;
 pub(crate) mod propose;
 pub(crate) mod replica;
 pub(crate) mod wakers;
@@ -22,6 +23,7 @@ use crate::consensus::applier::{Applier, SnapshotPlace};
 use crate::consensus::log_store::LogStore;
 use crate::consensus::network::NetworkFactory;
 use crate::consensus::types::TypeConfig;
+use crate::group::judged::JudgedStretches;
 use crate::group::propose::Proposer;
 use crate::group::replica::Replica;
 use crate::group::wakers::Wakers;
@@ -118,6 +120,7 @@ pub(crate) struct Group {
     pub store: LogStore,
     pub proposer: Proposer,
     pub wakers: Arc<Wakers>,
+    pub judged: Arc<JudgedStretches>,
     pub dirs: SnapshotDirs,
     /// Held while a snapshot is received: one at a time.
     pub receiving: Arc<tokio::sync::Mutex<()>>,
@@ -163,7 +166,17 @@ impl Group {
             .await
             .map_err(|error| GroupOpenError::Consensus { group: id, reason: error.to_string() })?;
         let proposer = Proposer::start(raft.clone(), last_stamp_ms, store.log().frame_bytes_max());
-        Ok(Group { id, raft, store, proposer, wakers, dirs, receiving: Arc::default(), replica })
+        Ok(Group {
+            id,
+            raft,
+            store,
+            proposer,
+            wakers,
+            judged: Arc::default(),
+            dirs,
+            receiving: Arc::default(),
+            replica,
+        })
     }
 
     /// The machine, for a read or a flush.

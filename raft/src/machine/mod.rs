@@ -45,6 +45,7 @@ use crate::outcome::Outcome;
 pub use broker::Machine;
 pub use metadata::{MetaAction, MetaCommand, MetaMachine};
 pub use progress::{Durability, Progress};
+pub use read::Fresh;
 pub use store::tables::applied::AppliedMark;
 pub use store::tables::ended::{End, EndedRow};
 pub use store::tables::half::HalfRow;

@@ -1,22 +1,44 @@
 //! What a leader may ask without writing to the log. Nothing here changes the machine.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use store::tables::TableStore;
+use store::tables::consume_queue::{Block, Entry};
+use store::tables::{RowKind, TableStore};
 
-use super::Machine;
 use super::cursor::{Cursor, CursorKey};
 use super::queues::Queue;
 use super::receive::is_repeatable;
+use super::{Machine, MachineFailure};
 use crate::catalog::StartFrom;
 use crate::limits::{PARKED_MAX, RECEIVE_SCAN_MAX, UNSETTLED_MAX};
 use crate::names::{ConsumerId, QueueKey, TopicId};
-use crate::request::{QueueState, Receive};
+use crate::request::{Filter, QueueState, Receive};
+
+/// What a consumer group has not looked at in a queue, for a leader that judges it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fresh {
+    /// The first offset.
+    pub next: u64,
+    /// The offset behind the last one.
+    pub end: u64,
+}
+
+impl Filter {
+    /// Whether a message with this tag is wanted, as far as its tag can tell.
+    pub(super) fn wants(&self, tag_hash: u64) -> bool {
+        match self {
+            Filter::All | Filter::Sql(_) => true,
+            Filter::AnyOf(hashes) => hashes.contains(&tag_hash),
+        }
+    }
+}
 
 impl<T: TableStore> Machine<T> {
     /// Whether a receive, applied at `now_ms`, would lease something or must note where the consumer
     /// group begins. It may be mistaken in saying yes (the receive then makes progress and gets an
-    /// empty answer), never in saying no.
+    /// empty answer), never in saying no. Of a receive with a SQL filter it says nothing about
+    /// fresh messages: see [`Machine::fresh`].
     pub fn would_deliver(&self, receive: &Receive, now_ms: u64) -> bool {
         receive.queues.iter().any(|number| {
             let queue = QueueKey { topic: receive.topic, number: *number };
@@ -27,10 +49,45 @@ impl<T: TableStore> Machine<T> {
                 Some(cursor) => {
                     cursor.has_returned(now_ms)
                         || cursor.has_granted(receive.attempt, now_ms)
-                        || entries.is_some_and(|queue| cursor.has_fresh(queue, receive))
+                        || !matches!(receive.filter, Filter::Sql(_))
+                            && entries.is_some_and(|queue| cursor.has_fresh(queue, receive))
                 }
             }
         })
+    }
+
+    /// What is fresh in a queue for a consumer group that has begun to read it. `None` if it has
+    /// not, or takes nothing fresh until it has settled something.
+    pub fn fresh(&self, consumer: ConsumerId, queue: QueueKey) -> Option<Fresh> {
+        let cursor = self.cursors.get(&CursorKey { consumer, queue })?;
+        let (first, end) = self.queues.bounds(queue);
+        (cursor.unsettled.len() < UNSETTLED_MAX).then(|| Fresh { next: cursor.next.max(first), end })
+    }
+
+    /// Whether a receive that wants the fresh message at `offset` would lease it, or park it behind
+    /// others of its message group (`order_hash`).
+    pub fn would_take(&self, receive: &Receive, queue: QueueKey, offset: u64, order_hash: u64) -> bool {
+        let cursor = self.cursors.get(&CursorKey { consumer: receive.consumer, queue });
+        cursor.is_some_and(|cursor| cursor.has_room_for(receive, offset, order_hash))
+    }
+
+    /// Entries of a queue from offset `from` on, without a gap: at most `max`, and no more than
+    /// were written with the same frame. May read a row.
+    ///
+    /// # Errors
+    /// The tables cannot be read.
+    pub fn entries(&self, queue: QueueKey, from: u64, max: usize) -> Result<Vec<Entry>, MachineFailure> {
+        let Some(held) = self.queues.get(queue).filter(|held| (held.first..held.end).contains(&from)) else {
+            return Ok(Vec::new());
+        };
+        let block = match held.tail_block(from) {
+            Some(block) => Some(block.clone()),
+            None => Block::at_or_before(self.progress.tables(), queue.numbers(), from)?.map(Arc::new),
+        };
+        // An offset between the bounds has a block: its absence is damage, never "no message" (R6).
+        let block = block.filter(|block| block.entry(from).is_some());
+        let block = block.ok_or_else(|| RowKind::Block.malformed(&from.to_be_bytes()))?;
+        Ok(block.entries[(from - block.first) as usize..].iter().take(max).copied().collect())
     }
 
     /// The earliest time, by the log's clock, at which a lease in one of these queues ends: look
@@ -98,13 +155,18 @@ impl Cursor {
             let Some(block) = queue.tail_block(next) else { return true };
             while let Some(entry) = block.entry(next) {
                 if receive.filter.wants(entry.tag_hash) {
-                    let blocked = receive.fifo && self.is_blocked(next, entry.order_hash, u64::MAX);
-                    return !(blocked && self.parked >= PARKED_MAX);
+                    return self.has_room_for(receive, next, entry.order_hash);
                 }
                 next += 1;
                 scanned += 1;
             }
         }
         scanned >= RECEIVE_SCAN_MAX
+    }
+
+    /// Only so many wait for their message group.
+    fn has_room_for(&self, receive: &Receive, offset: u64, order_hash: u64) -> bool {
+        let blocked = receive.fifo && self.is_blocked(offset, order_hash, u64::MAX);
+        !(blocked && self.parked >= PARKED_MAX)
     }
 }

@@ -8,13 +8,12 @@ use store::tables::lease::Unsettled;
 
 use super::cursor::{Cursor, CursorKey};
 use super::{Machine, MachineFailure};
-use crate::command::ReceiveCommand;
+use crate::command::{ReceiveCommand, Verdict, Wanted};
 use crate::limits::{
     PARKED_MAX, QUEUES_MAX, RECEIVE_MESSAGES_MAX, RECEIVE_SCAN_MAX, RENEWAL_MS_MAX, UNSETTLED_MAX,
 };
 use crate::names::{QueueKey, QueueOffset};
 use crate::outcome::{LeasedMessage, Outcome};
-use crate::request::TagFilter;
 
 /// What a receive has got so far, and how much more it may do.
 struct Batch<'a> {
@@ -26,12 +25,35 @@ struct Batch<'a> {
     messages: Vec<LeasedMessage>,
 }
 
-impl TagFilter {
-    /// Whether a message with this tag is wanted.
-    pub fn wants(&self, tag_hash: u64) -> bool {
+/// Which fresh messages of one queue a receive leases.
+enum Choice<'a> {
+    All,
+    AnyOf(&'a [u64]),
+    Judged(Option<&'a Verdict>),
+}
+
+impl Wanted {
+    fn of(&self, queue: u32) -> Choice<'_> {
         match self {
-            TagFilter::All => true,
-            TagFilter::AnyOf(hashes) => hashes.contains(&tag_hash),
+            Wanted::All => Choice::All,
+            Wanted::AnyOf(hashes) => Choice::AnyOf(hashes),
+            Wanted::Judged(verdicts) => {
+                Choice::Judged(verdicts.iter().find(|verdict| verdict.queue == queue))
+            }
+        }
+    }
+}
+
+impl Choice<'_> {
+    /// Whether the message is wanted; `None` if it was not judged: then it stays fresh.
+    fn wants(&self, offset: u64, tag_hash: u64) -> Option<bool> {
+        match self {
+            Choice::All => Some(true),
+            Choice::AnyOf(hashes) => Some(hashes.contains(&tag_hash)),
+            Choice::Judged(verdict) => {
+                let verdict = verdict.filter(|verdict| (verdict.from..verdict.to).contains(&offset))?;
+                Some(verdict.matches.binary_search(&offset).is_ok())
+            }
         }
     }
 }
@@ -166,13 +188,14 @@ impl Batch<'_> {
 
     /// Leases what is wanted of a block, from the cursor's next offset on. Answers whether to go on.
     fn take_fresh(&mut self, queue: QueueKey, block: &Block, first_lease: u64, cursor: &mut Cursor) -> bool {
+        let choice = self.command.wanted.of(queue.number);
         while let Some(entry) = block.entry(cursor.next) {
             if self.is_full(cursor) {
                 return false;
             }
             let offset = cursor.next;
             let order_hash = if self.command.fifo { entry.order_hash } else { 0 };
-            let wanted = self.command.filter.wants(entry.tag_hash);
+            let Some(wanted) = choice.wants(offset, entry.tag_hash) else { return false };
             let blocked = wanted && cursor.is_blocked(offset, order_hash, first_lease);
             if blocked && cursor.parked >= PARKED_MAX {
                 return false;

@@ -14,7 +14,7 @@ use super::{Machine, MachineFailure};
 use crate::limits::{PULL_BYTES_MAX, PULL_MESSAGES_MAX, PULL_SCAN_MAX};
 use crate::names::{ConsumerId, QueueKey};
 use crate::question::{MessagePlace, PulledPlaces, QueuePlace};
-use crate::request::TagFilter;
+use crate::request::Filter;
 
 /// A queue as a machine had it. What retention takes away meanwhile is told as [`Trimmed`].
 pub struct QueueView<T> {
@@ -62,7 +62,7 @@ impl<T: TableStore> QueueView<T> {
         &self,
         from: u64,
         max: usize,
-        filter: &TagFilter,
+        filter: &Filter,
     ) -> Result<Result<PulledPlaces, Trimmed>, MachineFailure> {
         let (first, end) = (self.first, self.end);
         let max = max.min(PULL_MESSAGES_MAX);

@@ -1,8 +1,11 @@
 //! Pulls: messages of one queue from an offset on, without leases, at once or after a wait.
 
+use bytes::Bytes;
+use store::position::LogPosition;
 use store::tables::RocksTables;
 use tokio::time::{Instant, timeout_at};
 
+use crate::filter::SqlFilter;
 use crate::group::Group;
 use crate::limits::LOOKS_MAX;
 use crate::machine::{MachineFailure, QueueView, Trimmed};
@@ -10,7 +13,7 @@ use crate::names::QueueKey;
 use crate::node::ask::{AskError, Source, blocking, read_records};
 use crate::node::{Node, NodeInner};
 use crate::question::{Answer, Pull, Pulled, PulledPlaces, Question};
-use crate::request::RequestError;
+use crate::request::{Filter, RequestError};
 
 impl Node {
     /// Messages of a queue from an offset on. Answers at once if there are some, else waits for one
@@ -49,7 +52,13 @@ impl NodeInner {
         mut pull: Pull,
         source: Source,
         wait_until: Instant,
-    ) -> Result<(PulledPlaces, Vec<bytes::Bytes>), AskError> {
+    ) -> Result<(PulledPlaces, Vec<Bytes>), AskError> {
+        let filter = match &pull.filter {
+            Filter::Sql(text) => {
+                Some(SqlFilter::parse(text).map_err(|error| AskError::Failed(error.to_string()))?)
+            }
+            Filter::All | Filter::AnyOf(_) => None,
+        };
         loop {
             let notify = group.wakers.of(pull.queue.topic);
             let notified = notify.notified();
@@ -59,11 +68,16 @@ impl NodeInner {
                 return Err(AskError::NotLeader);
             }
             self.until_serving(group, source, wait_until).await?;
-            let found = look_for(group, &pull).await?;
+            let mut found = look_for(group, &pull).await?;
+            let mut records = match &filter {
+                Some(filter) => judged(group, filter, &mut found).await?,
+                None => Vec::new(),
+            };
             let beyond = source == Source::Leader && pull.offset > found.end;
             if !found.places.is_empty() || beyond || Instant::now() >= wait_until {
-                let places = found.places.iter().map(|place| (place.position, place.length)).collect();
-                let records = read_records(group.store.log(), places).await?;
+                if filter.is_none() {
+                    records = read_records(group.store.log(), whole(&found)).await?;
+                }
                 return Ok((found, records));
             }
             pull.offset = pull.offset.max(found.next);
@@ -72,6 +86,21 @@ impl NodeInner {
             }
         }
     }
+}
+
+fn whole(found: &PulledPlaces) -> Vec<(LogPosition, u32)> {
+    found.places.iter().map(|place| (place.position, place.length)).collect()
+}
+
+/// Leaves of what was found what a SQL filter wants; answers with the records of that.
+async fn judged(group: &Group, filter: &SqlFilter, found: &mut PulledPlaces) -> Result<Vec<Bytes>, AskError> {
+    let mut records = read_records(group.store.log(), whole(found)).await?;
+    let wanted: Vec<bool> = records.iter().map(|record| filter.wants(record)).collect();
+    let mut each = wanted.iter();
+    found.places.retain(|_| *each.next().expect("a verdict for each record"));
+    let mut each = wanted.iter();
+    records.retain(|_| *each.next().expect("a verdict for each record"));
+    Ok(records)
 }
 
 /// One look: inline if it is in memory.

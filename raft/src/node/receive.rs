@@ -1,5 +1,6 @@
 //! Leases for consumers: at the leader, from here or through a peer, at once or after a wait.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,8 +8,10 @@ use proto::peer;
 use store::commit_log::CommitLog;
 use tokio::time::{Instant, timeout_at};
 
-use crate::command::{self, Command};
+use crate::command::{self, Command, Wanted};
+use crate::filter::SqlFilter;
 use crate::group::Group;
+use crate::group::judged::{self, Look};
 use crate::group::propose::{ProposeError, wall_clock_ms};
 use crate::names::{GroupId, NodeId};
 use crate::node::NodeInner;
@@ -16,7 +19,7 @@ use crate::node::forward::{outcome_in, outcome_out};
 use crate::node::peers::Lane;
 use crate::node::route::Leader;
 use crate::outcome::{LeasedMessage, Outcome};
-use crate::request::{Delivered, Receive, Rejection, RequestError};
+use crate::request::{Delivered, Filter, Receive, Rejection, RequestError};
 
 /// Margin for the way back of a peer's answer.
 const ANSWER_MARGIN: Duration = Duration::from_millis(500);
@@ -27,6 +30,32 @@ pub(crate) struct Found {
     pub records: Vec<Bytes>,
 }
 
+/// A SQL filter at the leader that judges by it.
+struct Judge {
+    text: Arc<str>,
+    filter: Arc<SqlFilter>,
+}
+
+impl Judge {
+    /// The judge that a receive needs. The edge has read the filter before; of another version of
+    /// this program it might not be one here.
+    fn of(receive: &Receive) -> Result<Option<Judge>, ProposeError> {
+        let Filter::Sql(text) = &receive.filter else { return Ok(None) };
+        let filter = SqlFilter::parse(text)
+            .map_err(|error| ProposeError::Unknown(format!("the leader cannot read the filter: {error}")))?;
+        Ok(Some(Judge { text: text.as_str().into(), filter: Arc::new(filter) }))
+    }
+
+    /// Reads messages, so not on the threads of the runtime.
+    async fn look(&self, group: &Group, receive: &Receive) -> Result<Look, ProposeError> {
+        let (group, receive) = (group.clone(), receive.clone());
+        let (text, filter) = (self.text.clone(), self.filter.clone());
+        let look = tokio::task::spawn_blocking(move || judged::look(&group, &receive, &filter, &text));
+        let failed = |reason: String| ProposeError::Unknown(format!("messages cannot be judged: {reason}"));
+        look.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
+    }
+}
+
 impl NodeInner {
     /// See [`crate::node::Node::receive`].
     pub(crate) async fn receive(
@@ -35,13 +64,12 @@ impl NodeInner {
         wait_until: Instant,
         deadline: Instant,
     ) -> Result<Vec<Delivered>, RequestError> {
-        let command = command::encode_receive(&receive);
         let mut doubt = None;
         loop {
             let result = match self.leader(receive.group) {
                 Leader::Here => {
                     let group = self.group(receive.group)?;
-                    self.receive_here(group, &receive, command.clone(), wait_until, deadline).await
+                    self.receive_here(group, &receive, wait_until, deadline).await
                 }
                 Leader::At(id) => self.receive_there(id, &receive, wait_until, deadline).await,
                 Leader::Nobody => Err(ProposeError::NotLeader(None)),
@@ -104,6 +132,18 @@ impl NodeInner {
         receive: &Receive,
         wait_until: Instant,
     ) -> Result<bool, ProposeError> {
+        let judge = Judge::of(receive)?;
+        Ok(self.until_due(group, receive, judge.as_ref(), wait_until).await?.is_some())
+    }
+
+    /// As [`NodeInner::until_ready`]; answers with the command to propose.
+    async fn until_due(
+        &self,
+        group: &Group,
+        receive: &Receive,
+        judge: Option<&Judge>,
+        wait_until: Instant,
+    ) -> Result<Option<Bytes>, ProposeError> {
         loop {
             let notify = group.wakers.of(receive.topic);
             let notified = notify.notified();
@@ -117,14 +157,23 @@ impl NodeInner {
                     _ => return Err(ProposeError::NotLeader(group.leader())),
                 }
             } else {
-                let now_ms = wall_clock_ms();
-                let replica = group.replica();
-                if replica.broker().would_deliver(receive, now_ms) {
-                    return Ok(true);
+                let due = group.replica().broker().would_deliver(receive, wall_clock_ms());
+                let look = match judge {
+                    Some(judge) => judge.look(group, receive).await?,
+                    None => Look::default(),
+                };
+                if due || look.due {
+                    return Ok(Some(match judge {
+                        Some(_) => command::encode_judged_receive(receive, &look.verdicts),
+                        None => command::encode_receive(receive),
+                    }));
+                }
+                if look.more && Instant::now() < wait_until {
+                    continue;
                 }
             }
             if Instant::now() >= wait_until {
-                return Ok(false);
+                return Ok(None);
             }
             let wake = self.next_look(group, receive, wait_until);
             let _ = timeout_at(wake, notified).await;
@@ -152,15 +201,15 @@ impl NodeInner {
         &self,
         group: &Group,
         receive: &Receive,
-        command: Bytes,
         wait_until: Instant,
         deadline: Instant,
     ) -> Result<Found, ProposeError> {
+        let judge = Judge::of(receive)?;
         loop {
-            if !self.until_ready(group, receive, wait_until).await? {
+            let Some(command) = self.until_due(group, receive, judge.as_ref(), wait_until).await? else {
                 return Ok(Found { leases: Vec::new(), records: Vec::new() });
-            }
-            let proposed = group.proposer.propose(command.clone())?;
+            };
+            let proposed = group.proposer.propose(command)?;
             let outcome = match timeout_at(deadline, proposed).await {
                 Ok(Ok(outcome)) => outcome?,
                 Ok(Err(_)) => return Err(ProposeError::Unknown("the group stopped meanwhile".to_owned())),
@@ -196,6 +245,10 @@ impl NodeInner {
             timeout_ms: deadline.saturating_duration_since(now).as_millis() as u32,
             only_wait,
             target: leader.0,
+            sql: match &receive.filter {
+                Filter::Sql(text) => text.clone(),
+                Filter::All | Filter::AnyOf(_) => String::new(),
+            },
         };
         let response = match timeout_at(deadline + ANSWER_MARGIN, client.receive(request)).await {
             Ok(Ok(response)) => response.into_inner(),
@@ -228,18 +281,16 @@ impl NodeInner {
         let deadline = now + Duration::from_millis(u64::from(request.timeout_ms));
         let (outcome, records) = match self.groups.get(&GroupId(request.group)) {
             None => (Err(ProposeError::NotLeader(None)), Vec::new()),
-            Some(group) => match receive_in(&request.command, group.id) {
+            Some(group) => match receive_in(&request.command, &request.sql, group.id) {
                 Err(reason) => (Ok(Outcome::Rejected(Rejection::Invalid(reason))), Vec::new()),
                 Ok(receive) if request.only_wait => {
                     let ready = self.until_ready(group, &receive, wait_until).await;
                     (ready.map(|ready| if ready { Outcome::Done } else { received(Vec::new()) }), Vec::new())
                 }
-                Ok(receive) => {
-                    match self.receive_here(group, &receive, request.command, wait_until, deadline).await {
-                        Ok(found) => (Ok(received(found.leases)), found.records),
-                        Err(error) => (Err(error), Vec::new()),
-                    }
-                }
+                Ok(receive) => match self.receive_here(group, &receive, wait_until, deadline).await {
+                    Ok(found) => (Ok(received(found.leases)), found.records),
+                    Err(error) => (Err(error), Vec::new()),
+                },
             },
         };
         peer::ReceiveResponse { outcome: Some(outcome_out(outcome)), records }
@@ -247,9 +298,14 @@ impl NodeInner {
 }
 
 /// A receive as a peer sent it.
-fn receive_in(bytes: &Bytes, group: GroupId) -> Result<Receive, String> {
+fn receive_in(bytes: &Bytes, sql: &str, group: GroupId) -> Result<Receive, String> {
     let Command::Receive(command) = command::decode(bytes).map_err(|error| error.to_string())? else {
         return Err("a command that is not a receive came as one".to_owned());
+    };
+    let filter = match command.wanted {
+        Wanted::All => Filter::All,
+        Wanted::AnyOf(hashes) => Filter::AnyOf(hashes),
+        Wanted::Judged(_) => Filter::Sql(sql.into()),
     };
     Ok(Receive {
         consumer: command.consumer,
@@ -262,7 +318,7 @@ fn receive_in(bytes: &Bytes, group: GroupId) -> Result<Receive, String> {
         auto_renew: command.auto_renew,
         client: command.client,
         attempt: command.attempt,
-        filter: command.filter,
+        filter,
         max_attempts: command.max_attempts,
         start: command.start,
         dead_letters: command.dead_letters,

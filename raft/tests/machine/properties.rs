@@ -8,14 +8,14 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use raft::catalog::StartFrom;
 use raft::command::{
-    OffsetTarget, encode_acknowledge, encode_change_lease, encode_dead_letter, encode_delete_consumer,
-    encode_delete_topic, encode_doubt_leases, encode_publish, encode_receive, encode_release_client,
-    encode_renew_leases, encode_set_offset,
+    OffsetTarget, Verdict, encode_acknowledge, encode_change_lease, encode_dead_letter,
+    encode_delete_consumer, encode_delete_topic, encode_doubt_leases, encode_judged_receive, encode_publish,
+    encode_receive, encode_release_client, encode_renew_leases, encode_set_offset,
 };
 use raft::machine::{AppliedFrame, StateMachine};
 use raft::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
 use raft::outcome::{LeasedMessage, Outcome};
-use raft::request::{Extras, Place, Publish, Receipt, Receive, TagFilter};
+use raft::request::{Extras, Filter, Place, Publish, Receipt, Receive};
 use store::tables::{MemoryTables, RocksTables, TableOptions, TableStore};
 
 const DEAD_LETTERS: QueueKey = QueueKey { topic: TopicId(9), number: 0 };
@@ -24,8 +24,30 @@ const MAX_ATTEMPTS: u16 = 4;
 /// A command before it is known which receipts there are.
 #[derive(Clone, Debug)]
 enum Step {
-    Publish { queue: u32, id: u128, tag: u64, order: u64 },
-    Receive { consumer: u32, max: u16, invisible_ms: u64, renew: bool, client: u64, attempt: u64, tag: u64 },
+    Publish {
+        queue: u32,
+        id: u128,
+        tag: u64,
+        order: u64,
+    },
+    Receive {
+        consumer: u32,
+        max: u16,
+        invisible_ms: u64,
+        renew: bool,
+        client: u64,
+        attempt: u64,
+        tag: u64,
+    },
+    /// The leader has judged some of both queues: from there on so many, and every so-manieth is wanted.
+    Judged {
+        consumer: u32,
+        max: u16,
+        attempt: u64,
+        from: u64,
+        length: u64,
+        every: u64,
+    },
     Acknowledge(Vec<usize>),
     Change(usize, u64),
     Bury(usize),
@@ -52,6 +74,11 @@ fn step() -> impl Strategy<Value = Step> {
         8 => receive.prop_map(|(consumer, max, invisible, renew, client, attempt, tag)| Step::Receive {
             consumer, max, invisible_ms: invisible * 1000, renew, client, attempt, tag
         }),
+        4 => (1u32..3, 1u16..6, 0u64..4, 0u64..20, 0u64..20, 1u64..4).prop_map(
+            |(consumer, max, attempt, from, length, every)| Step::Judged {
+                consumer, max, attempt, from, length, every
+            }
+        ),
         6 => proptest::collection::vec(0usize..8, 1..4).prop_map(Step::Acknowledge),
         2 => (0usize..8, 0u64..40).prop_map(|(receipt, seconds)| Step::Change(receipt, seconds * 1000)),
         1 => (0usize..8).prop_map(Step::Bury),
@@ -110,6 +137,7 @@ impl Author {
                 record: Bytes::from_static(b"record"),
             }),
             Step::Receive { .. } => encode_receive(&receive(step)),
+            Step::Judged { .. } => encode_judged_receive(&receive(step), &verdicts(step)),
             Step::Acknowledge(backs) => {
                 encode_acknowledge(&backs.iter().map(|back| self.receipt(*back)).collect::<Vec<_>>())
             }
@@ -131,7 +159,10 @@ impl Author {
     fn note(&mut self, steps: &[Step], applied: &AppliedFrame, now_ms: u64) {
         for (step, outcome) in steps.iter().zip(&applied.outcomes) {
             match (step, outcome) {
-                (Step::Receive { consumer, .. }, Outcome::Received { messages, .. }) => {
+                (
+                    Step::Receive { consumer, .. } | Step::Judged { consumer, .. },
+                    Outcome::Received { messages, .. },
+                ) => {
                     let receipts = messages.iter().map(|it| it.receipt(ConsumerId(*consumer), GroupId(1)));
                     self.receipts.extend(receipts);
                 }
@@ -150,8 +181,27 @@ fn queue(number: u32) -> QueueKey {
     QueueKey { topic: TopicId(1), number }
 }
 
+fn verdicts(step: &Step) -> Vec<Verdict> {
+    let Step::Judged { from, length, every, .. } = step else { panic!("nothing is judged: {step:?}") };
+    let to = from + length;
+    let matches: Vec<_> = (*from..to).filter(|offset| offset % every == 0).collect();
+    [0, 1].map(|queue| Verdict { queue, from: *from, to, matches: matches.clone() }).into()
+}
+
 /// Consumer group 1 reads in order, 2 does not.
 fn receive(step: &Step) -> Receive {
+    if let Step::Judged { consumer, max, attempt, .. } = step {
+        let like = Step::Receive {
+            consumer: *consumer,
+            max: *max,
+            invisible_ms: 20_000,
+            renew: false,
+            client: 1,
+            attempt: *attempt,
+            tag: 0,
+        };
+        return Receive { filter: Filter::Sql("TRUE".into()), ..receive(&like) };
+    }
     let Step::Receive { consumer, max, invisible_ms, renew, client, attempt, tag } = step else {
         panic!("not a receive: {step:?}");
     };
@@ -166,7 +216,7 @@ fn receive(step: &Step) -> Receive {
         auto_renew: *renew,
         client: *client,
         attempt: *attempt,
-        filter: if *tag == 0 { TagFilter::All } else { TagFilter::AnyOf(vec![*tag]) },
+        filter: if *tag == 0 { Filter::All } else { Filter::AnyOf(vec![*tag]) },
         max_attempts: MAX_ATTEMPTS,
         start: StartFrom::First,
         dead_letters: DEAD_LETTERS,
@@ -246,6 +296,17 @@ impl Witness {
                 }
             }
             (Step::Receive { .. }, Outcome::Received { messages, .. }) => {
+                self.delivered(&receive(step), messages, now_ms);
+            }
+            (Step::Judged { from, length, every, .. }, Outcome::Received { messages, .. }) => {
+                for message in messages.iter().filter(|message| message.attempt == 1) {
+                    let key = (receive(step).consumer.0, message.queue.number, message.offset.0);
+                    let judged =
+                        (*from..from + length).contains(&message.offset.0) && message.offset.0 % every == 0;
+                    // What waited for its message group was judged when it began to wait.
+                    let waited = receive(step).fifo || self.beliefs.contains_key(&key);
+                    assert!(judged || waited, "delivered, but not wanted: {message:?}");
+                }
                 self.delivered(&receive(step), messages, now_ms);
             }
             (Step::Acknowledge(backs), Outcome::Acknowledged(entries)) => {

@@ -12,7 +12,7 @@ use raft::command::{
 use raft::machine::{AppliedFrame, StateMachine};
 use raft::names::{ConsumerId, GroupId, QueueKey, TopicId};
 use raft::outcome::{LeasedMessage, Outcome};
-use raft::request::{Publish, Receipt, Receive, TagFilter};
+use raft::request::{Extras, Filter, Publish, Receipt, Receive};
 use store::tables::{MemoryTables, TableStore};
 
 use crate::rig::Rig;
@@ -81,7 +81,7 @@ fn receive(consumer: u32, max: u16, invisible_ms: u64, max_attempts: u16) -> Rec
         auto_renew: false,
         client: 1,
         attempt: 0,
-        filter: TagFilter::All,
+        filter: Filter::All,
         max_attempts,
         start: StartFrom::First,
         // Dead letters of dead letters go round.
@@ -118,6 +118,7 @@ impl Model {
                 dedup: 0,
                 tag_hash: 0,
                 order_hash: *order,
+                extras: Extras::default(),
                 record: Bytes::from(format!("message {}", rig.frames.len())),
             })),
             Step::Receive { consumer, max, invisible_ms, max_attempts } => {
@@ -162,7 +163,7 @@ impl Model {
             match (step, outcome) {
                 (Step::Publish { .. }, Outcome::Published(published)) => {
                     let body = Bytes::from(format!("message {}", rig.frames.len() - 1));
-                    self.append(QUEUE, published.offset.0, body);
+                    self.append(QUEUE, published.offset().expect("it is in a queue").0, body);
                 }
                 (Step::Receive { consumer, .. }, Outcome::Received { messages, .. }) => {
                     let queue = queue_of(*consumer);

@@ -11,7 +11,7 @@ use raft::command::{CommandError, encode_acknowledge, encode_delete_topic, encod
 use raft::machine::{FrameContext, Machine, MachineFailure, StateMachine};
 use raft::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
 use raft::outcome::Outcome;
-use raft::request::{Extras, Publish, Receipt, Receive, Rejection, TagFilter};
+use raft::request::{Extras, Filter, Publish, Receipt, Receive, Rejection};
 use store::position::LogPosition;
 use store::tables::{Batch, MemoryTables, Row, RowKind, TableError, TableStore, Visitor};
 
@@ -43,7 +43,7 @@ fn receive(consumer: u32) -> Receive {
         auto_renew: false,
         client: 1,
         attempt: 0,
-        filter: TagFilter::All,
+        filter: Filter::All,
         max_attempts: 16,
         start: StartFrom::First,
         dead_letters: QueueKey { topic: TopicId(9), number: 0 },

@@ -12,16 +12,17 @@ use crate::rig::{EPOCH_MS, Rig, Words, time_ms};
 use bytes::Bytes;
 use raft::catalog::StartFrom;
 use raft::command::{
-    OffsetTarget, encode_acknowledge, encode_change_lease, encode_dead_letter, encode_delete_consumer,
-    encode_delete_topic, encode_doubt_leases, encode_end_transaction, encode_note_checks, encode_publish,
-    encode_raise_floor, encode_recall, encode_receive, encode_release_client, encode_release_due,
-    encode_renew_leases, encode_set_offset, encode_trim,
+    OffsetTarget, Verdict, encode_acknowledge, encode_change_lease, encode_dead_letter,
+    encode_delete_consumer, encode_delete_topic, encode_doubt_leases, encode_end_transaction,
+    encode_judged_receive, encode_note_checks, encode_publish, encode_raise_floor, encode_recall,
+    encode_receive, encode_release_client, encode_release_due, encode_renew_leases, encode_set_offset,
+    encode_trim,
 };
 use raft::hash::hash64;
 use raft::machine::{AppliedFrame, StateMachine};
 use raft::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
 use raft::outcome::Outcome;
-use raft::request::{Extras, Place, Publish, Receipt, Receive, Resolution, TagFilter, Timer, Transaction};
+use raft::request::{Extras, Filter, Place, Publish, Receipt, Receive, Resolution, Timer, Transaction};
 use store::tables::MemoryTables;
 
 const GROUP: GroupId = GroupId(1);
@@ -296,7 +297,10 @@ fn command(line: &str) -> Bytes {
             let numbers = words.plain[1..].iter().map(|number| number.parse().unwrap()).collect::<Vec<_>>();
             encode_note_checks(&numbers, words.time_ms("again", 30_000))
         }
-        "receive" => encode_receive(&receive(&words)),
+        "receive" => match words.text("judged") {
+            Some(judged) => encode_judged_receive(&receive(&words), &verdicts(judged)),
+            None => encode_receive(&receive(&words)),
+        },
         "ack" => encode_acknowledge(&receipts(&words)),
         "change" => encode_change_lease(&receipts(&words)[0], words.time_ms("invisible", 0)),
         "bury" => encode_dead_letter(&receipts(&words)[0], dead_letters(&words)),
@@ -331,6 +335,18 @@ fn transaction(words: &Words) -> Transaction {
     }
 }
 
+/// Queue, stretch and matches, `0:3-10:4,7`; several are separated by `/`.
+fn verdicts(text: &str) -> Vec<Verdict> {
+    let number = |text: &str| text.parse::<u64>().unwrap_or_else(|_| panic!("not a number: {text:?}"));
+    let verdict = |text: &str| {
+        let [queue, stretch, matches] = text.split(':').collect::<Vec<_>>()[..] else { panic!("{text}") };
+        let (from, to) = stretch.split_once('-').unwrap_or_else(|| panic!("not a stretch: {stretch}"));
+        let matches = matches.split(',').filter(|offset| !offset.is_empty()).map(number).collect();
+        Verdict { queue: number(queue) as u32, from: number(from), to: number(to), matches }
+    };
+    text.split('/').map(verdict).collect()
+}
+
 fn dead_letters(words: &Words) -> QueueKey {
     QueueKey { topic: TopicId(words.number("dlq", 99) as u32), number: 0 }
 }
@@ -359,7 +375,7 @@ fn receive(words: &Words) -> Receive {
         auto_renew: words.has("renew"),
         client: words.number("client", 7),
         attempt: words.number("attempt", 0),
-        filter: if hashes.is_empty() { TagFilter::All } else { TagFilter::AnyOf(hashes) },
+        filter: if hashes.is_empty() { Filter::All } else { Filter::AnyOf(hashes) },
         max_attempts: words.number("attempts", 16) as u16,
         start: start(words.text("start").unwrap_or("first")),
         dead_letters: dead_letters(words),

@@ -9,7 +9,7 @@ use raft::catalog::{ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
 use raft::hash::hash64;
 use raft::names::{GroupId, NodeId, QueueKey};
 use raft::node::{Node, NodeOptions, ReplicaStatus, Tuning};
-use raft::request::{Delivered, Extras, NewConsumer, NewTopic, Publish, Receive, TagFilter};
+use raft::request::{Delivered, Extras, Filter, NewConsumer, NewTopic, Publish, Receive};
 use store::record::MessageRecord;
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -219,7 +219,7 @@ pub async fn lease(
         auto_renew: false,
         client: 7,
         attempt,
-        filter: TagFilter::All,
+        filter: Filter::All,
         max_attempts: consumer.max_attempts,
         start: consumer.start,
         dead_letters: QueueKey { topic: consumer.dead_letters, number: 0 },
