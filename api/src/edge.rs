@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::edge_options::{EdgeOptions, InvalidOption};
 use crate::limits::{RELEASE_TIMEOUT, RELEASES_MAX, SESSION_SWEEP_INTERVAL};
 use crate::messaging::caller::Caller;
+use crate::quota::Quotas;
 use crate::server;
 use crate::session::registry::Registry;
 
@@ -76,6 +77,8 @@ pub struct EdgeState {
     pub long_polls: Semaphore,
     /// Room for bodies of sends in flight, in KiB.
     pub send_kib: Semaphore,
+    /// What may be sent in a second.
+    pub quotas: Quotas,
     releases: Arc<Semaphore>,
     store_host: OnceLock<String>,
 }
@@ -91,6 +94,7 @@ impl EdgeState {
             sessions: Registry::default(),
             closing: CancellationToken::new(),
             stopping: CancellationToken::new(),
+            quotas: Quotas::default(),
             releases: Arc::new(Semaphore::new(RELEASES_MAX)),
             store_host: OnceLock::new(),
         }

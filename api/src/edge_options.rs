@@ -69,6 +69,10 @@ pub struct EdgeLimits {
     pub send_bytes_in_flight: usize,
     /// Largest body, in bytes; at most 4 MiB.
     pub body_bytes: usize,
+    /// Messages that one client may send in a second; 0 for no bound.
+    pub client_messages_per_s: u32,
+    /// Bytes of bodies that one client may send in a second; 0 for no bound.
+    pub client_bytes_per_s: u64,
     /// Shortest long poll, in milliseconds.
     pub long_poll_min_ms: u64,
     /// Longest long poll, in milliseconds.
@@ -101,6 +105,8 @@ impl Default for EdgeLimits {
             long_polls: 50_000,
             send_bytes_in_flight: 128 << 20,
             body_bytes: limits::BODY_BYTES_MAX,
+            client_messages_per_s: 0,
+            client_bytes_per_s: 0,
             long_poll_min_ms: 5_000,
             long_poll_max_ms: 20_000,
         }

@@ -21,6 +21,7 @@ pub mod limits;
 mod local;
 pub mod messaging;
 mod options;
+pub mod quota;
 pub mod server;
 pub mod session;
 pub mod tls;

@@ -120,6 +120,10 @@ pub const CLIENT_PROPERTY_VALUE_BYTES_MAX: usize = 256;
 pub const CLIENT_PROPERTIES_BYTES_MAX: usize = 4_096;
 /// Queues of a topic.
 pub const QUEUES_MAX: u32 = 65_536;
+/// Quotas that one node keeps count of at once.
+pub const QUOTA_BUCKETS_MAX: usize = 100_000;
+/// A repeated message is recognized for at least so long: a client's own repetitions come within this.
+pub const DEDUP_WINDOW_MIN: Duration = Duration::from_secs(10);
 /// Deliveries of a message.
 pub const ATTEMPTS_MAX: u32 = 10_000;
 /// Topics that the description of a consumer group looks at.

@@ -41,6 +41,8 @@ pub const GIVEN_UP_WINDOW_MS: u64 = 24 * 60 * 60 * 1000;
 pub const GIVEN_UP_MAX: usize = 1 << 16;
 /// A topic has no more queues.
 pub const QUEUES_MAX: u32 = 4096;
+/// So many dead letters are sent again by one command.
+pub const RESEND_MAX: usize = 1024;
 /// A retry schedule has no more levels.
 pub const RETRY_LEVELS_MAX: usize = 64;
 /// No retry pause is longer: a lease cannot be.
@@ -101,6 +103,10 @@ pub const PEER_RPC_WAIT_MIN: Duration = Duration::from_millis(500);
 pub const REPLICATE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of frames that one read of the log returns.
 pub const READ_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Dead letters in one answer: with their records, far below [`PEER_MESSAGE_BYTES_MAX`] for messages of 4 MiB.
+pub const DEAD_LETTERS_PAGE_MAX: usize = 1000;
+/// Bytes of records in one answer with dead letters; the first one goes in any case.
+pub const DEAD_LETTERS_PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The largest message between peers.
 pub const PEER_MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Commands that may wait to be forwarded to one node.

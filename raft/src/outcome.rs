@@ -15,6 +15,7 @@
 //! 16 carried      varint holders
 //! 17 floor        varint position
 //! 9 released      varint count | u8 more
+//! 18 resent       varint count | for each: u8 0 resent, 1 before, 2 unknown, 3 topic gone | 0, 1: varint topic, queue, offset
 //! 10 waiting      varint topic, queue, number | u8 duplicate
 //! ```
 
@@ -23,7 +24,7 @@ use store::position::LogPosition;
 
 use crate::catalog::{ConsumerGroup, Topic};
 use crate::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
-use crate::request::{Place, Published, Receipt, Rejection};
+use crate::request::{Place, Published, Receipt, Rejection, ResendResult};
 
 /// A message that a receive leased. Its record is in the log at `position`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +82,8 @@ pub enum Outcome {
         /// It.
         revision: u32,
     },
+    /// What became of dead letters that were to be sent again, in order.
+    Resent(Vec<ResendResult>),
     /// It is done, and there is no more to say.
     Done,
     /// Refused, without effect (rule R5).
@@ -143,6 +146,11 @@ impl Outcome {
                 out.push(4);
                 put_varint(&mut out, u64::from(*revision));
             }
+            Outcome::Resent(results) => {
+                out.push(18);
+                put_varint(&mut out, results.len() as u64);
+                results.iter().for_each(|result| put_resend(&mut out, result));
+            }
             Outcome::Done => out.push(5),
             Outcome::Rejected(rejection) => {
                 out.push(6);
@@ -204,6 +212,10 @@ impl Outcome {
                 Outcome::Acknowledged(entries)
             }
             4 => Outcome::Changed { revision: reader.varint32()? },
+            18 => {
+                let count = reader.varint()?;
+                Outcome::Resent((0..count).map(|_| resend(&mut reader)).collect::<Option<_>>()?)
+            }
             5 => Outcome::Done,
             6 => Outcome::Rejected(rejection(&mut reader)?),
             7 => return serde_json::from_slice(reader.rest()).ok().map(Outcome::Topic),
@@ -231,6 +243,37 @@ fn put_place(out: &mut Vec<u8>, queue: QueueKey, offset: QueueOffset) {
 fn place(reader: &mut Reader<'_>) -> Option<(QueueKey, QueueOffset)> {
     let queue = QueueKey { topic: TopicId(reader.varint32()?), number: reader.varint32()? };
     Some((queue, QueueOffset(reader.varint()?)))
+}
+
+fn put_resend(out: &mut Vec<u8>, result: &ResendResult) {
+    match result {
+        ResendResult::Resent { queue, offset } => {
+            out.push(0);
+            put_place(out, *queue, *offset);
+        }
+        ResendResult::Already { queue, offset } => {
+            out.push(1);
+            put_place(out, *queue, *offset);
+        }
+        ResendResult::Unknown => out.push(2),
+        ResendResult::TopicGone => out.push(3),
+    }
+}
+
+fn resend(reader: &mut Reader<'_>) -> Option<ResendResult> {
+    Some(match reader.u8()? {
+        0 => {
+            let (queue, offset) = place(reader)?;
+            ResendResult::Resent { queue, offset }
+        }
+        1 => {
+            let (queue, offset) = place(reader)?;
+            ResendResult::Already { queue, offset }
+        }
+        2 => ResendResult::Unknown,
+        3 => ResendResult::TopicGone,
+        _ => return None,
+    })
 }
 
 fn put_message(out: &mut Vec<u8>, message: &LeasedMessage) {
@@ -300,7 +343,7 @@ mod tests {
     use super::{LeasedMessage, Outcome};
     use crate::catalog::{Topic, TopicType};
     use crate::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
-    use crate::request::{Place, Published, Rejection};
+    use crate::request::{Place, Published, Rejection, ResendResult};
 
     #[test]
     fn every_outcome_survives_its_encoding() {
@@ -337,6 +380,12 @@ mod tests {
             Outcome::Acknowledged(vec![Ok(()), Err(Rejection::InvalidReceipt)]),
             Outcome::Changed { revision: 3 },
             Outcome::Done,
+            Outcome::Resent(vec![
+                ResendResult::Resent { queue, offset: QueueOffset(5) },
+                ResendResult::Already { queue, offset: QueueOffset(6) },
+                ResendResult::Unknown,
+                ResendResult::TopicGone,
+            ]),
             Outcome::Rejected(Rejection::InvalidReceipt),
             Outcome::Rejected(Rejection::TopicNotFound { name: name() }),
             Outcome::Rejected(Rejection::ConsumerNotFound { name: name() }),

@@ -110,6 +110,9 @@ pub struct Extras {
     /// It is a half message, visible once its transaction is committed; its producer is asked after
     /// so many milliseconds.
     pub check_after_ms: Option<u64>,
+    /// A message with the same id is the same message for so long, in milliseconds, if that is shorter than
+    /// [`crate::limits::DEDUP_WINDOW_MS`].
+    pub dedup_window_ms: Option<u64>,
     /// Hashes of the keys under which it can be found.
     pub key_hashes: Vec<u64>,
 }
@@ -226,6 +229,8 @@ pub struct Receive {
     pub start: StartFrom,
     /// The queue of this group's dead letters.
     pub dead_letters: QueueKey,
+    /// The consumer group has no more messages than this in flight in the broker group.
+    pub in_flight_max: Option<u64>,
 }
 
 /// What names a lease: the content of a receipt handle.
@@ -243,6 +248,67 @@ pub struct Receipt {
     pub lease: u64,
     /// Grows when the lease's end is changed by the client.
     pub revision: u32,
+}
+
+/// What became of a dead letter that was to be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResendResult {
+    /// It is in the queue that it came from once more.
+    Resent {
+        /// That queue.
+        queue: QueueKey,
+        /// Its offset there.
+        offset: QueueOffset,
+    },
+    /// It was sent again before, and is not a second time.
+    Already {
+        /// The queue that it came from.
+        queue: QueueKey,
+        /// Its offset there since then.
+        offset: QueueOffset,
+    },
+    /// There is no such dead letter, or nobody knows where it came from.
+    Unknown,
+    /// The topic that it came from was deleted.
+    TopicGone,
+}
+
+/// Which dead letters to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadLettersWanted {
+    /// The group that holds the queue.
+    pub group: GroupId,
+    /// The queue of dead letters.
+    pub queue: QueueKey,
+    /// From this offset on.
+    pub from: u64,
+    /// At most so many, and at most [`crate::limits::DEAD_LETTERS_PAGE_MAX`].
+    pub max: usize,
+    /// Their records too.
+    pub with_records: bool,
+}
+
+/// A message that a consumer group could not settle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The queue of dead letters.
+    pub queue: QueueKey,
+    /// Its offset there.
+    pub offset: QueueOffset,
+    /// The consumer group.
+    pub consumer: ConsumerId,
+    /// The queue that it came from.
+    pub from: QueueKey,
+    /// Its offset there.
+    pub from_offset: QueueOffset,
+    /// How often it was delivered.
+    pub attempts: u16,
+    /// When it was given up, by the log's time, in milliseconds since 1970.
+    pub buried_ms: u64,
+    /// Its new offset in the queue that it came from, and since when, in milliseconds since 1970.
+    pub resent: Option<(QueueOffset, u64)>,
+    /// The record as it was published; empty if it was not asked for, or is gone.
+    pub record: Bytes,
 }
 
 /// A message that was leased.

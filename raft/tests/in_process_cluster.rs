@@ -149,6 +149,7 @@ fn receive(topic: &Topic, consumer: &ConsumerGroup, group: GroupId, attempt: u64
         max_attempts: consumer.max_attempts,
         start: consumer.start,
         dead_letters: QueueKey { topic: consumer.dead_letters, number: group.0 - 1 },
+        in_flight_max: None,
     }
 }
 

@@ -5,6 +5,7 @@ use raft::limits::DEDUP_WINDOW_MS;
 use raft::settings::{RetryPolicy, TopicSettings};
 
 use crate::convert::status::Fault;
+use crate::limits::DEDUP_WINDOW_MIN;
 
 pub(super) fn wire_topic_settings(settings: &TopicSettings) -> admin::TopicSettings {
     admin::TopicSettings {
@@ -21,11 +22,14 @@ pub(super) fn wire_topic_settings(settings: &TopicSettings) -> admin::TopicSetti
 /// The settings asked for; none where they are left open.
 pub(super) fn topic_settings(wire: Option<admin::TopicSettings>) -> Result<TopicSettings, Fault> {
     let wire = wire.unwrap_or_default();
+    let shortest_ms = DEDUP_WINDOW_MIN.as_millis() as u64;
     if let Some(window_ms) = wire.dedup_window_ms
-        && window_ms > DEDUP_WINDOW_MS
+        && window_ms != 0
+        && !(shortest_ms..=DEDUP_WINDOW_MS).contains(&window_ms)
     {
         return Err(Fault::BadRequest(format!(
-            "messages are recognized for at most {} s, not {} s",
+            "messages are recognized for {} s to {} s, not for {} s",
+            shortest_ms / 1000,
             DEDUP_WINDOW_MS / 1000,
             window_ms / 1000
         )));
@@ -91,6 +95,6 @@ mod tests {
         let asked = |dedup_window_ms| admin::TopicSettings { dedup_window_ms, ..Default::default() };
         assert!(topic_settings(Some(asked(Some(DEDUP_WINDOW_MS)))).is_ok());
         let refused = topic_settings(Some(asked(Some(DEDUP_WINDOW_MS + 1)))).unwrap_err();
-        assert!(refused.to_string().contains("at most 600 s"), "{refused}");
+        assert!(refused.to_string().contains("10 s to 600 s"), "{refused}");
     }
 }

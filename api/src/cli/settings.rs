@@ -29,7 +29,7 @@ pub struct TopicSettingsArgs {
     /// Take so many bytes of bodies in a second (10MiB), or `none`
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     max_bytes_per_second: Option<u64>,
-    /// Recognize a repeated message for so long, at most 10m, or `none`
+    /// Recognize a repeated message for so long, 10s to 10m, or `none`: 10m
     #[arg(long, value_name = "DURATION", value_parser = duration_ms)]
     dedup_window: Option<u64>,
     /// Recognize a repeated message by this property of it instead of its id (`KEYS`: its first key), or `none`

@@ -1,5 +1,6 @@
 //! Messages: from a producer into a record, from a record to a consumer.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,11 +14,14 @@ use raft::names::QueueKey;
 use raft::request::{Delivered, Extras, Publish};
 use store::record::{BodyEncoding, MessageRecord, RecordError};
 
-use crate::convert::message_id::dedup_key;
+use crate::convert::message_id::{business_key, dedup_key};
 use crate::convert::name::client_name;
 use crate::convert::receipt::Handle;
 use crate::convert::time;
 use crate::limits::{KEYS_INDEXED_MAX, TRANSACTION_CHECK_AFTER};
+
+/// Stands for the message keys where a property is named.
+const KEYS: &str = "KEYS";
 
 /// A checked message on its way into `topic`. The queue follows from the message alone, never from
 /// which nodes live, so that order holds through a failover and a repeated send meets the window
@@ -26,13 +30,13 @@ pub fn publish(message: Message, topic: &Topic, store_host: &str) -> Publish {
     let system = message.system_properties.unwrap_or_default();
     let order_hash = system.message_group.as_ref().map_or(0, |group| hash64(group.as_bytes()));
     let tag_hash = system.tag.as_ref().map_or(0, |tag| hash64(tag.as_bytes()));
+    let identity = identity(&system, &message.user_properties, topic);
     let place = match order_hash {
-        0 => hash64(system.message_id.as_bytes()),
+        0 => identity.place,
         hash => hash,
     };
     let number = (place % topic.queues.len() as u64) as u32;
-    let dedup = dedup_key(&system.message_id);
-    let extras = extras(&system);
+    let extras = Extras { dedup_window_ms: identity.window_ms, ..extras(&system) };
     let body_encoding = match system.body_encoding() {
         Encoding::Gzip => BodyEncoding::Gzip,
         Encoding::Identity | Encoding::Unspecified => BodyEncoding::Identity,
@@ -56,11 +60,43 @@ pub fn publish(message: Message, topic: &Topic, store_host: &str) -> Publish {
     Publish {
         queue: QueueKey { topic: topic.id, number },
         group: topic.queues[number as usize],
-        dedup,
+        dedup: identity.dedup,
         tag_hash,
         order_hash,
         extras,
         record: record.encode(),
+    }
+}
+
+/// What says that two messages are the same.
+struct Identity {
+    dedup: u128,
+    /// For how long, if not as long as for all others.
+    window_ms: Option<u64>,
+    /// Chooses the queue of a message without a message group: the same message finds the same window.
+    place: u64,
+}
+
+/// By the property that the topic names, if it names one and the message has it, else by the message id.
+fn identity(system: &SystemProperties, properties: &HashMap<String, String>, topic: &Topic) -> Identity {
+    let settings = &topic.settings;
+    let by_id = |window_ms| Identity {
+        dedup: dedup_key(&system.message_id),
+        window_ms,
+        place: hash64(system.message_id.as_bytes()),
+    };
+    let Some(name) = &settings.dedup_property else { return by_id(settings.dedup_window_ms) };
+    let value = match name.as_str() {
+        KEYS => system.keys.first(),
+        name => properties.get(name),
+    };
+    match value {
+        Some(value) => {
+            let dedup = business_key(name, value);
+            Identity { dedup, window_ms: settings.dedup_window_ms, place: (dedup >> 64) as u64 }
+        }
+        // The window is meant for the property. What a client repeats is recognized all the same.
+        None => by_id(None),
     }
 }
 
@@ -71,6 +107,7 @@ fn extras(system: &SystemProperties) -> Extras {
     let named = system.orphaned_transaction_recovery_duration.as_ref().and_then(time::duration);
     let check_after = named.unwrap_or(TRANSACTION_CHECK_AFTER);
     Extras {
+        dedup_window_ms: None,
         due_ms: system.delivery_timestamp.as_ref().map(time::unix_ms),
         check_after_ms: half.then_some(check_after.as_millis() as u64),
         key_hashes: system.keys.iter().take(KEYS_INDEXED_MAX).map(|key| hash64(key.as_bytes())).collect(),

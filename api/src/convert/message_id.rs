@@ -13,6 +13,13 @@ pub fn dedup_key(message_id: &str) -> u128 {
     }
 }
 
+/// 128 bits that stand for what a message is by one of its properties.
+pub fn business_key(property: &str, value: &str) -> u128 {
+    // The length keeps apart what is name and what is value.
+    let text = format!("{}\0{property}\0{value}", property.len());
+    hash128(text.as_bytes())
+}
+
 fn official(id: &[u8]) -> Option<u128> {
     let (version, rest) = id.split_at_checked(2)?;
     if id.len() != 34 || version != b"01" {
@@ -38,6 +45,15 @@ mod tests {
         let key = dedup_key("01FFEEDDCCBBAA00112233445566778899");
         assert_eq!(key, 0xFFEE_DDCC_BBAA_0011_2233_4455_6677_8899);
         assert_eq!(key, dedup_key("01ffeeddccbbaa00112233445566778899"));
+    }
+
+    #[test]
+    fn a_business_key_counts_with_its_property() {
+        let key = business_key("order", "7");
+        assert_eq!(key, business_key("order", "7"));
+        for (property, value) in [("order", "8"), ("orde", "r7"), ("customer", "7")] {
+            assert_ne!(key, business_key(property, value), "{property}={value}");
+        }
     }
 
     #[test]

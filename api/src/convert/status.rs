@@ -84,6 +84,9 @@ pub enum Fault {
     /// Properties beyond the limits.
     #[error("{0}")]
     PropertiesTooLarge(String),
+    /// A quota is used up.
+    #[error("{0}")]
+    TooManyRequests(String),
     /// Nothing came within the long poll. Not an error to a consumer.
     #[error("no new message")]
     NoMessage,
@@ -133,6 +136,7 @@ impl Fault {
             Fault::BodyTooLarge { .. } => Code::MessageBodyTooLarge,
             Fault::BodyEmpty => Code::MessageBodyEmpty,
             Fault::PropertiesTooLarge(_) => Code::MessagePropertiesTooLarge,
+            Fault::TooManyRequests(_) => Code::TooManyRequests,
             Fault::NoMessage => Code::MessageNotFound,
             Fault::Forbidden(_) => Code::Forbidden,
             Fault::NotImplemented(_) => Code::NotImplemented,
@@ -164,6 +168,7 @@ impl Fault {
         let text = self.to_string();
         match self {
             Fault::NotImplemented(_) => tonic::Status::unimplemented(text),
+            Fault::TooManyRequests(_) => tonic::Status::resource_exhausted(text),
             Fault::Request(RequestError::Rejected(rejection)) => match rejection {
                 Rejection::TopicNotFound { .. } | Rejection::ConsumerNotFound { .. } => {
                     tonic::Status::not_found(text)

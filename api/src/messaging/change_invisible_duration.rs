@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use proto::v2::{ChangeInvisibleDurationRequest, ChangeInvisibleDurationResponse, ClientType};
+use proto::v2::{ChangeInvisibleDurationRequest, ChangeInvisibleDurationResponse, ClientType, Resource};
+use raft::settings::RetryPolicy;
 
+use crate::convert::name::full_name;
 use crate::convert::receipt::Handle;
 use crate::convert::status::{ClientLanguage, Fault, ok};
 use crate::convert::time;
@@ -11,10 +13,6 @@ use crate::edge::EdgeState;
 use crate::limits::INVISIBLE_MAX;
 use crate::messaging::caller::Caller;
 use crate::messaging::settle;
-use crate::session::settings::retry_pause;
-
-/// Shorter pauses of the Node client's push consumer are its defect, not its wish.
-const NODE_PAUSE_MIN: Duration = Duration::from_secs(1);
 
 /// Answers with the handle that is valid from now on, or with the old one if nothing changed.
 pub async fn change_invisible_duration(
@@ -47,17 +45,27 @@ async fn change(
     let (group, topic) = (request.group.as_ref(), request.topic.as_ref());
     let handle = settle::handle(edge, caller, group, topic, &request.receipt_handle)?;
     let pushes = edge.sessions.kind(client_id) == Some(ClientType::PushConsumer);
-    let invisible = floor(asked, handle.attempt, caller.language(), pushes);
+    let name = full_name(group.unwrap_or(&Resource::default()), caller.namespace()).into_owned();
+    let catalog = edge.node.catalog();
+    let default = RetryPolicy::default();
+    let retry = catalog.consumers.get(&name).map_or(&default, |consumer| &consumer.settings.retry);
+    let invisible = floor(asked, retry, handle.attempt, (caller.language(), pushes));
     let receipt =
         edge.node.change_lease(handle.receipt, invisible.as_millis() as u64, caller.deadline()).await?;
     Ok(Handle { receipt, ..handle })
 }
 
-/// The Node client's push consumer gives messages back after 0 to 5 ms, whatever its settings say:
-/// it gets the pause that the settings meant.
-fn floor(asked: Duration, attempt: u16, language: ClientLanguage, pushes: bool) -> Duration {
+/// The Node client's push consumer gives messages back after 0 to 5 ms, whatever its settings say: it gets the pause
+/// that the consumer group's policy has for this attempt, unless it asks for a longer one. All others mean what they
+/// ask for.
+fn floor(
+    asked: Duration,
+    retry: &RetryPolicy,
+    attempt: u16,
+    (language, pushes): (ClientLanguage, bool),
+) -> Duration {
     match language {
-        ClientLanguage::Node if pushes && asked < NODE_PAUSE_MIN => retry_pause(attempt),
+        ClientLanguage::Node if pushes => asked.max(Duration::from_millis(retry.pause_ms(attempt))),
         _ => asked,
     }
 }
@@ -69,11 +77,14 @@ mod tests {
     #[test]
     fn only_nodes_push_consumer_is_slowed_down() {
         let blink = Duration::from_millis(5);
-        assert_eq!(floor(blink, 1, ClientLanguage::Node, true), Duration::from_secs(1));
-        assert_eq!(floor(blink, 3, ClientLanguage::Node, true), Duration::from_secs(10));
-        assert_eq!(floor(blink, 3, ClientLanguage::Node, false), blink);
-        assert_eq!(floor(Duration::ZERO, 3, ClientLanguage::Java, true), Duration::ZERO);
+        let levels = RetryPolicy::default();
+        let node = (ClientLanguage::Node, true);
+        assert_eq!(floor(blink, &levels, 1, node), Duration::from_secs(1));
+        assert_eq!(floor(blink, &levels, 3, node), Duration::from_secs(10));
+        assert_eq!(floor(blink, &levels, 3, (ClientLanguage::Node, false)), blink);
+        assert_eq!(floor(Duration::ZERO, &levels, 3, (ClientLanguage::Java, true)), Duration::ZERO);
         let long = Duration::from_secs(40);
-        assert_eq!(floor(long, 1, ClientLanguage::Node, true), long);
+        assert_eq!(floor(long, &levels, 1, node), long);
+        assert_eq!(floor(blink, &RetryPolicy::Levels(vec![20]), 9, node), Duration::from_millis(20));
     }
 }

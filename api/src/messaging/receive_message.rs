@@ -233,6 +233,7 @@ async fn receives(
             max_attempts: consumer.max_attempts,
             start: consumer.start,
             dead_letters,
+            in_flight_max: consumer.settings.in_flight_max,
         }
     };
     Ok(groups.into_iter().zip(dead_letters).map(receive).collect())

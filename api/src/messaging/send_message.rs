@@ -4,6 +4,7 @@ use proto::v2::{Message, MessageType, SendMessageRequest, SendMessageResponse, S
 use raft::catalog::Topic;
 use raft::request::{Publish, Published, RequestError};
 use tokio::sync::SemaphorePermit;
+use tokio::time::Instant;
 
 use crate::check;
 use crate::check::message::MessageLimits;
@@ -14,6 +15,7 @@ use crate::edge::EdgeState;
 use crate::limits::SEND_BATCH_MAX;
 use crate::messaging::caller::Caller;
 use crate::messaging::resolve;
+use crate::quota::{ClientQuota, Load};
 
 /// Publishes all messages, or none if one of them breaks a limit.
 pub async fn send_message(
@@ -48,7 +50,7 @@ async fn publish(
     caller: &Caller,
     messages: Vec<Message>,
 ) -> Result<Vec<SendResultEntry>, Fault> {
-    caller.client_id()?;
+    let client_id = caller.client_id()?;
     let topic_name = one_topic(&messages, caller)?;
     let _room = admit(edge, &messages)?;
     let deadline = caller.deadline();
@@ -62,6 +64,7 @@ async fn publish(
         }
     };
     check_all(edge, topic, &messages)?;
+    take_quota(edge, client_id, topic, &messages)?;
     let ids: Vec<String> = messages.iter().map(message_id).collect();
     let store_host = edge.store_host();
     let publishes: Vec<Publish> =
@@ -100,6 +103,17 @@ fn admit<'a>(edge: &'a EdgeState, messages: &[Message]) -> Result<SemaphorePermi
     edge.send_kib
         .try_acquire_many(kib)
         .map_err(|_| RequestError::Overloaded { what: "bytes of sends in flight on this node" }.into())
+}
+
+fn take_quota(edge: &EdgeState, client_id: &str, topic: &Topic, messages: &[Message]) -> Result<(), Fault> {
+    let limits = &edge.options.limits;
+    let client =
+        ClientQuota { messages_per_s: limits.client_messages_per_s, bytes_per_s: limits.client_bytes_per_s };
+    let load = Load {
+        messages: messages.len() as u64,
+        bytes: messages.iter().map(|message| message.body.len() as u64).sum(),
+    };
+    edge.quotas.take(topic, edge.live_nodes().len(), (client_id, client), load, Instant::now())
 }
 
 fn check_all(edge: &EdgeState, topic: &Topic, messages: &[Message]) -> Result<(), Fault> {

@@ -9,27 +9,18 @@ use proto::v2::{
     Subscription,
 };
 use raft::catalog::ConsumerGroup;
+use raft::limits::RETRY_LEVELS_MAX;
+use raft::settings as policy;
 
 use crate::convert::status::{ClientLanguage, Fault};
 use crate::convert::time::wire_duration;
 use crate::limits::{LITE_TOPIC_BYTES_MAX, RECEIVE_BATCH_MAX, REQUEST_TIMEOUT};
 use crate::session::client_properties;
 
-/// Pauses before the deliveries after the first, in seconds: 1s 5s 10s 30s, then 1 to 10 minutes,
-/// 20, 30, an hour, two.
-pub const RETRY_PAUSES_S: [u64; 18] =
-    [1, 5, 10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1_200, 1_800, 3_600, 7_200];
-
 /// Attempts of a send.
 const SEND_ATTEMPTS: i32 = 3;
 /// Lite topics that one client may subscribe to.
 const LITE_SUBSCRIPTION_QUOTA: i32 = 1_000;
-
-/// The pause before the delivery after this one.
-pub fn retry_pause(attempt: u16) -> Duration {
-    let at = usize::from(attempt.max(1) - 1).min(RETRY_PAUSES_S.len() - 1);
-    Duration::from_secs(RETRY_PAUSES_S[at])
-}
 
 /// What this node fills in.
 #[derive(Clone, Debug)]
@@ -108,29 +99,52 @@ fn fill_subscription(subscription: Subscription, terms: &Terms<'_>) -> Subscript
 
 /// Producers understand only the exponential one.
 fn send_backoff() -> RetryPolicy {
-    let strategy = exponential(Duration::from_millis(10), Duration::from_secs(1));
+    let strategy = exponential(Duration::from_millis(10), Duration::from_secs(1), 2.0);
     RetryPolicy { max_attempts: SEND_ATTEMPTS, strategy: Some(strategy) }
 }
 
-/// Python honours only the customized one; Node ignores it and would give a message back after 0 s,
-/// so it gets the exponential one (which it reads in milliseconds: see the floor in
-/// [`crate::messaging::change_invisible_duration`]).
+/// The consumer group's policy. Python honours only the customized one, so an exponential one is written out for it.
+/// Node ignores the customized one and would give a message back after 0 s, so it gets an exponential one (which it
+/// reads in milliseconds: see the floor in [`crate::messaging::change_invisible_duration`]).
 fn receive_backoff(terms: &Terms<'_>) -> RetryPolicy {
-    let strategy = match terms.language {
-        ClientLanguage::Node => exponential(Duration::from_secs(1), Duration::from_secs(7_200)),
-        _ => Strategy::CustomizedBackoff(CustomizedBackoff {
-            next: RETRY_PAUSES_S.iter().map(|pause| wire_duration(Duration::from_secs(*pause))).collect(),
-        }),
+    let default = policy::RetryPolicy::default();
+    let retry = terms.consumer.map_or(&default, |consumer| &consumer.settings.retry);
+    let strategy = match (retry, terms.language) {
+        (policy::RetryPolicy::Levels(_), ClientLanguage::Node) => {
+            let first = Duration::from_millis(retry.pause_ms(1).max(1));
+            let last = Duration::from_millis(retry.pause_ms(u16::MAX).max(1));
+            exponential(first, last.max(first), 2.0)
+        }
+        (policy::RetryPolicy::Exponential { initial_ms, max_ms, multiplier_percent }, language)
+            if language != ClientLanguage::Python =>
+        {
+            let factor = *multiplier_percent as f32 / 100.0;
+            exponential(Duration::from_millis(*initial_ms), Duration::from_millis(*max_ms), factor)
+        }
+        (policy::RetryPolicy::Levels(levels), _) => customized(levels.iter().copied()),
+        (policy::RetryPolicy::Exponential { .. }, _) => customized(written_out(retry)),
     };
     let max_attempts = terms.consumer.map_or(terms.max_attempts, |consumer| consumer.max_attempts);
     RetryPolicy { max_attempts: i32::from(max_attempts), strategy: Some(strategy) }
 }
 
-fn exponential(initial: Duration, max: Duration) -> Strategy {
+/// The pauses of a policy, up to the one that does not change any more.
+fn written_out(retry: &policy::RetryPolicy) -> impl Iterator<Item = u64> {
+    let pauses = (1..=RETRY_LEVELS_MAX as u16).map(|attempt| retry.pause_ms(attempt));
+    let mut last = None;
+    pauses.take_while(move |pause_ms| last.replace(*pause_ms) != Some(*pause_ms))
+}
+
+fn customized(pauses_ms: impl Iterator<Item = u64>) -> Strategy {
+    let next = pauses_ms.map(|pause_ms| wire_duration(Duration::from_millis(pause_ms))).collect();
+    Strategy::CustomizedBackoff(CustomizedBackoff { next })
+}
+
+fn exponential(initial: Duration, max: Duration, multiplier: f32) -> Strategy {
     Strategy::ExponentialBackoff(ExponentialBackoff {
         initial: Some(wire_duration(initial)),
         max: Some(wire_duration(max)),
-        multiplier: 2.0,
+        multiplier,
     })
 }
 
@@ -174,6 +188,20 @@ mod tests {
         }
     }
 
+    fn group() -> ConsumerGroup {
+        ConsumerGroup {
+            id: ConsumerId(1),
+            name: "g".into(),
+            fifo: true,
+            max_attempts: 5,
+            start: StartFrom::First,
+            dead_letters: TopicId(9),
+            created_ms: 0,
+            revision: 0,
+            settings: Default::default(),
+        }
+    }
+
     #[test]
     fn a_producer_can_send_afterwards() {
         let filled = fill(producer(), &terms(ClientLanguage::Java, None));
@@ -188,17 +216,7 @@ mod tests {
 
     #[test]
     fn a_consumer_learns_of_its_group_and_keeps_its_subscriptions() {
-        let group = ConsumerGroup {
-            id: ConsumerId(1),
-            name: "g".into(),
-            fifo: true,
-            max_attempts: 5,
-            start: StartFrom::First,
-            dead_letters: TopicId(9),
-            created_ms: 0,
-            revision: 0,
-            settings: Default::default(),
-        };
+        let group = group();
         let filled = fill(consumer(ClientType::PushConsumer), &terms(ClientLanguage::Python, Some(&group)));
         let Some(PubSub::Subscription(subscription)) = &filled.pub_sub else { panic!("{filled:?}") };
         assert_eq!(subscription.fifo, Some(true));
@@ -232,10 +250,23 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_with_the_attempt() {
-        assert_eq!(retry_pause(0), Duration::from_secs(1));
-        assert_eq!(retry_pause(1), Duration::from_secs(1));
-        assert_eq!(retry_pause(4), Duration::from_secs(30));
-        assert_eq!(retry_pause(100), Duration::from_secs(7_200));
+    fn the_groups_own_policy_reaches_each_language_in_its_words() {
+        let mut group = group();
+        group.settings.retry =
+            policy::RetryPolicy::Exponential { initial_ms: 500, max_ms: 3_000, multiplier_percent: 200 };
+        let strategy = |group: &ConsumerGroup, language| {
+            let filled = fill(consumer(ClientType::PushConsumer), &terms(language, Some(group)));
+            filled.backoff_policy.unwrap().strategy.unwrap()
+        };
+        for language in [ClientLanguage::Java, ClientLanguage::Go, ClientLanguage::Node] {
+            let Strategy::ExponentialBackoff(it) = strategy(&group, language) else { panic!("{language:?}") };
+            assert_eq!((it.initial.unwrap().nanos, it.max.unwrap().seconds), (500_000_000, 3));
+        }
+        let Strategy::CustomizedBackoff(it) = strategy(&group, ClientLanguage::Python) else { panic!() };
+        let ms = it.next.iter().map(|pause| pause.seconds * 1_000 + i64::from(pause.nanos) / 1_000_000);
+        assert_eq!(ms.collect::<Vec<_>>(), [500, 1_000, 2_000, 3_000]);
+        group.settings.retry = policy::RetryPolicy::Levels(vec![7_000]);
+        let Strategy::CustomizedBackoff(it) = strategy(&group, ClientLanguage::Java) else { panic!() };
+        assert_eq!(it.next.iter().map(|pause| pause.seconds).collect::<Vec<_>>(), [7]);
     }
 }

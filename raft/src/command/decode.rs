@@ -5,7 +5,7 @@ use store::coding::Reader;
 use store::position::LogPosition;
 
 use super::encode::{
-    FLAG_AUTO_RENEW, FLAG_FIFO, FLAG_FILTER, START_FIRST, START_LAST, START_TIME, TO_OFFSET,
+    FLAG_AUTO_RENEW, FLAG_FIFO, FLAG_FILTER, FLAG_IN_FLIGHT, START_FIRST, START_LAST, START_TIME, TO_OFFSET,
 };
 use super::{
     CARRY_HEADER_BYTES, COMMAND_HEADER_BYTES, Command, CommandError, Kind, LeaseRef, OffsetTarget,
@@ -105,6 +105,11 @@ fn payload(kind: Kind, body: &Bytes, start: usize, end: usize) -> Option<Command
         Kind::DeadLetter => {
             Command::DeadLetter { lease: lease(&mut reader)?, dead_letters: queue(&mut reader)? }
         }
+        Kind::Resend => {
+            let queue = queue(&mut reader)?;
+            let count = reader.varint()?;
+            Command::Resend { queue, offsets: (0..count).map(|_| reader.varint()).collect::<Option<_>>()? }
+        }
         Kind::ReleaseClient => Command::ReleaseClient { client: reader.u64()? },
         Kind::RenewLeases => {
             let (ending_by_ms, extend_ms) = (reader.varint()?, reader.varint()?);
@@ -167,6 +172,10 @@ fn receive(reader: &mut Reader<'_>) -> Option<ReceiveCommand> {
             Wanted::AnyOf((0..count).map(|_| reader.u64()).collect::<Option<_>>()?)
         }
     };
+    let in_flight_max = match flags & FLAG_IN_FLIGHT {
+        0 => None,
+        _ => Some(reader.varint()?),
+    };
     Some(ReceiveCommand {
         consumer,
         topic,
@@ -181,6 +190,7 @@ fn receive(reader: &mut Reader<'_>) -> Option<ReceiveCommand> {
         max_attempts,
         start,
         dead_letters,
+        in_flight_max,
     })
 }
 

@@ -15,6 +15,7 @@ use crate::request::{Extras, Filter, Publish, Receipt, Receive};
 pub(super) const FLAG_FIFO: u8 = 1;
 pub(super) const FLAG_AUTO_RENEW: u8 = 2;
 pub(super) const FLAG_FILTER: u8 = 4;
+pub(super) const FLAG_IN_FLIGHT: u8 = 8;
 
 pub(super) const START_FIRST: u8 = 0;
 pub(super) const START_LAST: u8 = 1;
@@ -101,6 +102,15 @@ pub fn encode_dead_letter(receipt: &Receipt, dead_letters: QueueKey) -> Bytes {
     let mut out = begin(Kind::DeadLetter, 32);
     put_lease(&mut out, &LeaseRef::from(receipt));
     put_queue(&mut out, dead_letters);
+    finish(out)
+}
+
+/// The command that puts dead letters back into the queues that they came from.
+pub fn encode_resend(queue: QueueKey, offsets: &[u64]) -> Bytes {
+    let mut out = begin(Kind::Resend, 12 + offsets.len() * 3);
+    put_queue(&mut out, queue);
+    put_varint(&mut out, offsets.len() as u64);
+    offsets.iter().for_each(|offset| put_varint(&mut out, *offset));
     finish(out)
 }
 
@@ -233,15 +243,20 @@ fn put_receive(out: &mut Vec<u8>, receive: &Receive) {
     put_start(out, receive.start);
     let fifo = if receive.fifo { FLAG_FIFO } else { 0 };
     let auto_renew = if receive.auto_renew { FLAG_AUTO_RENEW } else { 0 };
+    let in_flight = if receive.in_flight_max.is_some() { FLAG_IN_FLIGHT } else { 0 };
+    let flags = fifo | auto_renew | in_flight;
     match &receive.filter {
-        Filter::All | Filter::Sql(_) => out.push(fifo | auto_renew),
+        Filter::All | Filter::Sql(_) => out.push(flags),
         Filter::AnyOf(hashes) => {
-            out.push(fifo | auto_renew | FLAG_FILTER);
+            out.push(flags | FLAG_FILTER);
             put_varint(out, hashes.len() as u64);
             for hash in hashes {
                 out.extend_from_slice(&hash.to_le_bytes());
             }
         }
+    }
+    if let Some(max) = receive.in_flight_max {
+        put_varint(out, max);
     }
 }
 

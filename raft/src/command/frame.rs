@@ -97,6 +97,7 @@ mod tests {
             max_attempts: 16,
             start: StartFrom::Time(9),
             dead_letters: QUEUE,
+            in_flight_max: None,
         }
     }
 

@@ -13,8 +13,8 @@ pub use decode::{Commands, decode};
 pub use encode::{
     encode_acknowledge, encode_carry, encode_change_lease, encode_dead_letter, encode_delete_consumer,
     encode_delete_topic, encode_doubt_leases, encode_judged_receive, encode_meta, encode_publish,
-    encode_raise_floor, encode_receive, encode_release_client, encode_renew_leases, encode_set_offset,
-    encode_trim,
+    encode_raise_floor, encode_receive, encode_release_client, encode_renew_leases, encode_resend,
+    encode_set_offset, encode_trim,
 };
 pub use frame::FrameBuilder;
 pub use waiting::{encode_end_transaction, encode_note_checks, encode_recall, encode_release_due};
@@ -49,6 +49,7 @@ pub(crate) enum Kind {
     DeleteTopic = 9,
     DeleteConsumer = 10,
     DoubtLeases = 11,
+    Resend = 21,
     Trim = 18,
     Carry = 19,
     RaiseFloor = 20,
@@ -75,6 +76,7 @@ impl Kind {
             Kind::DeleteTopic,
             Kind::DeleteConsumer,
             Kind::DoubtLeases,
+            Kind::Resend,
             Kind::Trim,
             Kind::Carry,
             Kind::RaiseFloor,
@@ -188,6 +190,8 @@ pub struct ReceiveCommand {
     pub start: StartFrom,
     /// The queue of this group's dead letters.
     pub dead_letters: QueueKey,
+    /// The consumer group has no more messages than this in flight here.
+    pub in_flight_max: Option<u64>,
 }
 
 /// A command of a broker group, or the envelope of one of `meta`.
@@ -244,6 +248,13 @@ pub enum Command {
         lease: LeaseRef,
         /// Where to.
         dead_letters: QueueKey,
+    },
+    /// Puts dead letters back into the queues that they came from.
+    Resend {
+        /// The queue of dead letters.
+        queue: QueueKey,
+        /// Which ones.
+        offsets: Vec<u64>,
     },
     /// Ends every lease that a client holds.
     ReleaseClient {

@@ -10,19 +10,22 @@ use crate::request::{Extras, Resolution, Timer, Transaction};
 const HAS_DUE: u8 = 1;
 const HAS_CHECK: u8 = 2;
 const HAS_KEYS: u8 = 4;
+const HAS_WINDOW: u8 = 8;
 
 const COMMIT: u8 = 1;
 const ROLLBACK: u8 = 2;
 const GIVE_UP: u8 = 3;
 
-/// The extras of a publish: `u8 flags | varint due_ms | varint check_after_ms | varint count, u64 key hashes`.
+/// The extras of a publish: `u8 flags | varint due_ms | varint check_after_ms | varint count, u64 key hashes |
+/// varint dedup_window_ms`.
 pub(super) fn encode_extras(extras: &Extras) -> Vec<u8> {
     let mut out = Vec::with_capacity(32);
     let flag = |present: bool, flag: u8| if present { flag } else { 0 };
     out.push(
         flag(extras.due_ms.is_some(), HAS_DUE)
             | flag(extras.check_after_ms.is_some(), HAS_CHECK)
-            | flag(!extras.key_hashes.is_empty(), HAS_KEYS),
+            | flag(!extras.key_hashes.is_empty(), HAS_KEYS)
+            | flag(extras.dedup_window_ms.is_some(), HAS_WINDOW),
     );
     for value in [extras.due_ms, extras.check_after_ms].into_iter().flatten() {
         put_varint(&mut out, value);
@@ -32,6 +35,9 @@ pub(super) fn encode_extras(extras: &Extras) -> Vec<u8> {
         for hash in &extras.key_hashes {
             out.extend_from_slice(&hash.to_le_bytes());
         }
+    }
+    if let Some(window_ms) = extras.dedup_window_ms {
+        put_varint(&mut out, window_ms);
     }
     out
 }
@@ -49,6 +55,9 @@ pub(super) fn decode_extras(bytes: &[u8]) -> Option<Extras> {
     if flags & HAS_KEYS != 0 {
         let count = reader.varint()?;
         extras.key_hashes = (0..count).map(|_| reader.u64()).collect::<Option<_>>()?;
+    }
+    if flags & HAS_WINDOW != 0 {
+        extras.dedup_window_ms = Some(reader.varint()?);
     }
     reader.is_empty().then_some(extras)
 }

@@ -103,6 +103,9 @@ impl Applier {
                 self.wakers.wake(queue.topic);
             }
         }
+        for consumer in &effects.freed {
+            self.wakers.free(*consumer);
+        }
         if let (Some(sender), true) = (&self.catalog, effects.catalog_changed) {
             sender.send_replace(replica.catalog());
         }

@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::names::TopicId;
+use crate::names::{ConsumerId, TopicId};
 
 /// The waiting polls of a group, by topic. Soft state of one node.
 #[derive(Default)]
 pub(crate) struct Wakers {
     // A mutex, because apply and the polls run on different tasks; it is never held over an await.
     topics: Mutex<HashMap<TopicId, Arc<Notify>>>,
+    /// Polls of consumer groups that have as many messages in flight as they may.
+    consumers: Mutex<HashMap<ConsumerId, Arc<Notify>>>,
 }
 
 impl Wakers {
@@ -29,6 +31,23 @@ impl Wakers {
             // Nobody else holds it: nobody waits.
             if Arc::strong_count(notify) == 1 {
                 topics.remove(&topic);
+            }
+        }
+    }
+
+    /// What a poll of a consumer group waits on that has a bound of messages in flight.
+    pub(crate) fn of_consumer(&self, consumer: ConsumerId) -> Arc<Notify> {
+        let mut consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
+        consumers.entry(consumer).or_default().clone()
+    }
+
+    /// A consumer group has fewer messages in flight.
+    pub(crate) fn free(&self, consumer: ConsumerId) {
+        let mut consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(notify) = consumers.get(&consumer) {
+            notify.notify_waiters();
+            if Arc::strong_count(notify) == 1 {
+                consumers.remove(&consumer);
             }
         }
     }

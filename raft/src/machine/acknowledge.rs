@@ -58,6 +58,7 @@ impl<T: TableStore> Machine<T> {
         let slot = cursor.remove(lease.offset.0).expect("a held lease is unsettled");
         self.settled.put(key, cursor, lease.lease, lease.offset.0);
         self.touched.insert(key);
+        self.free(key.consumer);
         if slot.order_hash != 0 {
             // The next of its message group may be waiting.
             self.wake(key.queue);

@@ -13,6 +13,7 @@ use store::tables::held::Floor;
 use store::tables::{RowKind, TableStore, lease};
 
 use super::cursor::{Cursor, CursorKey};
+use super::dead_letter::DeadLetters;
 use super::ended::EndedWindow;
 use super::held::Held;
 use super::progress::Progress;
@@ -42,6 +43,8 @@ pub struct Machine<T> {
     pub(super) timers: Timers,
     pub(super) halves: Halves,
     pub(super) ended: EndedWindow,
+    /// Dead letters that the frame in hand has made or changed.
+    pub(super) dead_letters: DeadLetters,
     /// Cursors that the frame in hand has changed.
     pub(super) touched: BTreeSet<CursorKey>,
     /// Effects of the frame in hand.
@@ -66,6 +69,7 @@ impl<T: TableStore> Machine<T> {
             deleted: BTreeSet::new(),
             held: Held::default(),
             floor: LogPosition::default(),
+            dead_letters: DeadLetters::default(),
             touched: BTreeSet::new(),
             effects: Effects::default(),
         };
@@ -138,6 +142,7 @@ impl<T: TableStore> Machine<T> {
             Command::Acknowledge(leases) => Ok(self.acknowledge(&leases)),
             Command::ChangeLease { lease, invisible_ms } => Ok(self.change_lease(&lease, invisible_ms)),
             Command::DeadLetter { lease, dead_letters } => self.dead_letter(&lease, dead_letters),
+            Command::Resend { queue, offsets } => self.resend(queue, &offsets),
             Command::ReleaseClient { client } => Ok(self.release_client(client)),
             Command::RenewLeases { clients, ending_by_ms, extend_ms } => {
                 Ok(self.renew_leases(clients, ending_by_ms, extend_ms))
@@ -167,6 +172,7 @@ impl<T: TableStore> Machine<T> {
         let batch = self.progress.batch();
         self.queues.seal(batch);
         self.held.end_frame(batch);
+        std::mem::take(&mut self.dead_letters).into_values().for_each(|row| row.put(batch));
         for key in std::mem::take(&mut self.touched) {
             if let Some(cursor) = self.cursors.get_mut(&key) {
                 cursor.put_rows(key, batch);
@@ -186,6 +192,13 @@ impl<T: TableStore> Machine<T> {
         self.deleted.contains(&Deleted::Consumer(consumer.0)).then(|| {
             Outcome::Rejected(Rejection::ConsumerNotFound { name: format!("number {}", consumer.0) })
         })
+    }
+
+    /// A consumer group has fewer messages in flight.
+    pub(super) fn free(&mut self, consumer: ConsumerId) {
+        if self.effects.freed.last() != Some(&consumer) {
+            self.effects.freed.push(consumer);
+        }
     }
 
     pub(super) fn wake(&mut self, queue: QueueKey) {
@@ -220,6 +233,8 @@ impl<T: TableStore> StateMachine for Machine<T> {
         let mut effects = std::mem::take(&mut self.effects);
         effects.ready.sort_unstable();
         effects.ready.dedup();
+        effects.freed.sort_unstable();
+        effects.freed.dedup();
         Ok(AppliedFrame { outcomes, effects })
     }
 

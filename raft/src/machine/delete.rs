@@ -2,6 +2,7 @@
 
 use store::tables::TableStore;
 use store::tables::cursor::CursorRow;
+use store::tables::dead_letter::DeadLetterRow;
 use store::tables::deleted::Deleted;
 use store::tables::lease::delete_rows;
 
@@ -17,6 +18,8 @@ impl<T: TableStore> Machine<T> {
         self.delete_cursors(|key| key.queue.topic == topic);
         // What of it is still held by position is let go of when the log would carry it.
         self.queues.delete_topic(topic, self.progress.batch());
+        self.dead_letters.retain(|(queue, _), _| queue.topic != topic);
+        DeadLetterRow::delete_topic(topic.0, self.progress.batch());
         self.remember_deleted(Deleted::Topic(topic.0));
         self.effects.ready.retain(|queue| queue.topic != topic);
         Outcome::Done

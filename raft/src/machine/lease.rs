@@ -37,6 +37,7 @@ impl<T: TableStore> Machine<T> {
             slot.renew_until_ms = 0;
         });
         self.touched.insert(key);
+        self.free(key.consumer);
         self.wake(key.queue);
         Outcome::Changed { revision }
     }
@@ -113,6 +114,7 @@ impl<T: TableStore> Machine<T> {
     fn note(&mut self, changed: Vec<CursorKey>) {
         for key in changed {
             self.touched.insert(key);
+            self.free(key.consumer);
             self.wake(key.queue);
         }
     }

@@ -15,6 +15,7 @@ mod dead_letter;
 mod delete;
 mod ended;
 mod fifo;
+mod flow;
 mod held;
 mod lease;
 mod metadata;
@@ -43,6 +44,7 @@ use crate::names::{ConsumerId, QueueKey};
 use crate::outcome::Outcome;
 
 pub use broker::Machine;
+pub use dead_letter::FoundDeadLetter;
 pub use metadata::{MetaAction, MetaCommand, MetaMachine};
 pub use progress::{Durability, Progress};
 pub use read::Fresh;
@@ -93,6 +95,9 @@ pub struct Effects {
     /// Queues in which there may be something to deliver now, or in which a lease ends earlier than
     /// before: those who wait should look again. Ascending, each once.
     pub ready: Vec<QueueKey>,
+    /// Consumer groups that have fewer messages in flight than before: see [`crate::settings::GroupSettings`].
+    /// Ascending, each once.
+    pub freed: Vec<ConsumerId>,
     /// What went to the dead letters, in order.
     pub dead_lettered: Vec<DeadLettered>,
     /// A message came that waits for its time, or for the end of its transaction.

@@ -7,6 +7,7 @@ use store::tables::pending::Pending;
 use store::tables::timer::TimerKey;
 
 use super::Machine;
+use super::window::Window;
 use crate::command::PublishCommand;
 use crate::names::QueueOffset;
 use crate::outcome::Outcome;
@@ -19,7 +20,8 @@ impl<T: TableStore> Machine<T> {
         if let Some(rejected) = self.topic_is_gone(queue.topic) {
             return rejected;
         }
-        if let Some((queue, place)) = self.dedup.get(queue.topic, message.dedup) {
+        let window = Window { now_ms: self.progress.stamp_ms(), length_ms: message.extras.dedup_window_ms };
+        if let Some((queue, place)) = self.dedup.get(queue.topic, message.dedup, window) {
             return Outcome::Published(Published { queue, place, duplicate: true });
         }
         let entry = Entry {
@@ -49,7 +51,7 @@ impl<T: TableStore> Machine<T> {
                 Place::Queued(QueueOffset(offset))
             }
         };
-        self.dedup.put(queue, place, message.dedup);
+        self.dedup.put(queue, place, message.dedup, window);
         Outcome::Published(Published { queue, place, duplicate: false })
     }
 }

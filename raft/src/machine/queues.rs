@@ -152,6 +152,24 @@ impl Queues {
         Ok(Some(block))
     }
 
+    /// The same as [`Queues::entry`], without keeping what is read from the tables.
+    pub(super) fn peek(
+        &self,
+        tables: &impl TableStore,
+        key: QueueKey,
+        offset: u64,
+    ) -> Result<Option<(Entry, u64)>, MachineFailure> {
+        let (first, end) = self.bounds(key);
+        if offset < first || offset >= end {
+            return Ok(self.kept.get(&key).and_then(|kept| kept.get(&offset)).copied());
+        }
+        let block = match self.in_memory(key, offset) {
+            Some(block) => block,
+            None => Arc::new(stored_block(tables, key, offset)?),
+        };
+        Ok(block.entry(offset).map(|entry| (*entry, block.stored_ms)))
+    }
+
     /// The block that holds `offset`, if it is in memory.
     fn in_memory(&self, key: QueueKey, offset: u64) -> Option<Arc<Block>> {
         if let Some(block) = self.queues.get(&key).and_then(|queue| queue.tail_block(offset)) {

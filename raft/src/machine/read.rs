@@ -40,6 +40,7 @@ impl<T: TableStore> Machine<T> {
     /// empty answer), never in saying no. Of a receive with a SQL filter it says nothing about
     /// fresh messages: see [`Machine::fresh`].
     pub fn would_deliver(&self, receive: &Receive, now_ms: u64) -> bool {
+        let has_room = self.has_room(receive, now_ms);
         receive.queues.iter().any(|number| {
             let queue = QueueKey { topic: receive.topic, number: *number };
             let key = CursorKey { consumer: receive.consumer, queue };
@@ -47,10 +48,12 @@ impl<T: TableStore> Machine<T> {
             match self.cursors.get(&key) {
                 None => receive.start != StartFrom::First || entries.is_some_and(|queue| queue.end > 0),
                 Some(cursor) => {
-                    cursor.has_returned(now_ms)
-                        || cursor.has_granted(receive.attempt, now_ms)
-                        || !matches!(receive.filter, Filter::Sql(_))
-                            && entries.is_some_and(|queue| cursor.has_fresh(queue, receive))
+                    let next = || {
+                        cursor.has_returned(now_ms)
+                            || !matches!(receive.filter, Filter::Sql(_))
+                                && entries.is_some_and(|queue| cursor.has_fresh(queue, receive))
+                    };
+                    cursor.has_granted(receive.attempt, now_ms) || (has_room && next())
                 }
             }
         })

@@ -23,6 +23,8 @@ struct Batch<'a> {
     /// Fresh entries that it may still look at.
     scan: usize,
     messages: Vec<LeasedMessage>,
+    /// So many more messages may be in flight for the consumer group.
+    room: usize,
 }
 
 /// Which fresh messages of one queue a receive leases.
@@ -70,6 +72,7 @@ impl<T: TableStore> Machine<T> {
             max: usize::from(command.max).min(RECEIVE_MESSAGES_MAX),
             scan: RECEIVE_SCAN_MAX,
             messages: Vec::new(),
+            room: usize::MAX,
         };
         let mut keys = command.cursors().take(QUEUES_MAX as usize).collect::<Vec<_>>();
         let mut seen = BTreeSet::new();
@@ -79,6 +82,7 @@ impl<T: TableStore> Machine<T> {
             self.lease_again(*key, &mut batch)?;
         }
         if batch.messages.is_empty() {
+            batch.room = self.room_in_flight(command.consumer, command.in_flight_max);
             // Where the next lease of each queue begins: what this receive leases blocks nothing in it.
             let firsts = keys.iter().map(|key| self.cursors[key].last_lease + 1).collect::<Vec<_>>();
             for (key, first_lease) in keys.iter().zip(&firsts) {
@@ -126,7 +130,7 @@ impl<T: TableStore> Machine<T> {
         cursor.drain(batch.stamp_ms);
         let mut buried = Vec::new();
         let mut at = 0;
-        while batch.messages.len() < batch.max {
+        while batch.messages.len() < batch.max && batch.room > 0 {
             let Some(offset) = cursor.ready.range(at..).next().copied() else { break };
             at = offset + 1;
             let slot = cursor.unsettled[&offset];
@@ -141,15 +145,15 @@ impl<T: TableStore> Machine<T> {
             // No entry: the queue was deleted and made again, so it is settled.
             let Some((entry, stored_ms)) = entry else { continue };
             if slot.is_leased() && slot.attempt >= batch.command.max_attempts.max(1) && may_bury {
-                buried.push((offset, entry));
+                buried.push((offset, (entry, slot.attempt)));
                 continue;
             }
             let slot = batch.lease(cursor, slot.order_hash, slot.attempt.saturating_add(1));
             cursor.insert(offset, slot);
             batch.messages.push(leased(key.queue, offset, &slot, &entry, stored_ms));
         }
-        for (offset, entry) in buried {
-            self.bury(key, offset, entry, dead_letters);
+        for (offset, buried) in buried {
+            self.bury(key, offset, buried, dead_letters);
         }
         Ok(())
     }
@@ -183,7 +187,10 @@ impl<T: TableStore> Machine<T> {
 
 impl Batch<'_> {
     fn is_full(&self, cursor: &Cursor) -> bool {
-        self.messages.len() >= self.max || self.scan == 0 || cursor.unsettled.len() >= UNSETTLED_MAX
+        self.room == 0
+            || self.messages.len() >= self.max
+            || self.scan == 0
+            || cursor.unsettled.len() >= UNSETTLED_MAX
     }
 
     /// Leases what is wanted of a block, from the cursor's next offset on. Answers whether to go on.
@@ -213,7 +220,8 @@ impl Batch<'_> {
         true
     }
 
-    fn lease(&self, cursor: &mut Cursor, order_hash: u64, attempt: u16) -> Unsettled {
+    fn lease(&mut self, cursor: &mut Cursor, order_hash: u64, attempt: u16) -> Unsettled {
+        self.room -= 1;
         let renew_until_ms = self.stamp_ms.saturating_add(RENEWAL_MS_MAX);
         Unsettled {
             order_hash,

@@ -10,6 +10,7 @@ use std::ops::{Bound, RangeBounds};
 
 use store::position::LogPosition;
 use store::tables::TableStore;
+use store::tables::dead_letter::DeadLetterRow;
 use store::tables::held::{Floor, HeldKey, Holder};
 use store::tables::kept::KeptRow;
 use store::tables::lease::OFFSETS_PER_ROW;
@@ -54,6 +55,9 @@ impl<T: TableStore> Machine<T> {
             }
         }
         self.queues.trim(self.progress.durability.tables(), queue, first, &mut self.progress.batch)?;
+        let (tables, batch) = (self.progress.durability.tables(), &mut self.progress.batch);
+        DeadLetterRow::delete_before(tables, queue.numbers(), first, batch)?;
+        self.dead_letters.retain(|(of, offset), _| *of != queue || *offset >= first);
         self.wake(queue);
         Ok(Outcome::Trimmed { first, skipped })
     }

@@ -26,22 +26,53 @@ pub(super) struct DedupWindow {
     /// Looked up, never iterated: its order is not that of another replica (rule R4).
     places: HashMap<u128, (QueueKey, u64), BuildHasherDefault<IdHasher>>,
     frames: VecDeque<Frame>,
+    /// When the ids came whose age counts: those with a window of their own, and those that came again behind it.
+    /// An id that is not here is of the one frame that has it.
+    stamps: HashMap<u128, u64, BuildHasherDefault<IdHasher>>,
     /// The frame in hand.
     entries: Vec<DedupEntry>,
 }
 
+/// The window of a message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    /// The log's time.
+    pub now_ms: u64,
+    /// How long a repetition is recognized, if that is shorter than for all others.
+    pub length_ms: Option<u64>,
+}
+
 impl DedupWindow {
     /// Where the message with this id is, if it came within the window.
-    pub(super) fn get(&self, topic: TopicId, id: u128) -> Option<(QueueKey, Place)> {
-        let (queue, place) = self.places.get(&id_within(topic, id)?)?;
+    pub(super) fn get(&self, topic: TopicId, id: u128, window: Window) -> Option<(QueueKey, Place)> {
+        let id = id_within(topic, id)?;
+        let (queue, place) = self.places.get(&id)?;
+        if let Some(length_ms) = window.length_ms
+            && self.came_at(id, window.now_ms).saturating_add(length_ms) < window.now_ms
+        {
+            return None;
+        }
         Some((*queue, from_number(*place)))
     }
 
-    /// Remembers an id that is not there yet. The id 0 is none.
-    pub(super) fn put(&mut self, queue: QueueKey, place: Place, id: u128) {
+    /// When an id came that is there.
+    fn came_at(&self, id: u128, now_ms: u64) -> u64 {
+        if let Some(stamp_ms) = self.stamps.get(&id) {
+            return *stamp_ms;
+        }
+        // Rare: after a start, or where the topic's window was set a moment ago.
+        let frame = self.frames.iter().rev().find(|frame| frame.ids.contains(&id));
+        frame.map_or(now_ms, |frame| frame.stamp_ms)
+    }
+
+    /// Remembers an id that is not there, or no more by its own window. The id 0 is none.
+    pub(super) fn put(&mut self, queue: QueueKey, place: Place, id: u128, window: Window) {
         if let Some(id) = id_within(queue.topic, id) {
             let place = to_number(place);
-            self.places.insert(id, (queue, place));
+            let again = self.places.insert(id, (queue, place)).is_some();
+            if again || window.length_ms.is_some() {
+                self.stamps.insert(id, window.now_ms);
+            }
             self.entries.push(DedupEntry { id, queue: queue.numbers(), place });
         }
     }
@@ -72,7 +103,9 @@ impl DedupWindow {
     pub(super) fn load(&mut self, row: DedupRow) {
         for entry in &row.entries {
             let queue = QueueKey { topic: TopicId(entry.queue.0), number: entry.queue.1 };
-            self.places.insert(entry.id, (queue, entry.place));
+            if self.places.insert(entry.id, (queue, entry.place)).is_some() {
+                self.stamps.insert(entry.id, row.stamp_ms);
+            }
         }
         self.frames.push_back(frame_of(&row));
     }
@@ -80,6 +113,11 @@ impl DedupWindow {
     fn let_go(&mut self, batch: &mut Batch) {
         let frame = self.frames.pop_front().expect("ids belong to frames");
         for id in &frame.ids {
+            // It may have come again since then.
+            if self.stamps.get(id).is_some_and(|stamp_ms| *stamp_ms > frame.stamp_ms) {
+                continue;
+            }
+            self.stamps.remove(id);
             self.places.remove(id);
         }
         DedupRow::delete(frame.index, batch);

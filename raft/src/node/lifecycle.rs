@@ -135,6 +135,8 @@ pub(crate) async fn start(options: NodeOptions) -> Result<Node, StartError> {
         id: options.id,
         forwarder: Forwarder::new(peers.clone()),
         presence: Presence::new(own, options.members.clone()),
+        paused: Default::default(),
+        edges: Default::default(),
         groups,
         peers,
         catalog,

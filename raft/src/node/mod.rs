@@ -1,8 +1,11 @@
 //! One node: a replica of `meta` and of broker groups, and the way to whoever leads each.
 
 mod ask;
+mod dead_letters;
 mod doubt;
+mod edges;
 mod failover;
+mod flow;
 mod forward;
 mod lifecycle;
 mod metadata;
@@ -26,6 +29,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+pub use edges::EdgeHandler;
 pub use lifecycle::StartError;
 pub use options::{NodeOptions, Tuning};
 pub use status::{ClusterStatus, GroupStatus, ReplicaStatus};
@@ -39,8 +43,8 @@ use crate::node::peers::PeerPool;
 use crate::node::presence::Presence;
 use crate::outcome::Outcome;
 use crate::request::{
-    Delivered, NewConsumer, NewTopic, Publish, Published, QueueState, Receipt, Receive, Rejection,
-    RequestError,
+    DeadLetter, DeadLettersWanted, Delivered, NewConsumer, NewTopic, Publish, Published, QueueState, Receipt,
+    Receive, Rejection, RequestError, ResendResult,
 };
 use crate::settings::{GroupChange, TopicSettings};
 
@@ -57,6 +61,8 @@ pub(crate) struct NodeInner {
     pub(crate) peers: PeerPool,
     pub(crate) forwarder: Forwarder,
     pub(crate) presence: Presence,
+    pub(crate) paused: flow::Paused,
+    pub(crate) edges: edges::Edges,
     pub(crate) catalog: watch::Receiver<Arc<Catalog>>,
     pub(crate) failure: watch::Sender<Option<String>>,
     pub(crate) stop: watch::Sender<bool>,
@@ -307,6 +313,51 @@ impl Node {
     ) -> Result<(), RequestError> {
         let command = command::encode_dead_letter(&receipt, dead_letters);
         self.inner.submit_done(receipt.group, command, deadline).await
+    }
+
+    /// Dead letters in the order in which they came, as their leader knows them.
+    ///
+    /// # Errors
+    /// If the group had no leader until the deadline.
+    pub async fn dead_letters(
+        &self,
+        wanted: &DeadLettersWanted,
+        deadline: Instant,
+    ) -> Result<Vec<DeadLetter>, RequestError> {
+        self.inner.dead_letters(wanted, deadline).await
+    }
+
+    /// Puts dead letters back into the queues that they came from, each once however often it is asked for: one
+    /// answer for each, in order. At most [`crate::limits::RESEND_MAX`].
+    ///
+    /// # Errors
+    /// If the group had no leader until the deadline.
+    pub async fn resend_dead_letters(
+        &self,
+        group: GroupId,
+        queue: QueueKey,
+        offsets: &[u64],
+        deadline: Instant,
+    ) -> Result<Vec<ResendResult>, RequestError> {
+        self.inner.resend_dead_letters(group, queue, offsets, deadline).await
+    }
+
+    /// Has the questions of other nodes' client edges answered here.
+    pub fn answer_edges(&self, handler: EdgeHandler) {
+        self.inner.answer_edges(handler);
+    }
+
+    /// Asks the client edge of a node, this one included.
+    ///
+    /// # Errors
+    /// [`RequestError::Unknown`] if it does not answer.
+    pub async fn ask_edge(
+        &self,
+        target: NodeId,
+        question: Bytes,
+        deadline: Instant,
+    ) -> Result<Bytes, RequestError> {
+        self.inner.ask_edge(target, question, deadline).await
     }
 
     /// Ends every lease that a client holds, in every group: its messages are visible at once.

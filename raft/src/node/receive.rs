@@ -145,10 +145,19 @@ impl NodeInner {
         wait_until: Instant,
     ) -> Result<Option<Bytes>, ProposeError> {
         loop {
+            if !self.until_resumed(receive.consumer, wait_until).await {
+                return Ok(None);
+            }
             let notify = group.wakers.of(receive.topic);
             let notified = notify.notified();
             tokio::pin!(notified);
             notified.as_mut().enable();
+            // A poll without a bound waits for messages only.
+            let freed = receive.in_flight_max.map(|_| group.wakers.of_consumer(receive.consumer));
+            let unbounded = tokio::sync::Notify::new();
+            let freed = freed.as_deref().unwrap_or(&unbounded).notified();
+            tokio::pin!(freed);
+            freed.as_mut().enable();
             if !group.serves(self.id) {
                 match self.leader(group.id) {
                     // Elected, but nothing of its own term is applied yet (rule R8): "nothing is there" would
@@ -157,10 +166,15 @@ impl NodeInner {
                     _ => return Err(ProposeError::NotLeader(group.leader())),
                 }
             } else {
-                let due = group.replica().broker().would_deliver(receive, wall_clock_ms());
+                let now_ms = wall_clock_ms();
+                let (due, room) = {
+                    let replica = group.replica();
+                    let machine = replica.broker();
+                    (machine.would_deliver(receive, now_ms), machine.has_room(receive, now_ms))
+                };
                 let look = match judge {
-                    Some(judge) => judge.look(group, receive).await?,
-                    None => Look::default(),
+                    Some(judge) if room => judge.look(group, receive).await?,
+                    _ => Look::default(),
                 };
                 if due || look.due {
                     return Ok(Some(match judge {
@@ -176,7 +190,11 @@ impl NodeInner {
                 return Ok(None);
             }
             let wake = self.next_look(group, receive, wait_until);
-            let _ = timeout_at(wake, notified).await;
+            tokio::select! {
+                () = notified => {}
+                () = freed => {}
+                () = tokio::time::sleep_until(wake) => {}
+            }
         }
     }
 
@@ -186,7 +204,15 @@ impl NodeInner {
         if !group.serves(self.id) {
             return (Instant::now() + Duration::from_millis(5)).min(wait_until);
         }
-        let next_ms = group.replica().broker().next_wake_ms(receive.consumer, receive.topic, &receive.queues);
+        let next_ms = {
+            let replica = group.replica();
+            let machine = replica.broker();
+            match receive.in_flight_max {
+                // The end of any lease makes room.
+                Some(_) => machine.next_end_ms(receive.consumer),
+                None => machine.next_wake_ms(receive.consumer, receive.topic, &receive.queues),
+            }
+        };
         match next_ms {
             None => wait_until,
             Some(at_ms) => {
@@ -322,6 +348,7 @@ fn receive_in(bytes: &Bytes, sql: &str, group: GroupId) -> Result<Receive, Strin
         max_attempts: command.max_attempts,
         start: command.start,
         dead_letters: command.dead_letters,
+        in_flight_max: command.in_flight_max,
     })
 }
 

@@ -9,7 +9,8 @@ use openraft::raft::TransferLeaderRequest as Transfer;
 use proto::peer::peer_server::{Peer, PeerServer};
 use proto::peer::snapshot_chunk::Part;
 use proto::peer::{
-    AppendRequest, AppendResponse, AskRequest, AskResponse, ForwardRequest, ForwardResponse, HandOverRequest,
+    AppendRequest, AppendResponse, AskEdgeRequest, AskEdgeResponse, AskRequest, AskResponse,
+    DeadLettersRequest, DeadLettersResponse, ForwardRequest, ForwardResponse, HandOverRequest,
     HandOverResponse, HelloRequest, HelloResponse, ReceiveRequest, ReceiveResponse, SnapshotChunk,
     SnapshotOffer, SnapshotOfferResponse, SnapshotResponse, StatusRequest, StatusResponse,
     TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
@@ -275,6 +276,26 @@ impl Peer for PeerService {
             Err(refusal) => HandOverResponse { leader: 0, refusal },
         };
         Ok(Response::new(response))
+    }
+
+    async fn dead_letters(
+        &self,
+        request: Request<DeadLettersRequest>,
+    ) -> Result<Response<DeadLettersResponse>, Status> {
+        let request = self.member(request)?;
+        let group = self.group(request.group, request.target).map_err(Status::failed_precondition)?;
+        Ok(Response::new(self.node.dead_letters_for_peer(group, &request).await))
+    }
+
+    async fn ask_edge(&self, request: Request<AskEdgeRequest>) -> Result<Response<AskEdgeResponse>, Status> {
+        let request = self.member(request)?;
+        if request.target != self.node.id.0 {
+            let why = format!("this is node {}, not node {}", self.node.id, request.target);
+            return Err(Status::failed_precondition(why));
+        }
+        let answer = self.node.answer_edge(request).await;
+        let answer = answer.ok_or_else(|| Status::aborted("this node's client edge does not answer"))?;
+        Ok(Response::new(AskEdgeResponse { answer }))
     }
 
     async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {

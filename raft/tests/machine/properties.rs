@@ -220,6 +220,7 @@ fn receive(step: &Step) -> Receive {
         max_attempts: MAX_ATTEMPTS,
         start: StartFrom::First,
         dead_letters: DEAD_LETTERS,
+        in_flight_max: None,
     }
 }
 

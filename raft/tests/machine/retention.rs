@@ -86,6 +86,7 @@ fn receive(consumer: u32, max: u16, invisible_ms: u64, max_attempts: u16) -> Rec
         start: StartFrom::First,
         // Dead letters of dead letters go round.
         dead_letters: DEAD_LETTERS,
+        in_flight_max: None,
     }
 }
 

@@ -47,6 +47,7 @@ fn receive(consumer: u32) -> Receive {
         max_attempts: 16,
         start: StartFrom::First,
         dead_letters: QueueKey { topic: TopicId(9), number: 0 },
+        in_flight_max: None,
     }
 }
 

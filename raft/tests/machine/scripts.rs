@@ -15,14 +15,16 @@ use raft::command::{
     OffsetTarget, Verdict, encode_acknowledge, encode_change_lease, encode_dead_letter,
     encode_delete_consumer, encode_delete_topic, encode_doubt_leases, encode_end_transaction,
     encode_judged_receive, encode_note_checks, encode_publish, encode_raise_floor, encode_recall,
-    encode_receive, encode_release_client, encode_release_due, encode_renew_leases, encode_set_offset,
-    encode_trim,
+    encode_receive, encode_release_client, encode_release_due, encode_renew_leases, encode_resend,
+    encode_set_offset, encode_trim,
 };
 use raft::hash::hash64;
 use raft::machine::{AppliedFrame, StateMachine};
 use raft::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
 use raft::outcome::Outcome;
-use raft::request::{Extras, Filter, Place, Publish, Receipt, Receive, Resolution, Timer, Transaction};
+use raft::request::{
+    Extras, Filter, Place, Publish, Receipt, Receive, ResendResult, Resolution, Timer, Transaction,
+};
 use store::tables::MemoryTables;
 
 const GROUP: GroupId = GroupId(1);
@@ -142,6 +144,28 @@ impl Script {
                 let lines = due.iter().map(|half| format!("number={} checks={}", half.number, half.checks));
                 let _ = writeln!(answers, "to check: {}", lines.collect::<Vec<_>>().join(", "));
             }
+            "dead-letters" => {
+                let rows = self.rig.machine.dead_letters(dead_letters(&words), words.number("from", 0), 10);
+                for (row, record) in rows.unwrap() {
+                    let body = record.map_or("gone".into(), |(position, length)| {
+                        String::from_utf8(self.rig.bytes_at(position, length).to_vec()).unwrap()
+                    });
+                    let from = QueueKey { topic: TopicId(row.from.0), number: row.from.1 };
+                    let again = row.resent.map_or(String::new(), |resent| {
+                        format!(" resent at {} to offset={}", seconds(resent.resent_ms), resent.offset)
+                    });
+                    let _ = writeln!(
+                        answers,
+                        "{}: c={} {} offset={} attempts={} at {} body={body}{again}",
+                        row.offset,
+                        row.consumer,
+                        name(from),
+                        row.from_offset,
+                        row.attempts,
+                        seconds(row.buried_ms)
+                    );
+                }
+            }
             "expiring" => {
                 let clients = self.rig.machine.expiring_auto_leases(EPOCH_MS + words.time_ms("by", 0));
                 let _ = writeln!(answers, "clients {clients:?}");
@@ -229,6 +253,19 @@ impl Script {
                     format!("floor at frame {}", frame.expect("a frame begins there").0.index)
                 }
                 Outcome::Released { released, more } => format!("released {released}, more: {more}"),
+                Outcome::Resent(results) => {
+                    let word = |result: &ResendResult| match result {
+                        ResendResult::Resent { queue, offset } => {
+                            format!("resent to {} offset={}", name(*queue), offset.0)
+                        }
+                        ResendResult::Already { queue, offset } => {
+                            format!("was resent to {} offset={}", name(*queue), offset.0)
+                        }
+                        ResendResult::Unknown => "unknown".into(),
+                        ResendResult::TopicGone => "topic gone".into(),
+                    };
+                    results.iter().map(word).collect::<Vec<_>>().join("\n")
+                }
                 Outcome::Done => "done".into(),
                 Outcome::Rejected(rejection) => format!("rejected: {rejection}"),
                 other => panic!("not an answer of a broker group: {other:?}"),
@@ -276,6 +313,7 @@ fn command(line: &str) -> Bytes {
             extras: Extras {
                 due_ms: words.text("due").map(|due| EPOCH_MS + time_ms(due)),
                 check_after_ms: words.text("check").map(time_ms),
+                dedup_window_ms: words.text("window").map(time_ms),
                 key_hashes: vec![],
             },
             record: Bytes::from(words.text("body").unwrap_or("x").to_string()),
@@ -304,6 +342,10 @@ fn command(line: &str) -> Bytes {
         "ack" => encode_acknowledge(&receipts(&words)),
         "change" => encode_change_lease(&receipts(&words)[0], words.time_ms("invisible", 0)),
         "bury" => encode_dead_letter(&receipts(&words)[0], dead_letters(&words)),
+        "resend" => {
+            let offsets = words.plain[1..].iter().map(|offset| offset.parse().unwrap()).collect::<Vec<_>>();
+            encode_resend(dead_letters(&words), &offsets)
+        }
         "release" => encode_release_client(words.number("client", 7)),
         "renew" => encode_renew_leases(
             &[words.number("client", 7)],
@@ -379,6 +421,7 @@ fn receive(words: &Words) -> Receive {
         max_attempts: words.number("attempts", 16) as u16,
         start: start(words.text("start").unwrap_or("first")),
         dead_letters: dead_letters(words),
+        in_flight_max: words.text("in-flight").map(|max| max.parse().unwrap()),
     }
 }
 

@@ -223,6 +223,7 @@ pub async fn lease(
         max_attempts: consumer.max_attempts,
         start: consumer.start,
         dead_letters: QueueKey { topic: consumer.dead_letters, number: 0 },
+        in_flight_max: None,
     };
     let wait = Instant::now() + Duration::from_millis(100);
     node.receive(receive, wait, soon()).await.expect("a batch")

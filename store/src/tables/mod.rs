@@ -15,6 +15,7 @@ pub mod applied;
 pub mod catalog;
 pub mod consume_queue;
 pub mod cursor;
+pub mod dead_letter;
 pub mod dedup;
 pub mod deleted;
 pub mod ended;

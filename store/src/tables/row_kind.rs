@@ -36,6 +36,8 @@ pub enum RowKind {
     Timer = 0x60,
     /// A message of a transaction that has not ended: see [`super::half`].
     Half = 0x63,
+    /// Where a dead letter came from: see [`super::dead_letter`].
+    DeadLetter = 0x68,
     /// How a timer or a transaction ended: see [`super::ended`].
     Ended = 0x69,
 }
@@ -69,6 +71,7 @@ impl RowKind {
             RowKind::Floor => "floor",
             RowKind::Timer => "timer",
             RowKind::Half => "half message",
+            RowKind::DeadLetter => "dead letter",
             RowKind::Ended => "ended",
         };
         TableError::Malformed { kind, key: key.to_vec() }
