@@ -147,6 +147,7 @@ pub async fn serve(
         return Err(EdgeError::Options(invalid));
     }
     let state = Arc::new(EdgeState::new(node, options));
+    state.node.set_clients(state.clone());
     let (address, task) = server::start(state.clone()).await?;
     let advertised =
         state.live_nodes().iter().find(|info| info.id == state.node.id()).map(|info| info.grpc.clone());

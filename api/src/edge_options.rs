@@ -37,6 +37,9 @@ pub struct EdgeOptions {
     pub default_start: StartFrom,
     /// How far ahead a delivery time may lie, in days.
     pub max_delay_days: u32,
+    /// A producer is asked about its open transaction after so long, unless the message names a time.
+    #[serde(skip)]
+    pub transaction_check_after: Duration,
     /// Bounds.
     pub limits: EdgeLimits,
     /// The cluster's name, for `ledgermq cluster status`. Set by the boot code, not by the file.
@@ -92,6 +95,7 @@ impl Default for EdgeOptions {
             default_max_attempts: 16,
             default_start: StartFrom::First,
             max_delay_days: 365,
+            transaction_check_after: limits::TRANSACTION_CHECK_AFTER,
             limits: EdgeLimits::default(),
             cluster: String::new(),
         }

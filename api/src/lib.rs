@@ -21,6 +21,7 @@ pub mod limits;
 mod local;
 pub mod messaging;
 mod options;
+mod orphans;
 pub mod quota;
 pub mod server;
 pub mod session;

@@ -27,8 +27,14 @@ pub const RECEIVE_SCAN_MAX: usize = 4096;
 pub const RENEWAL_MS_MAX: u64 = 3 * 60 * 60 * 1000;
 /// So many topics and consumer groups that are gone are remembered.
 pub const DELETED_MAX: usize = 1 << 16;
+/// So many messages the leader releases at once, when many are due.
+pub const RELEASE_BATCH: u32 = 512;
 /// One release makes no more messages visible, whatever it asks for.
 pub const RELEASE_MAX: usize = 2048;
+/// So many open transactions are asked about in one go.
+pub const CHECKS_MAX: usize = 128;
+/// So many open transactions of a broker group are listed at once.
+pub const TRANSACTIONS_LISTED_MAX: usize = 256;
 /// So many transactions of a broker group may be open.
 pub const HALVES_MAX: usize = 1 << 20;
 /// How a transaction or a timer ended is remembered so long, by the log's time.

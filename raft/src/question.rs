@@ -73,12 +73,30 @@ pub struct QueuePlace {
     pub begun: bool,
 }
 
+/// A half message whose transaction is open, or was given up lately.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionPlace {
+    /// Names the transaction within its broker group.
+    pub number: u64,
+    /// The topic's number.
+    pub topic: u32,
+    /// Where its message is; the offset is that of the queue's end to come, and means nothing.
+    pub message: MessagePlace,
+    /// How often a producer was asked.
+    pub checks: u32,
+    /// When it is asked next, by the log's time, in milliseconds since 1970; `None` if it was given up.
+    pub next_check_ms: Option<u64>,
+    /// When it was given up, by the log's time, in milliseconds since 1970.
+    pub given_up_ms: Option<u64>,
+}
+
 /// A question to a group.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Question {
     Pull(Pull),
     Places { queues: Vec<QueueKey>, consumer: Option<ConsumerId> },
     OffsetAt { queue: QueueKey, time_ms: u64 },
+    Transactions { max: usize },
 }
 
 /// Its answer.
@@ -87,6 +105,7 @@ pub(crate) enum Answer {
     Pulled(PulledPlaces),
     Places(Vec<QueuePlace>),
     Offset(u64),
+    Transactions(Vec<TransactionPlace>),
 }
 
 /// A position as its number.

@@ -70,6 +70,7 @@ impl Cluster {
             data: self.dir.path().join(id.to_string()),
             broker_groups: self.broker_groups,
             tuning: Tuning { segment_bytes: 8 << 20, ..Tuning::default() },
+            transaction_checks: Default::default(),
         }
     }
 

@@ -3,7 +3,8 @@
 //! ```text
 //! u8 version (1) | u8 body encoding | u16 reserved (0) | u32 CRC32C of all bytes but these four
 //! strings: topic, message id, born host, store host        each: varint length, UTF-8
-//! u8 presence: 1 tag, 2 message group, 4 trace context; then those strings
+//! u8 presence: 1 tag, 2 message group, 4 trace context; then those strings; 8 due time, 16 half message,
+//!              32 priority, 64 lite topic; then varint due_ms, varint priority, the lite topic's name
 //! varint count, keys | varint count, (name, value) of properties
 //! varint born_ms | the body, up to the end
 //! ```
@@ -20,6 +21,10 @@ const HEADER_BYTES: usize = 8;
 const HAS_TAG: u8 = 1;
 const HAS_MESSAGE_GROUP: u8 = 2;
 const HAS_TRACE_CONTEXT: u8 = 4;
+const HAS_DUE: u8 = 8;
+const IS_HALF: u8 = 16;
+const HAS_PRIORITY: u8 = 32;
+const HAS_LITE_TOPIC: u8 = 64;
 
 /// How the body is to be read. The broker never looks inside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +54,14 @@ pub struct MessageRecord {
     pub properties: Vec<(String, String)>,
     /// Trace context (W3C) if the client sent one.
     pub trace_context: Option<String>,
+    /// When it is to be delivered, in milliseconds since 1970.
+    pub due_ms: Option<u64>,
+    /// Whether it was sent within a transaction.
+    pub half: bool,
+    /// Its priority.
+    pub priority: Option<u32>,
+    /// Its lite topic, within the topic.
+    pub lite_topic: Option<String>,
     /// Host of birth, as the client said.
     pub born_host: String,
     /// Time of birth, as the client said, in milliseconds since 1970.
@@ -110,9 +123,15 @@ impl MessageRecord {
             .zip([HAS_TAG, HAS_MESSAGE_GROUP, HAS_TRACE_CONTEXT])
             .filter(|(text, _)| text.is_some())
             .fold(0, |bits, (_, bit)| bits | bit);
-        head.push(presence);
+        head.push(presence | self.waiting_bits());
         for text in optional.into_iter().flatten() {
             put_bytes(&mut head, text.as_bytes());
+        }
+        for number in [self.due_ms, self.priority.map(u64::from)].into_iter().flatten() {
+            put_varint(&mut head, number);
+        }
+        if let Some(name) = &self.lite_topic {
+            put_bytes(&mut head, name.as_bytes());
         }
         put_varint(&mut head, self.keys.len() as u64);
         for key in &self.keys {
@@ -161,6 +180,15 @@ impl MessageRecord {
         let tag = fields.optional(presence & HAS_TAG, "tag")?;
         let message_group = fields.optional(presence & HAS_MESSAGE_GROUP, "message group")?;
         let trace_context = fields.optional(presence & HAS_TRACE_CONTEXT, "trace context")?;
+        let due_ms = match presence & HAS_DUE {
+            0 => None,
+            _ => Some(fields.need("due time", Reader::varint)?),
+        };
+        let priority = match presence & HAS_PRIORITY {
+            0 => None,
+            _ => Some(fields.need("priority", Reader::varint32)?),
+        };
+        let lite_topic = fields.optional(presence & HAS_LITE_TOPIC, "lite topic")?;
         let mut keys = Vec::new();
         for _ in 0..fields.need("the number of keys", Reader::varint)? {
             keys.push(fields.text("key")?);
@@ -179,12 +207,26 @@ impl MessageRecord {
             message_group,
             properties,
             trace_context,
+            due_ms,
+            half: presence & IS_HALF != 0,
+            priority,
+            lite_topic,
             born_host,
             born_ms,
             store_host,
             body_encoding,
             body,
         })
+    }
+
+    fn waiting_bits(&self) -> u8 {
+        let bits = [
+            (self.due_ms.is_some(), HAS_DUE),
+            (self.half, IS_HALF),
+            (self.priority.is_some(), HAS_PRIORITY),
+            (self.lite_topic.is_some(), HAS_LITE_TOPIC),
+        ];
+        bits.iter().filter(|(there, _)| *there).fold(0, |bits, (_, bit)| bits | bit)
     }
 
     fn encoding_byte(&self) -> u8 {
@@ -244,6 +286,10 @@ mod tests {
             message_group: Some("customer-7".into()),
             properties: vec![("a".into(), "1".into())],
             trace_context: None,
+            due_ms: None,
+            half: false,
+            priority: None,
+            lite_topic: None,
             born_host: "host".into(),
             born_ms: 1_700_000_000_000,
             store_host: "127.0.0.1:8081".into(),
@@ -298,9 +344,11 @@ mod tests {
     fn records() -> impl Strategy<Value = MessageRecord> {
         let texts = (".*", ".*", ".*", ".*");
         let optional = (any::<Option<String>>(), any::<Option<String>>(), any::<Option<String>>());
+        let waiting = (any::<Option<u64>>(), any::<bool>(), any::<Option<u32>>(), any::<Option<String>>());
+        let optional = (optional, waiting);
         let lists = (any::<Vec<String>>(), any::<Vec<(String, String)>>());
         (texts, optional, lists, any::<u64>(), any::<bool>(), any::<Vec<u8>>()).prop_map(
-            |(texts, optional, lists, born_ms, gzip, body)| MessageRecord {
+            |(texts, (optional, waiting), lists, born_ms, gzip, body)| MessageRecord {
                 topic: texts.0,
                 message_id: texts.1,
                 tag: optional.0,
@@ -308,6 +356,10 @@ mod tests {
                 message_group: optional.1,
                 properties: lists.1,
                 trace_context: optional.2,
+                due_ms: waiting.0,
+                half: waiting.1,
+                priority: waiting.2,
+                lite_topic: waiting.3,
                 born_host: texts.2,
                 born_ms,
                 store_host: texts.3,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Context;
 use raft::catalog::{NodeInfo, StartFrom};
 use raft::names::NodeId;
-use raft::node::{Node, NodeOptions, Tuning};
+use raft::node::{Node, NodeOptions, TransactionChecks, Tuning};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -109,6 +109,7 @@ fn edge_options(options: &Options) -> anyhow::Result<EdgeOptions> {
             DefaultStart::Last => StartFrom::Last,
         },
         max_delay_days: messaging.max_delay_days,
+        transaction_check_after: options.transactions.check_after_ms.duration(),
         cluster: options.cluster.name.clone(),
         ..EdgeOptions::default()
     })
@@ -137,6 +138,11 @@ fn node_options(options: &Options) -> anyhow::Result<NodeOptions> {
             table_memory_bytes: usize::try_from(options.tables.memory_bytes.0)?,
             snapshot_log_bytes: options.raft.snapshot_log_bytes.0,
             ..Tuning::default()
+        },
+        transaction_checks: TransactionChecks {
+            interval: options.transactions.check_interval_ms.duration(),
+            limit: options.transactions.check_limit,
+            open_max: Duration::from_secs(3600 * u64::from(options.transactions.open_max_hours)),
         },
     })
 }

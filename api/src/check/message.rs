@@ -172,6 +172,15 @@ fn kind(system: &SystemProperties) -> Result<MessageType, Fault> {
         }
     }
     let transaction = system.message_type() == MessageType::Transaction;
+    if delayed && ordered {
+        return conflict("a delivery time cannot stand with a message group: it would break the order");
+    }
+    if transaction && delayed {
+        return conflict("a message of a transaction cannot have a delivery time");
+    }
+    if system.lite_topic.is_some() && (delayed || ordered || transaction) {
+        return conflict("a lite topic cannot stand with a message group, a delivery time or a transaction");
+    }
     Ok(if transaction {
         MessageType::Transaction
     } else if delayed {

@@ -18,7 +18,7 @@ use crate::convert::message_id::{business_key, dedup_key};
 use crate::convert::name::client_name;
 use crate::convert::receipt::Handle;
 use crate::convert::time;
-use crate::limits::{KEYS_INDEXED_MAX, TRANSACTION_CHECK_AFTER};
+use crate::limits::KEYS_INDEXED_MAX;
 
 /// Stands for the message keys where a property is named.
 const KEYS: &str = "KEYS";
@@ -26,7 +26,7 @@ const KEYS: &str = "KEYS";
 /// A checked message on its way into `topic`. The queue follows from the message alone, never from
 /// which nodes live, so that order holds through a failover and a repeated send meets the window
 /// of ids of the same broker group.
-pub fn publish(message: Message, topic: &Topic, store_host: &str) -> Publish {
+pub fn publish(message: Message, topic: &Topic, store_host: &str, check_after: Duration) -> Publish {
     let system = message.system_properties.unwrap_or_default();
     let order_hash = system.message_group.as_ref().map_or(0, |group| hash64(group.as_bytes()));
     let tag_hash = system.tag.as_ref().map_or(0, |tag| hash64(tag.as_bytes()));
@@ -36,7 +36,7 @@ pub fn publish(message: Message, topic: &Topic, store_host: &str) -> Publish {
         hash => hash,
     };
     let number = (place % topic.queues.len() as u64) as u32;
-    let extras = Extras { dedup_window_ms: identity.window_ms, ..extras(&system) };
+    let extras = Extras { dedup_window_ms: identity.window_ms, ..extras(&system, check_after) };
     let body_encoding = match system.body_encoding() {
         Encoding::Gzip => BodyEncoding::Gzip,
         Encoding::Identity | Encoding::Unspecified => BodyEncoding::Identity,
@@ -51,6 +51,10 @@ pub fn publish(message: Message, topic: &Topic, store_host: &str) -> Publish {
         message_group: system.message_group,
         properties,
         trace_context: system.trace_context,
+        due_ms: extras.due_ms,
+        half: extras.check_after_ms.is_some(),
+        priority: system.priority.map(|priority| priority.max(0) as u32),
+        lite_topic: system.lite_topic,
         born_host: system.born_host,
         born_ms: system.born_timestamp.as_ref().map_or_else(time::now_unix_ms, time::unix_ms),
         store_host: store_host.to_owned(),
@@ -101,11 +105,11 @@ fn identity(system: &SystemProperties, properties: &HashMap<String, String>, top
 }
 
 /// What the message asks for beyond its queue. A half message says so in its type; its producer is
-/// asked first after the time that the message names.
-fn extras(system: &SystemProperties) -> Extras {
+/// asked first after the time that the message names, or else after `check_after`.
+fn extras(system: &SystemProperties, check_after: Duration) -> Extras {
     let half = system.message_type() == MessageType::Transaction;
     let named = system.orphaned_transaction_recovery_duration.as_ref().and_then(time::duration);
-    let check_after = named.unwrap_or(TRANSACTION_CHECK_AFTER);
+    let check_after = named.filter(|named| !named.is_zero()).unwrap_or(check_after);
     Extras {
         dedup_window_ms: None,
         due_ms: system.delivery_timestamp.as_ref().map(time::unix_ms),
@@ -138,15 +142,49 @@ pub fn delivered(
         topic: client_name(&record.topic, namespace).into_owned(),
         message_id: record.message_id.clone(),
     });
-    let message_type = match record.message_group {
-        Some(_) => MessageType::Fifo,
-        None => MessageType::Normal,
+    let handle = Handle { receipt: delivered.receipt, attempt: delivered.attempt };
+    let message = wire_message(record, asked.resource.clone());
+    let system = SystemProperties {
+        store_timestamp: Some(time::wire_timestamp(delivered.stored_ms)),
+        receipt_handle: Some(handle.encode()),
+        queue_id: delivered.receipt.queue.number as i32,
+        queue_offset: Some(delivered.receipt.offset.0 as i64),
+        invisible_duration: Some(time::wire_duration(invisible)),
+        delivery_attempt: Some(i32::from(delivered.attempt.max(1))),
+        dead_letter_queue,
+        ..message.system_properties.unwrap_or_default()
+    };
+    Ok(Message { system_properties: Some(system), ..message })
+}
+
+/// A half message for the producer that is asked about it; `namespace` is the producer's.
+///
+/// # Errors
+/// When the record cannot be read.
+pub fn half(record: &Bytes, namespace: &str) -> Result<Message, RecordError> {
+    let record = MessageRecord::decode(record)?;
+    let name = client_name(&record.topic, namespace).into_owned();
+    let mut message = wire_message(record, Resource { resource_namespace: namespace.to_owned(), name });
+    let system = message.system_properties.get_or_insert_default();
+    // Clients want to see all that a delivered message has.
+    system.delivery_attempt = Some(1);
+    Ok(message)
+}
+
+/// A message as its record says, without what depends on a delivery.
+pub fn wire_message(record: MessageRecord, topic: Resource) -> Message {
+    let message_type = match (record.half, record.due_ms, &record.message_group) {
+        (true, ..) => MessageType::Transaction,
+        (_, Some(_), _) => MessageType::Delay,
+        (.., Some(_)) => MessageType::Fifo,
+        _ if record.lite_topic.is_some() => MessageType::Lite,
+        _ if record.priority.is_some() => MessageType::Priority,
+        _ => MessageType::Normal,
     };
     let body_encoding = match record.body_encoding {
         BodyEncoding::Identity => Encoding::Identity,
         BodyEncoding::Gzip => Encoding::Gzip,
     };
-    let handle = Handle { receipt: delivered.receipt, attempt: delivered.attempt };
     let system = SystemProperties {
         tag: record.tag,
         keys: record.keys,
@@ -156,24 +194,20 @@ pub fn delivered(
         message_type: message_type as i32,
         born_timestamp: Some(time::wire_timestamp(record.born_ms)),
         born_host: record.born_host,
-        store_timestamp: Some(time::wire_timestamp(delivered.stored_ms)),
         store_host: record.store_host,
-        receipt_handle: Some(handle.encode()),
-        queue_id: delivered.receipt.queue.number as i32,
-        queue_offset: Some(delivered.receipt.offset.0 as i64),
-        invisible_duration: Some(time::wire_duration(invisible)),
-        delivery_attempt: Some(i32::from(delivered.attempt.max(1))),
+        delivery_timestamp: record.due_ms.map(time::wire_timestamp),
         message_group: record.message_group,
+        priority: record.priority.map(|priority| i32::try_from(priority).unwrap_or(i32::MAX)),
+        lite_topic: record.lite_topic,
         trace_context: record.trace_context,
-        dead_letter_queue,
         ..SystemProperties::default()
     };
-    Ok(Message {
-        topic: Some(asked.resource.clone()),
+    Message {
+        topic: Some(topic),
         user_properties: record.properties.into_iter().collect(),
         system_properties: Some(system),
         body: record.body,
-    })
+    }
 }
 
 /// MD5 in uppercase hex: the one digest that all official clients compute alike.
@@ -249,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_message_comes_back_as_it_was_sent_with_what_clients_need() {
-        let published = publish(sent(), &topic(), "10.0.0.1:8081");
+        let published = publish(sent(), &topic(), "10.0.0.1:8081", Duration::ZERO);
         let asked = AskedTopic { resource: resource("orders"), full_name: "shop%orders".into() };
         let back = delivered(&lease(published.record), &asked, Duration::from_secs(30)).unwrap();
         let (was, is) = (sent().system_properties.unwrap(), back.system_properties.unwrap());
@@ -272,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_dead_letter_says_where_it_came_from() {
-        let published = publish(sent(), &topic(), "");
+        let published = publish(sent(), &topic(), "", Duration::ZERO);
         let asked = AskedTopic { resource: resource("%DLQ%g"), full_name: "%DLQ%shop%g".into() };
         let back = delivered(&lease(published.record), &asked, Duration::ZERO).unwrap();
         let origin = back.system_properties.unwrap().dead_letter_queue.unwrap();
@@ -290,7 +324,7 @@ mod tests {
             let system = message.system_properties.as_mut().unwrap();
             system.message_group = group.map(str::to_owned);
             system.message_id = id.into();
-            publish(message, &topic(), "")
+            publish(message, &topic(), "", Duration::ZERO)
         };
         assert_eq!(with(Some("g"), "1").queue, with(Some("g"), "2").queue);
         assert_eq!(with(Some("g"), "1").queue.number, (hash64(b"g") % 4) as u32);

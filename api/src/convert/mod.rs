@@ -8,3 +8,4 @@ pub mod receipt;
 pub mod route;
 pub mod status;
 pub mod time;
+pub mod waiting;

@@ -66,6 +66,7 @@ impl Handle {
     /// [`Fault::InvalidReceipt`] for anything that [`Handle::encode`] did not write.
     pub fn decode(text: &str) -> Result<Handle, Fault> {
         let bytes = unhex(text.as_bytes())
+            .filter(|bytes| bytes.len() == HANDLE_BYTES)
             .ok_or_else(|| Fault::InvalidReceipt("the receipt handle is not one of this cluster".into()))?;
         let (content, sum) = bytes.split_at(CONTENT_BYTES);
         if sum != checksum(content).to_be_bytes() {
@@ -95,17 +96,14 @@ fn checksum(content: &[u8]) -> u32 {
     hash64(content) as u32
 }
 
-fn unhex(text: &[u8]) -> Option<[u8; HANDLE_BYTES]> {
-    if text.len() != 2 * HANDLE_BYTES {
-        return None;
-    }
-    let mut bytes = [0u8; HANDLE_BYTES];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        let high = char::from(pair[0]).to_digit(16)?;
-        let low = char::from(pair[1]).to_digit(16)?;
-        *byte = (high << 4 | low) as u8;
-    }
-    Some(bytes)
+/// Bytes from hex digits, two each; `None` for anything else.
+pub(super) fn unhex(text: &[u8]) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let pairs = text.chunks(2).map(|pair| match pair {
+        [high, low] => Some((digit(*high)? << 4 | digit(*low)?) as u8),
+        _ => None,
+    });
+    pairs.collect()
 }
 
 #[cfg(test)]

@@ -96,6 +96,9 @@ pub enum Fault {
     /// Not built yet.
     #[error("{0} is not implemented yet")]
     NotImplemented(&'static str),
+    /// A transaction id that is not ours, or of another message.
+    #[error("{0}")]
+    InvalidTransaction(String),
     /// What the cluster said.
     #[error(transparent)]
     Request(#[from] RequestError),
@@ -140,6 +143,7 @@ impl Fault {
             Fault::NoMessage => Code::MessageNotFound,
             Fault::Forbidden(_) => Code::Forbidden,
             Fault::NotImplemented(_) => Code::NotImplemented,
+            Fault::InvalidTransaction(_) => Code::InvalidTransactionId,
             Fault::Request(error) => match error {
                 RequestError::Rejected(rejection) => match rejection {
                     Rejection::TopicNotFound { .. } => Code::TopicNotFound,

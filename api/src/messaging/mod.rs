@@ -182,16 +182,16 @@ impl MessagingService for Messaging {
         &self,
         request: Request<EndTransactionRequest>,
     ) -> Result<Response<EndTransactionResponse>, Status> {
-        let (caller, _) = Caller::of(request);
-        Ok(Response::new(end_transaction::end_transaction(&caller)))
+        let (caller, request) = Caller::of(request);
+        Ok(Response::new(end_transaction::end_transaction(&self.edge, &caller, request).await))
     }
 
     async fn recall_message(
         &self,
         request: Request<RecallMessageRequest>,
     ) -> Result<Response<RecallMessageResponse>, Status> {
-        let (caller, _) = Caller::of(request);
-        Ok(Response::new(recall_message::recall_message(&caller)))
+        let (caller, request) = Caller::of(request);
+        Ok(Response::new(recall_message::recall_message(&self.edge, &caller, request).await))
     }
 
     async fn sync_lite_subscription(

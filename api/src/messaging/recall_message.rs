@@ -1,12 +1,41 @@
-//! `RecallMessage`: not built yet, and says so in-band.
+//! `RecallMessage`: takes back a delayed message before its time.
 
-use proto::v2::RecallMessageResponse;
+use proto::v2::{RecallMessageRequest, RecallMessageResponse};
 
-use crate::convert::status::Fault;
+use crate::convert::name::full_name;
+use crate::convert::status::{Fault, ok};
+use crate::convert::waiting::read_recall_handle;
+use crate::edge::EdgeState;
 use crate::messaging::caller::Caller;
+use crate::messaging::resolve;
 
-/// Answers NOT_IMPLEMENTED.
-pub fn recall_message(caller: &Caller) -> RecallMessageResponse {
-    let status = Fault::NotImplemented("RecallMessage").status(caller.language());
-    RecallMessageResponse { status: Some(status), ..RecallMessageResponse::default() }
+/// Answers with the message's id once nobody will get it any more.
+pub async fn recall_message(
+    edge: &EdgeState,
+    caller: &Caller,
+    request: RecallMessageRequest,
+) -> RecallMessageResponse {
+    match recall(edge, caller, request).await {
+        Ok(message_id) => RecallMessageResponse { status: Some(ok()), message_id },
+        Err(fault) => RecallMessageResponse {
+            status: Some(fault.status(caller.language())),
+            ..RecallMessageResponse::default()
+        },
+    }
+}
+
+async fn recall(edge: &EdgeState, caller: &Caller, request: RecallMessageRequest) -> Result<String, Fault> {
+    caller.client_id()?;
+    let deadline = caller.deadline();
+    let (timer, message_id) = read_recall_handle(&request.recall_handle).ok_or_else(|| {
+        Fault::BadRequest("the recall handle is not one of this cluster, or damaged".into())
+    })?;
+    let name = request.topic.unwrap_or_default();
+    let topic = resolve::known_topic(edge, &full_name(&name, caller.namespace()), deadline).await?;
+    if topic.id != timer.topic {
+        let why = format!("the recall handle is of another topic than {}", topic.name);
+        return Err(Fault::BadRequest(why));
+    }
+    edge.node.recall(timer, deadline).await?;
+    Ok(message_id)
 }

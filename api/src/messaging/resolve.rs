@@ -45,6 +45,19 @@ pub async fn missing_topic(edge: &EdgeState, name: &str, deadline: Instant) -> R
     found.ok_or_else(|| Rejection::TopicNotFound { name: name.to_owned() }.into())
 }
 
+/// The topic of this name, never made here.
+///
+/// # Errors
+/// [`Fault::IllegalTopic`], or [`Rejection::TopicNotFound`].
+pub async fn known_topic(edge: &EdgeState, name: &str, deadline: Instant) -> Result<Topic, Fault> {
+    if let Some(topic) = edge.node.catalog().topics.get(name) {
+        return Ok(topic.clone());
+    }
+    check::name::topic(name)?;
+    let found = catch_up(edge, deadline, |catalog| catalog.topics.get(name).cloned()).await;
+    found.ok_or_else(|| Rejection::TopicNotFound { name: name.to_owned() }.into())
+}
+
 /// The consumer group of this name.
 ///
 /// # Errors

@@ -1,8 +1,9 @@
 //! `SendMessage`: one message or a batch of one topic, answered when fsynced on a quorum.
 
-use proto::v2::{Message, MessageType, SendMessageRequest, SendMessageResponse, SendResultEntry, Status};
+use proto::v2::{Message, MessageType, SendMessageRequest, SendMessageResponse, SendResultEntry};
 use raft::catalog::Topic;
-use raft::request::{Publish, Published, RequestError};
+use raft::names::{GroupId, TopicId};
+use raft::request::{Place, Publish, Published, RequestError, Timer, Transaction};
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
@@ -11,6 +12,7 @@ use crate::check::message::MessageLimits;
 use crate::convert;
 use crate::convert::name::full_name;
 use crate::convert::status::{ClientLanguage, Fault, of_entries, ok};
+use crate::convert::waiting::{recall_handle, transaction_id};
 use crate::edge::EdgeState;
 use crate::limits::SEND_BATCH_MAX;
 use crate::messaging::caller::Caller;
@@ -66,14 +68,47 @@ async fn publish(
     check_all(edge, topic, &messages)?;
     take_quota(edge, client_id, topic, &messages)?;
     let ids: Vec<String> = messages.iter().map(message_id).collect();
-    let store_host = edge.store_host();
-    let publishes: Vec<Publish> =
-        messages.into_iter().map(|message| convert::message::publish(message, topic, store_host)).collect();
+    let (store_host, check_after) = (edge.store_host(), edge.options.transaction_check_after);
+    let publish = |message| convert::message::publish(message, topic, store_host, check_after);
+    let publishes: Vec<Publish> = messages.into_iter().map(publish).collect();
+    let named: Vec<Named> =
+        ids.into_iter().zip(&publishes).map(|(id, publish)| Named::of(id, publish)).collect();
     let results = edge.node.publish(publishes, deadline).await;
-    assert_eq!(results.len(), ids.len(), "publish answers each message");
+    assert_eq!(results.len(), named.len(), "publish answers each message");
     let language = caller.language();
-    let entry = |(message_id, result)| entry(message_id, result, topic, language);
-    Ok(ids.into_iter().zip(results).map(entry).collect())
+    let entry = |(named, result)| entry(named, result, topic, language);
+    Ok(named.into_iter().zip(results).map(entry).collect())
+}
+
+/// What names a message in the answer to its sender.
+struct Named {
+    message_id: String,
+    group: GroupId,
+    id: u128,
+    due_ms: Option<u64>,
+    half: bool,
+}
+
+impl Named {
+    fn of(message_id: String, publish: &Publish) -> Named {
+        let Publish { group, dedup: id, extras, .. } = publish;
+        let half = extras.check_after_ms.is_some();
+        Named { message_id, group: *group, id: *id, due_ms: extras.due_ms, half }
+    }
+
+    /// The transaction id and the recall handle of a message that waits under `number`; empty where
+    /// there is none.
+    fn handles(&self, topic: TopicId, number: u64) -> (String, String) {
+        let Named { group, id, .. } = *self;
+        match (self.half, self.due_ms) {
+            (true, _) => (transaction_id(&Transaction { group, topic, number, id }), String::new()),
+            (false, Some(due_ms)) => {
+                let timer = Timer { group, topic, due_ms, number, id };
+                (String::new(), recall_handle(&timer, &self.message_id))
+            }
+            (false, None) => (String::new(), String::new()),
+        }
+    }
 }
 
 /// The name in the catalog of the one topic that all messages are for.
@@ -123,9 +158,11 @@ fn check_all(edge: &EdgeState, topic: &Topic, messages: &[Message]) -> Result<()
         let kind = check::message::message(message, limits)?;
         check::message::fits(kind, topic.kind, &topic.name)?;
         match kind {
-            MessageType::Normal | MessageType::Fifo | MessageType::Unspecified => {}
-            MessageType::Delay => return Err(Fault::NotImplemented("a delayed message")),
-            MessageType::Transaction => return Err(Fault::NotImplemented("a transactional message")),
+            MessageType::Normal
+            | MessageType::Fifo
+            | MessageType::Delay
+            | MessageType::Transaction
+            | MessageType::Unspecified => {}
             MessageType::Priority => return Err(Fault::NotImplemented("a message with a priority")),
             MessageType::Lite => return Err(Fault::NotImplemented("a message of a lite topic")),
         }
@@ -138,31 +175,28 @@ fn message_id(message: &Message) -> String {
 }
 
 fn entry(
-    message_id: String,
+    named: Named,
     result: Result<Published, RequestError>,
     topic: &Topic,
     language: ClientLanguage,
 ) -> SendResultEntry {
-    let (status, offset) = outcome(result, topic, language);
-    SendResultEntry { status: Some(status), message_id, offset, ..SendResultEntry::default() }
-}
-
-fn outcome(
-    result: Result<Published, RequestError>,
-    topic: &Topic,
-    language: ClientLanguage,
-) -> (Status, i64) {
-    match result {
+    let mut entry = SendResultEntry::default();
+    let status = match result {
         // An id that another topic has taken: answering with that message would hide a loss.
         Ok(published) if published.queue.topic != topic.id => {
-            let fault =
-                Fault::IllegalMessageId("the message id was used in another topic a moment ago".into());
-            (fault.status(language), 0)
+            let why = "the message id was used in another topic a moment ago";
+            Fault::IllegalMessageId(why.into()).status(language)
         }
         Ok(published) => {
-            let offset = published.offset().map_or(0, |offset| i64::try_from(offset.0).unwrap_or(i64::MAX));
-            (ok(), offset)
+            match published.place {
+                Place::Queued(offset) => entry.offset = i64::try_from(offset.0).unwrap_or(i64::MAX),
+                Place::Waiting(number) => {
+                    (entry.transaction_id, entry.recall_handle) = named.handles(topic.id, number);
+                }
+            }
+            ok()
         }
-        Err(error) => (Fault::from(error).status(language), 0),
-    }
+        Err(error) => Fault::from(error).status(language),
+    };
+    SendResultEntry { status: Some(status), message_id: named.message_id, ..entry }
 }

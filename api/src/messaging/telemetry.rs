@@ -19,7 +19,7 @@ use crate::delivery::filter;
 use crate::edge::EdgeState;
 use crate::limits::TELEMETRY_QUEUE_MAX;
 use crate::messaging::caller::Caller;
-use crate::session::registry::ClientRole;
+use crate::session::registry::{ClientRole, CommandSender};
 use crate::session::settings::{self, Terms};
 
 /// Commands for the client.
@@ -39,19 +39,17 @@ pub fn telemetry(
             () = edge.stopping.cancelled() => {}
         }
         if let Ok(client_id) = caller.client_id() {
-            edge.sessions.stream_closed(client_id);
+            edge.sessions.stream_closed(client_id, &commands);
         }
     });
     Box::pin(ReceiverStream::new(outbound))
 }
 
-type Commands = mpsc::Sender<Result<TelemetryCommand, tonic::Status>>;
-
 async fn serve(
     edge: &EdgeState,
     caller: &Caller,
     mut inbound: Streaming<TelemetryCommand>,
-    commands: &Commands,
+    commands: &CommandSender,
 ) {
     let client_id = match caller.client_id() {
         Ok(client_id) => client_id,
@@ -61,7 +59,7 @@ async fn serve(
         }
     };
     edge.client_seen(client_id, caller);
-    edge.sessions.stream_opened(client_id);
+    edge.sessions.stream_opened(client_id, commands.clone());
     loop {
         let command = tokio::select! {
             command = inbound.message() => command,
@@ -129,5 +127,5 @@ fn role(settings: &Settings, caller: &Caller) -> Result<ClientRole, Fault> {
     for topic in &topics {
         check::name::topic(topic)?;
     }
-    Ok(ClientRole { kind: settings.client_type(), group, topics })
+    Ok(ClientRole { kind: settings.client_type(), group, topics, namespace: caller.namespace().to_owned() })
 }

@@ -36,6 +36,11 @@ impl Options {
             wrong
                 .push(format!("messaging.default_queues is {queues}: it must lie within 1 and {QUEUES_MAX}"));
         }
+        if self.transactions.check_interval_ms.0 < 100 || self.transactions.check_limit == 0 {
+            wrong.push(
+                "transactions.check_interval_ms must be at least 100ms, and transactions.check_limit at least 1".to_owned(),
+            );
+        }
         if self.messaging.default_max_attempts == 0 {
             wrong
                 .push("messaging.default_max_attempts is 0: a message is delivered at least once".to_owned());

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use proto::v2::ClientType;
+use proto::v2::{ClientType, TelemetryCommand};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::convert::status::ClientLanguage;
@@ -29,14 +30,19 @@ pub struct ClientRole {
     pub group: String,
     /// The topics' names in the catalog that it publishes or reads.
     pub topics: Vec<String>,
+    /// The namespace it lives in.
+    pub namespace: String,
 }
+
+/// Leads commands to a client's telemetry stream.
+pub type CommandSender = mpsc::Sender<Result<TelemetryCommand, tonic::Status>>;
 
 #[derive(Debug)]
 struct Session {
     facts: ClientFacts,
     role: ClientRole,
-    /// Telemetry streams that are open.
-    streams: usize,
+    /// Telemetry streams that are open, the newest last.
+    streams: Vec<CommandSender>,
     /// Whether it ever had a stream.
     streamed: bool,
     seen: Instant,
@@ -45,7 +51,7 @@ struct Session {
 impl Session {
     fn is_over(&self, now: Instant) -> bool {
         let silent = now.saturating_duration_since(self.seen);
-        let lost = self.streamed && self.streams == 0;
+        let lost = self.streamed && self.streams.is_empty();
         silent >= SESSION_EXPIRY || (lost && silent >= SESSION_LOST_EXPIRY)
     }
 }
@@ -67,7 +73,7 @@ impl Registry {
             let session = Session {
                 facts: facts(),
                 role: ClientRole::default(),
-                streams: 0,
+                streams: Vec::new(),
                 streamed: false,
                 seen: now,
             };
@@ -75,19 +81,38 @@ impl Registry {
         }
     }
 
-    /// The client opened a telemetry stream.
-    pub fn stream_opened(&self, client_id: &str) {
+    /// The client opened a telemetry stream; `commands` leads to it.
+    pub fn stream_opened(&self, client_id: &str, commands: CommandSender) {
         if let Some(session) = self.lock().get_mut(client_id) {
-            session.streams += 1;
+            session.streams.push(commands);
             session.streamed = true;
         }
     }
 
     /// A telemetry stream of the client ended. Its settings stay.
-    pub fn stream_closed(&self, client_id: &str) {
+    pub fn stream_closed(&self, client_id: &str, commands: &CommandSender) {
         if let Some(session) = self.lock().get_mut(client_id) {
-            session.streams = session.streams.saturating_sub(1);
+            session.streams.retain(|stream| !stream.same_channel(commands));
         }
+    }
+
+    /// The way to a client: its newest telemetry stream. `None` if it has none here.
+    pub fn way_to(&self, client_id: &str) -> Option<CommandSender> {
+        self.lock().get(client_id).and_then(|session| session.streams.last().cloned())
+    }
+
+    /// The ways to the producers of a topic that are connected here, each with the namespace that
+    /// its client lives in.
+    pub fn producers_of(&self, topic: &str) -> Vec<(CommandSender, String)> {
+        let sessions = self.lock();
+        let producers = sessions.values().filter(|session| {
+            session.role.kind == ClientType::Producer && session.role.topics.iter().any(|it| it == topic)
+        });
+        let ways = producers.filter_map(|session| {
+            let stream = session.streams.last()?.clone();
+            Some((stream, session.role.namespace.clone()))
+        });
+        ways.collect()
     }
 
     /// The client said what it is.
@@ -156,7 +181,8 @@ mod tests {
     use super::*;
 
     fn role(group: &str) -> ClientRole {
-        ClientRole { kind: ClientType::PushConsumer, group: group.into(), topics: vec!["t".into()] }
+        let topics = vec!["t".into()];
+        ClientRole { kind: ClientType::PushConsumer, group: group.into(), topics, ..ClientRole::default() }
     }
 
     #[tokio::test]
@@ -174,11 +200,12 @@ mod tests {
     async fn a_client_whose_last_stream_broke_is_forgotten_sooner() {
         let (registry, start) = (Registry::default(), Instant::now());
         registry.seen("a", start, ClientFacts::default);
-        registry.stream_opened("a");
-        registry.stream_opened("a");
-        registry.stream_closed("a");
+        let ((one, _one), (two, _two)) = (mpsc::channel(1), mpsc::channel(1));
+        registry.stream_opened("a", one.clone());
+        registry.stream_opened("a", two.clone());
+        registry.stream_closed("a", &one);
         assert_eq!(registry.expire(start + Duration::from_secs(60)), [""; 0]);
-        registry.stream_closed("a");
+        registry.stream_closed("a", &two);
         assert_eq!(registry.expire(start + Duration::from_secs(34)), [""; 0]);
         assert_eq!(registry.expire(start + Duration::from_secs(36)), ["a"]);
     }
@@ -189,11 +216,12 @@ mod tests {
         for client in ["b", "a", "c"] {
             registry.seen(client, now, ClientFacts::default);
         }
-        registry.stream_opened("a");
+        let (stream, _stream) = mpsc::channel(1);
+        registry.stream_opened("a", stream.clone());
         registry.set_role("a", role("g"));
         registry.set_role("b", role("g"));
         registry.set_role("c", role("h"));
-        registry.stream_closed("a");
+        registry.stream_closed("a", &stream);
         let ids: Vec<_> = registry.clients_of("g").into_iter().map(|(id, _)| id).collect();
         assert_eq!(ids, ["a", "b"]);
         assert_eq!(registry.topics_of("g"), ["t"]);

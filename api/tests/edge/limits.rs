@@ -1,9 +1,6 @@
 //! Each limit of the protocol answers its code and a sentence, and the node goes on.
 
-use proto::v2::{
-    Code, EndTransactionRequest, Message, MessageType, RecallMessageRequest, ReceiveMessageRequest,
-    SendMessageRequest,
-};
+use proto::v2::{Code, Message, ReceiveMessageRequest, SendMessageRequest};
 use raft::catalog::TopicType;
 use tonic::Request;
 
@@ -44,12 +41,6 @@ async fn a_message_that_breaks_a_limit_is_told_which() {
         ),
         (message_with("demo", "x", |system| system.message_id = " ".into()), Code::IllegalMessageId),
         (message("fifo", "x"), Code::MessagePropertyConflictWithType),
-        (
-            message_with("demo", "x", |system| {
-                system.message_type = MessageType::Transaction as i32;
-            }),
-            Code::NotImplemented,
-        ),
         (
             message_with("demo", "x", |system| {
                 system.delivery_timestamp = Some(prost_types::Timestamp { seconds: 1 << 40, nanos: 0 });
@@ -102,18 +93,6 @@ async fn a_client_without_an_id_is_told_so() {
     let request = Request::new(SendMessageRequest { messages: vec![message("demo", "x")] });
     let answer = client.stub.send_message(request).await.unwrap().into_inner();
     assert_eq!(answer.status.unwrap().code(), Code::ClientIdRequired);
-}
-
-#[tokio::test]
-async fn what_is_not_built_yet_says_so_in_band() {
-    let server = Server::start().await;
-    let mut client = server.client("c1").await;
-    let request = client.request(EndTransactionRequest::default());
-    let answer = client.stub.end_transaction(request).await.unwrap().into_inner();
-    assert_eq!(answer.status.unwrap().code(), Code::NotImplemented);
-    let request = client.request(RecallMessageRequest::default());
-    let answer = client.stub.recall_message(request).await.unwrap().into_inner();
-    assert_eq!(answer.status.unwrap().code(), Code::NotImplemented);
 }
 
 #[tokio::test]

@@ -10,3 +10,4 @@ mod send_receive;
 mod sessions;
 mod sql;
 mod support;
+mod waiting;

@@ -16,12 +16,12 @@ use tonic::{Request, Streaming};
 use crate::support::*;
 
 /// A telemetry stream from the client's side.
-struct Telemetry {
-    out: mpsc::Sender<TelemetryCommand>,
-    back: Streaming<TelemetryCommand>,
+pub struct Telemetry {
+    pub out: mpsc::Sender<TelemetryCommand>,
+    pub back: Streaming<TelemetryCommand>,
 }
 
-async fn open(client: &mut Client) -> Telemetry {
+pub async fn open(client: &mut Client) -> Telemetry {
     let (out, commands) = mpsc::channel(4);
     let request = client.request(ReceiverStream::new(commands));
     // Headers come before anything is said: the Rust client waits for them.
@@ -30,13 +30,13 @@ async fn open(client: &mut Client) -> Telemetry {
 }
 
 impl Telemetry {
-    async fn settings(&mut self, settings: Settings) -> Result<Option<TelemetryCommand>, tonic::Status> {
+    pub async fn settings(&mut self, settings: Settings) -> Result<Option<TelemetryCommand>, tonic::Status> {
         let command = TelemetryCommand { status: None, command: Some(Command::Settings(settings)) };
         self.out.send(command).await.expect("the stream is open");
         self.back.message().await
     }
 
-    async fn filled(&mut self, settings: Settings) -> Settings {
+    pub async fn filled(&mut self, settings: Settings) -> Settings {
         let answer = self.settings(settings).await.expect("an answer").expect("not the end");
         assert_eq!(answer.status, Some(ok()));
         let Some(Command::Settings(filled)) = answer.command else { panic!("{answer:?}") };
@@ -44,7 +44,7 @@ impl Telemetry {
     }
 }
 
-fn producer() -> Settings {
+pub fn producer() -> Settings {
     Settings {
         client_type: Some(ClientType::Producer as i32),
         pub_sub: Some(PubSub::Publishing(Publishing {

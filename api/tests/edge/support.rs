@@ -6,7 +6,7 @@ use std::time::Duration;
 use api::{Edge, EdgeOptions, TlsOptions};
 use raft::catalog::{NodeInfo, TopicType};
 use raft::names::NodeId;
-use raft::node::{Node, NodeOptions, Tuning};
+use raft::node::{Node, NodeOptions, TransactionChecks, Tuning};
 use raft::request::NewTopic;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -58,6 +58,11 @@ impl Server {
             data: data.path().join("node"),
             broker_groups,
             tuning: Tuning { segment_bytes: store::limits::SEGMENT_BYTES_MIN, ..Tuning::default() },
+            transaction_checks: TransactionChecks {
+                interval: Duration::from_millis(300),
+                limit: 2,
+                ..TransactionChecks::default()
+            },
         };
         let node = Node::start(node_options).await.expect("the node starts");
         node.ready(soon()).await.expect("a leader for each group");

@@ -224,12 +224,14 @@ pub enum Command {
         /// How it ends.
         resolution: Resolution,
     },
-    /// Producers were asked about half messages.
+    /// It was tried to ask producers about half messages.
     NoteChecks {
         /// Their numbers.
         numbers: Vec<u64>,
         /// They are to be asked again so long from now.
         again_after_ms: u64,
+        /// Whether it counts: somebody was asked.
+        counted: bool,
     },
     /// Leases messages.
     Receive(ReceiveCommand),

@@ -92,10 +92,12 @@ pub fn encode_end_transaction(transaction: &Transaction, resolution: Resolution)
     finish(out)
 }
 
-/// The command that notes that producers were asked about these half messages, and when to ask again.
-pub fn encode_note_checks(numbers: &[u64], again_after_ms: u64) -> Bytes {
+/// The command that notes that it was tried to ask producers about these half messages, whether they were (then it
+/// counts), and when to ask again.
+pub fn encode_note_checks(numbers: &[u64], again_after_ms: u64, counted: bool) -> Bytes {
     let mut out = begin(Kind::NoteChecks, 16 + numbers.len() * 8);
     put_varint(&mut out, again_after_ms);
+    out.push(u8::from(counted));
     put_varint(&mut out, numbers.len() as u64);
     for number in numbers {
         put_varint(&mut out, *number);
@@ -122,9 +124,10 @@ pub(super) fn payload(kind: Kind, reader: &mut Reader<'_>) -> Option<Command> {
         },
         Kind::NoteChecks => {
             let again_after_ms = reader.varint()?;
+            let counted = reader.u8()? != 0;
             let count = reader.varint()?;
             let numbers = (0..count).map(|_| reader.varint()).collect::<Option<_>>()?;
-            Command::NoteChecks { numbers, again_after_ms }
+            Command::NoteChecks { numbers, again_after_ms, counted }
         }
         _ => return None,
     })

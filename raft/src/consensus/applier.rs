@@ -106,6 +106,9 @@ impl Applier {
         for consumer in &effects.freed {
             self.wakers.free(*consumer);
         }
+        if effects.waiting_changed {
+            self.wakers.waiting().notify_waiters();
+        }
         if let (Some(sender), true) = (&self.catalog, effects.catalog_changed) {
             sender.send_replace(replica.catalog());
         }

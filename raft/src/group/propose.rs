@@ -4,7 +4,6 @@
 //! is full. There is no fixed linger: load makes the frames larger by itself.
 
 use std::pin::Pin;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -15,6 +14,7 @@ use openraft::impls::OneshotResponder;
 use store::limits::FRAME_HEADER_BYTES;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::clock;
 use crate::command::{CommandError, FrameBuilder};
 use crate::consensus::applier::Applier;
 use crate::consensus::types::{CommandFrame, TypeConfig};
@@ -77,11 +77,6 @@ impl Proposer {
             Err(mpsc::error::TrySendError::Closed(_)) => Err(ProposeError::Stopped),
         }
     }
-}
-
-/// Milliseconds since 1970 by this machine's clock. Enters the system only here, as a stamp.
-pub(crate) fn wall_clock_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
 }
 
 struct Packer {
@@ -159,7 +154,7 @@ impl Packer {
         (body, count): (Bytes, u32),
         replies: Vec<oneshot::Sender<Proposed>>,
     ) -> Option<Answered> {
-        self.last_stamp_ms = self.last_stamp_ms.max(wall_clock_ms());
+        self.last_stamp_ms = self.last_stamp_ms.max(clock::now_ms());
         assert_eq!(count as usize, replies.len(), "a frame has a reply for each command");
         let frame = CommandFrame::new(self.last_stamp_ms, count, body);
         let (responder, answer) = OneshotResponder::new_pair();

@@ -14,6 +14,7 @@ pub(crate) struct Wakers {
     topics: Mutex<HashMap<TopicId, Arc<Notify>>>,
     /// Polls of consumer groups that have as many messages in flight as they may.
     consumers: Mutex<HashMap<ConsumerId, Arc<Notify>>>,
+    waiting: Notify,
 }
 
 impl Wakers {
@@ -21,6 +22,11 @@ impl Wakers {
     pub(crate) fn of(&self, topic: TopicId) -> Arc<Notify> {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         topics.entry(topic).or_default().clone()
+    }
+
+    /// Fires when a message came that waits for its time or for its transaction, and when leadership changed.
+    pub(crate) fn waiting(&self) -> &Notify {
+        &self.waiting
     }
 
     /// Something became visible in a topic.
@@ -58,5 +64,6 @@ impl Wakers {
         for notify in topics.values() {
             notify.notify_waiters();
         }
+        self.waiting.notify_waiters();
     }
 }

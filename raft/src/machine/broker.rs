@@ -137,7 +137,9 @@ impl<T: TableStore> Machine<T> {
             Command::EndTransaction { number, id, resolution } => {
                 Ok(self.end_transaction(number, id, resolution))
             }
-            Command::NoteChecks { numbers, again_after_ms } => Ok(self.note_checks(&numbers, again_after_ms)),
+            Command::NoteChecks { numbers, again_after_ms, counted } => {
+                Ok(self.note_checks(&numbers, again_after_ms, counted))
+            }
             Command::Receive(receive) => self.receive(&receive),
             Command::Acknowledge(leases) => Ok(self.acknowledge(&leases)),
             Command::ChangeLease { lease, invisible_ms } => Ok(self.change_lease(&lease, invisible_ms)),

@@ -127,12 +127,13 @@ impl<T: TableStore> Machine<T> {
         outcome
     }
 
-    /// Counts a check of each, and sets when the next one is due.
-    pub(super) fn note_checks(&mut self, numbers: &[u64], again_after_ms: u64) -> Outcome {
+    /// Counts a check of each, if it counts, and sets when the next one is due.
+    pub(super) fn note_checks(&mut self, numbers: &[u64], again_after_ms: u64, counted: bool) -> Outcome {
         let next_check_ms = self.progress.stamp_ms().saturating_add(again_after_ms);
         for number in numbers {
             if let Some(row) = self.halves.rows.get(number).copied() {
-                let row = HalfRow { next_check_ms, checks: row.checks.saturating_add(1), ..row };
+                let row =
+                    HalfRow { next_check_ms, checks: row.checks.saturating_add(u32::from(counted)), ..row };
                 self.halves.put(row, self.progress.batch());
             }
         }

@@ -13,6 +13,7 @@ use crate::names::{GroupId, NodeId};
 use crate::node::NodeInner;
 use crate::node::peers::Lane;
 use crate::node::route::Leader;
+use crate::node::transactions;
 use crate::question::{Answer, Question};
 use crate::request::RequestError;
 
@@ -94,6 +95,13 @@ impl NodeInner {
             Question::Pull(pull) => {
                 let (found, records) = self.pull_here(group, pull, source, wait_until).await?;
                 Ok((Answer::Pulled(found), records))
+            }
+            Question::Transactions { max } => {
+                self.until_serving(group, source, wait_until).await?;
+                let found = transactions::places(group.replica().broker(), max);
+                let places = found.iter().map(|it| (it.message.position, it.message.length)).collect();
+                let records = read_records(group.store.log(), places).await?;
+                Ok((Answer::Transactions(found), records))
             }
             other => {
                 self.until_serving(group, source, wait_until).await?;
@@ -195,7 +203,9 @@ fn places_or_offset(group: &Group, question: Question) -> Result<Answer, AskErro
         Question::OffsetAt { queue, time_ms } => {
             super::pull::look(group, queue, 0, |view| view.first_stored_at(time_ms)).map(Answer::Offset)
         }
-        Question::Pull(_) => Err(AskError::Failed("a pull waits, and is answered elsewhere".to_owned())),
+        Question::Pull(_) | Question::Transactions { .. } => {
+            Err(AskError::Failed("this question is answered elsewhere".to_owned()))
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use openraft::BasicNode;
@@ -26,6 +26,7 @@ use crate::node::options::NodeOptions;
 use crate::node::peers::{FORMAT_VERSION, Lane, PeerEvent, PeerPool, PeerWatch};
 use crate::node::presence::Presence;
 use crate::node::route::Leader;
+use crate::node::timekeeping::PeerClocks;
 use crate::node::{Node, NodeInner, server, tick};
 use crate::request::RequestError;
 
@@ -137,6 +138,8 @@ pub(crate) async fn start(options: NodeOptions) -> Result<Node, StartError> {
         presence: Presence::new(own, options.members.clone()),
         paused: Default::default(),
         edges: Default::default(),
+        clocks: PeerClocks::default(),
+        clients: OnceLock::new(),
         groups,
         peers,
         catalog,
@@ -162,7 +165,7 @@ impl NodeInner {
             node: self.id.0,
             format_version: FORMAT_VERSION,
         };
-        PeerWatch::start(&self.peers, hello, events, self.stop.subscribe());
+        PeerWatch::start(&self.peers, hello, events, &self.clocks, self.stop.subscribe());
         self.spawn(self.clone().heed_peers(receiver));
         for group in self.groups.values() {
             self.spawn(self.clone().begin(group.clone()));

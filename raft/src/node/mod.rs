@@ -1,6 +1,7 @@
 //! One node: a replica of `meta` and of broker groups, and the way to whoever leads each.
 
 mod ask;
+mod clients;
 mod dead_letters;
 mod doubt;
 mod edges;
@@ -15,24 +16,29 @@ mod places;
 mod presence;
 mod pull;
 mod receive;
+mod releases;
 mod route;
 mod server;
 mod status;
 mod tick;
+mod timekeeping;
+mod transactions;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+pub use clients::Clients;
 pub use edges::EdgeHandler;
 pub use lifecycle::StartError;
 pub use options::{NodeOptions, Tuning};
 pub use status::{ClusterStatus, GroupStatus, ReplicaStatus};
+pub use transactions::{HalfMessage, TransactionChecks};
 
 use crate::catalog::{Catalog, ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
 use crate::command::{self, OffsetTarget};
@@ -41,10 +47,11 @@ use crate::names::{ConsumerId, GroupId, NodeId, QueueKey};
 use crate::node::forward::Forwarder;
 use crate::node::peers::PeerPool;
 use crate::node::presence::Presence;
+use crate::node::timekeeping::PeerClocks;
 use crate::outcome::Outcome;
 use crate::request::{
     DeadLetter, DeadLettersWanted, Delivered, NewConsumer, NewTopic, Publish, Published, QueueState, Receipt,
-    Receive, Rejection, RequestError, ResendResult,
+    Receive, Rejection, RequestError, ResendResult, Resolution, Timer, Transaction,
 };
 use crate::settings::{GroupChange, TopicSettings};
 
@@ -63,6 +70,10 @@ pub(crate) struct NodeInner {
     pub(crate) presence: Presence,
     pub(crate) paused: flow::Paused,
     pub(crate) edges: edges::Edges,
+    /// The clocks of peers.
+    pub(crate) clocks: PeerClocks,
+    /// The clients of this node, once its client edge runs.
+    pub(crate) clients: OnceLock<Arc<dyn Clients>>,
     pub(crate) catalog: watch::Receiver<Arc<Catalog>>,
     pub(crate) failure: watch::Sender<Option<String>>,
     pub(crate) stop: watch::Sender<bool>,
@@ -137,6 +148,11 @@ impl Node {
     /// The nodes that answer, this one included, ascending by id; and its changes.
     pub fn live_nodes(&self) -> watch::Receiver<Arc<Vec<NodeInfo>>> {
         self.inner.presence.live()
+    }
+
+    /// Says how to reach the clients that are connected to this node. The first call counts.
+    pub fn set_clients(&self, clients: Arc<dyn Clients>) {
+        let _ = self.inner.clients.set(clients);
     }
 
     /// The leader of a group as this node sees it.
@@ -358,6 +374,33 @@ impl Node {
         deadline: Instant,
     ) -> Result<Bytes, RequestError> {
         self.inner.ask_edge(target, question, deadline).await
+    }
+
+    /// Takes back a message that waits for its time.
+    ///
+    /// # Errors
+    /// [`Rejection::NotWaiting`] if it is visible already, was recalled, or never was.
+    pub async fn recall(&self, timer: Timer, deadline: Instant) -> Result<(), RequestError> {
+        self.inner.submit_done(timer.group, command::encode_recall(&timer), deadline).await
+    }
+
+    /// Ends a transaction. A repetition is answered like the first time; `Some` is where a committed
+    /// message is now.
+    ///
+    /// # Errors
+    /// [`Rejection::TransactionOver`] if it has ended in another way, or never was.
+    pub async fn end_transaction(
+        &self,
+        transaction: Transaction,
+        resolution: Resolution,
+        deadline: Instant,
+    ) -> Result<Option<Published>, RequestError> {
+        let command = command::encode_end_transaction(&transaction, resolution);
+        match self.inner.submit(transaction.group, command, deadline).await? {
+            Outcome::Published(published) => Ok(Some(published)),
+            Outcome::Done => Ok(None),
+            other => Err(unexpected(other)),
+        }
     }
 
     /// Ends every lease that a client holds, in every group: its messages are visible at once.

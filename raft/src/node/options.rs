@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::catalog::NodeInfo;
 use crate::hash::hash64;
 use crate::names::NodeId;
+use crate::node::TransactionChecks;
 use crate::node::peers::FORMAT_VERSION;
 
 /// What a node is told at start.
@@ -26,6 +27,8 @@ pub struct NodeOptions {
     pub broker_groups: u32,
     /// Raft's timing and the log's sizes.
     pub tuning: Tuning,
+    /// How open transactions are asked about.
+    pub transaction_checks: TransactionChecks,
 }
 
 impl NodeOptions {

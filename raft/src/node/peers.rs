@@ -16,6 +16,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::catalog::NodeInfo;
 use crate::limits::PEER_MESSAGE_BYTES_MAX;
 use crate::names::NodeId;
+use crate::node::timekeeping::PeerClocks;
 
 /// The header with which every call says which cluster it means.
 pub(crate) const CLUSTER_HEADER: &str = "x-ledgermq-cluster";
@@ -176,6 +177,7 @@ pub(crate) struct PeerWatch {
     pool: PeerPool,
     hello: HelloRequest,
     events: mpsc::Sender<PeerEvent>,
+    clocks: PeerClocks,
     stop: watch::Receiver<bool>,
 }
 
@@ -185,6 +187,7 @@ impl PeerWatch {
         pool: &PeerPool,
         hello: HelloRequest,
         events: mpsc::Sender<PeerEvent>,
+        clocks: &PeerClocks,
         stop: watch::Receiver<bool>,
     ) {
         for id in pool.ids() {
@@ -192,6 +195,7 @@ impl PeerWatch {
                 pool: pool.clone(),
                 hello: hello.clone(),
                 events: events.clone(),
+                clocks: clocks.clone(),
                 stop: stop.clone(),
             };
             tokio::spawn(watch.run(id));
@@ -257,7 +261,9 @@ impl PeerWatch {
             return SessionEnd::Refused(refusal);
         }
         self.tell(PeerEvent::Up(id)).await;
-        while let Ok(Some(_)) = answers.message().await {}
+        while let Ok(Some(news)) = answers.message().await {
+            self.clocks.heard(id, news.clock_ms);
+        }
         SessionEnd::Lost
     }
 

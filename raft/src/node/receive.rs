@@ -8,11 +8,12 @@ use proto::peer;
 use store::commit_log::CommitLog;
 use tokio::time::{Instant, timeout_at};
 
+use crate::clock;
 use crate::command::{self, Command, Wanted};
 use crate::filter::SqlFilter;
 use crate::group::Group;
 use crate::group::judged::{self, Look};
-use crate::group::propose::{ProposeError, wall_clock_ms};
+use crate::group::propose::ProposeError;
 use crate::names::{GroupId, NodeId};
 use crate::node::NodeInner;
 use crate::node::forward::{outcome_in, outcome_out};
@@ -166,7 +167,7 @@ impl NodeInner {
                     _ => return Err(ProposeError::NotLeader(group.leader())),
                 }
             } else {
-                let now_ms = wall_clock_ms();
+                let now_ms = clock::now_ms();
                 let (due, room) = {
                     let replica = group.replica();
                     let machine = replica.broker();
@@ -216,7 +217,7 @@ impl NodeInner {
         match next_ms {
             None => wait_until,
             Some(at_ms) => {
-                let wait = Duration::from_millis(at_ms.saturating_sub(wall_clock_ms()).max(1));
+                let wait = Duration::from_millis(at_ms.saturating_sub(clock::now_ms()).max(1));
                 (Instant::now() + wait).min(wait_until)
             }
         }

@@ -10,15 +10,16 @@ use proto::peer::peer_server::{Peer, PeerServer};
 use proto::peer::snapshot_chunk::Part;
 use proto::peer::{
     AppendRequest, AppendResponse, AskEdgeRequest, AskEdgeResponse, AskRequest, AskResponse,
-    DeadLettersRequest, DeadLettersResponse, ForwardRequest, ForwardResponse, HandOverRequest,
-    HandOverResponse, HelloRequest, HelloResponse, ReceiveRequest, ReceiveResponse, SnapshotChunk,
-    SnapshotOffer, SnapshotOfferResponse, SnapshotResponse, StatusRequest, StatusResponse,
-    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
+    CheckTransactionRequest, CheckTransactionResponse, DeadLettersRequest, DeadLettersResponse,
+    ForwardRequest, ForwardResponse, HandOverRequest, HandOverResponse, HelloRequest, HelloResponse,
+    ReceiveRequest, ReceiveResponse, SnapshotChunk, SnapshotOffer, SnapshotOfferResponse, SnapshotResponse,
+    StatusRequest, StatusResponse, TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout_at};
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::clock;
 use crate::consensus::convert::{
     append_in, append_result_out, log_id_in, vote_in, vote_request_in, vote_response_out,
 };
@@ -149,10 +150,15 @@ impl Peer for PeerService {
 
     async fn watch(&self, request: Request<HelloRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let refusal = self.refusal(request.get_ref());
-        let first = HelloResponse { node: self.node.id.0, refusal };
+        let node = self.node.id.0;
+        let first = HelloResponse { node, refusal, clock_ms: 0 };
         let first = futures::stream::once(async move { Ok(first) });
+        let clock = futures::stream::unfold((), move |()| async move {
+            tokio::time::sleep(clock::LEAD_EVERY).await;
+            Some((Ok(HelloResponse { node, refusal: String::new(), clock_ms: clock::now_ms() }), ()))
+        });
         // Open for as long as this process lives.
-        let open = first.chain(futures::stream::pending()).take_until(self.node.stopped());
+        let open = first.chain(clock).take_until(self.node.stopped());
         Ok(Response::new(Box::pin(open)))
     }
 
@@ -296,6 +302,14 @@ impl Peer for PeerService {
         let answer = self.node.answer_edge(request).await;
         let answer = answer.ok_or_else(|| Status::aborted("this node's client edge does not answer"))?;
         Ok(Response::new(AskEdgeResponse { answer }))
+    }
+
+    async fn check_transaction(
+        &self,
+        request: Request<CheckTransactionRequest>,
+    ) -> Result<Response<CheckTransactionResponse>, Status> {
+        let request = self.member(request)?;
+        Ok(Response::new(self.node.check_transaction_for_peer(&request)))
     }
 
     async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
+use crate::clock;
 use crate::command;
 use crate::group::Group;
-use crate::group::propose::wall_clock_ms;
 use crate::names::GroupId;
 use crate::node::NodeInner;
 use crate::node::route::Leader;
+use crate::node::{releases, timekeeping, transactions};
 
 /// How often the leader looks for leases to renew.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
@@ -27,11 +28,14 @@ const SNAPSHOT_LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Starts the periodic tasks; they end when the node stops.
 pub(crate) fn start(node: &Arc<NodeInner>) {
+    node.spawn(timekeeping::keep_time(node.clone()));
     for group in node.groups.values() {
         node.spawn(keep_flushing(node.clone(), group.clone()));
         node.spawn(keep_snapshotting(node.clone(), group.clone()));
         if group.id != GroupId::META {
             node.spawn(keep_renewing(node.clone(), group.clone()));
+            node.spawn(releases::keep_releasing(node.clone(), group.clone()));
+            node.spawn(transactions::keep_checking(node.clone(), group.clone()));
         }
     }
 }
@@ -48,7 +52,7 @@ async fn keep_renewing(node: Arc<NodeInner>, group: Group) {
         if !matches!(node.leader(group.id), Leader::Here) {
             continue;
         }
-        let ending_by_ms = wall_clock_ms() + RENEW_AHEAD_MS;
+        let ending_by_ms = clock::now_ms() + RENEW_AHEAD_MS;
         let clients: Vec<u64> = {
             let replica = group.replica();
             let clients = replica.broker().expiring_auto_leases(ending_by_ms);

@@ -332,8 +332,9 @@ fn command(line: &str) -> Bytes {
         "rollback" => encode_end_transaction(&transaction(&words), Resolution::Rollback),
         "give-up" => encode_end_transaction(&transaction(&words), Resolution::GiveUp),
         "checked" => {
-            let numbers = words.plain[1..].iter().map(|number| number.parse().unwrap()).collect::<Vec<_>>();
-            encode_note_checks(&numbers, words.time_ms("again", 30_000))
+            let numbers =
+                words.plain[1..].iter().filter_map(|number| number.parse().ok()).collect::<Vec<_>>();
+            encode_note_checks(&numbers, words.time_ms("again", 30_000), !words.has("unheard"))
         }
         "receive" => match words.text("judged") {
             Some(judged) => encode_judged_receive(&receive(&words), &verdicts(judged)),

@@ -92,7 +92,7 @@ impl WaitAuthor {
                 encode_end_transaction(&self.transaction(*back, *id), *resolution)
             }
             WaitStep::Checked { back, again_after_ms } => {
-                encode_note_checks(&[self.told(*back).number], *again_after_ms)
+                encode_note_checks(&[self.told(*back).number], *again_after_ms, true)
             }
         }
     }

@@ -74,6 +74,7 @@ impl Cluster {
                 snapshot_entries_kept: 4,
                 ..Tuning::default()
             },
+            transaction_checks: Default::default(),
         }
     }
 

@@ -1,0 +1,151 @@
+//! The clock behind the log's time. It enters the system only as the stamp of a leader's frames.
+//!
+//! Messages fall due and leases end by the log's time, so a leader whose wall clock jumps must not
+//! take the log along. This clock runs with the machine's monotonic time. It is led to the wall
+//! clock gently while the two differ by no more than [`SKEW_MAX_MS`]; a wall clock that is farther
+//! off has jumped, and is not followed until the process starts again. The nodes tell each other
+//! their clocks: one that differs from the middle of all by more than the same bound (it started with
+//! a wrong wall clock) takes the middle for its own. So:
+//!
+//! - A jump back of the wall clock delays nothing: monotonic time goes on.
+//! - A jump forward by more than the bound releases nothing early; one within it moves the log's time
+//!   by [`SLEW_MS`] a second at most.
+//! - A single node, or a pair, can only tell a jump while it runs, not a wrong clock at its start.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Clocks that differ by more are not followed, but corrected.
+pub const SKEW_MAX_MS: u64 = 1_000;
+/// So much the clock is moved at most, each time that it is led.
+pub const SLEW_MS: u64 = 5;
+/// How often the clock is led.
+pub(crate) const LEAD_EVERY: Duration = Duration::from_secs(1);
+/// Clocks of peers that are needed to tell who is wrong.
+const PEERS_MIN: usize = 2;
+
+/// What became of the clock when it was led.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Led {
+    /// It agrees, or was moved a little.
+    Agrees,
+    /// The wall clock is so far ahead (or behind, if negative), in milliseconds, and is not followed.
+    WallJumped(i64),
+    /// It was off by so much from the middle of all nodes' clocks, in milliseconds, and was set.
+    Corrected(i64),
+}
+
+/// Monotonic time with an anchor: `now = anchor + elapsed`.
+#[derive(Debug)]
+struct LogClock {
+    anchor_ms: u64,
+    since: Instant,
+}
+
+impl LogClock {
+    fn at(wall_ms: u64, now: Instant) -> LogClock {
+        LogClock { anchor_ms: wall_ms, since: now }
+    }
+
+    fn now_ms(&self, now: Instant) -> u64 {
+        self.anchor_ms + now.saturating_duration_since(self.since).as_millis() as u64
+    }
+
+    fn shift(&mut self, by_ms: i64) {
+        self.anchor_ms = self.anchor_ms.saturating_add_signed(by_ms);
+    }
+
+    /// `ahead_ms`: how far the clocks of peers are ahead of this one.
+    fn lead(&mut self, now: Instant, wall_ms: u64, ahead_ms: &[i64]) -> Led {
+        if ahead_ms.len() >= PEERS_MIN {
+            let mut all: Vec<i64> = ahead_ms.iter().copied().chain([0]).collect();
+            all.sort_unstable();
+            // Of an even number the lower one: rather late than early.
+            let middle = all[(all.len() - 1) / 2];
+            if middle.unsigned_abs() > SKEW_MAX_MS {
+                self.shift(middle);
+                return Led::Corrected(middle);
+            }
+        }
+        let off = wall_ms as i64 - self.now_ms(now) as i64;
+        if off.unsigned_abs() > SKEW_MAX_MS {
+            return Led::WallJumped(off);
+        }
+        self.shift(off.clamp(-(SLEW_MS as i64), SLEW_MS as i64));
+        Led::Agrees
+    }
+}
+
+// One for the process: all groups of a node stamp by the same clock. Held for a moment only.
+static CLOCK: OnceLock<Mutex<LogClock>> = OnceLock::new();
+
+fn clock() -> std::sync::MutexGuard<'static, LogClock> {
+    let clock = CLOCK.get_or_init(|| Mutex::new(LogClock::at(wall_ms(), Instant::now())));
+    clock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Milliseconds since 1970 by the wall clock of this machine.
+fn wall_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
+}
+
+/// Milliseconds since 1970, for stamps and for what is compared with them.
+pub(crate) fn now_ms() -> u64 {
+    clock().now_ms(Instant::now())
+}
+
+/// Leads the clock; `ahead_ms` says how far the clocks of peers are ahead of it.
+pub(crate) fn lead(ahead_ms: &[i64]) -> Led {
+    clock().lead(Instant::now(), wall_ms(), ahead_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START_MS: u64 = 1_700_000_000_000;
+
+    /// A clock that has run for so many seconds, and the moment.
+    fn after(seconds: u64) -> (LogClock, Instant) {
+        let start = Instant::now();
+        (LogClock::at(START_MS, start), start + Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_wall_clock_that_jumps_is_not_followed() {
+        for jump_ms in [3_600_000i64, -3_600_000, 1_001, -1_001] {
+            let (mut clock, now) = after(10);
+            let wall_ms = (START_MS + 10_000).saturating_add_signed(jump_ms);
+            assert_eq!(clock.lead(now, wall_ms, &[]), Led::WallJumped(jump_ms));
+            assert_eq!(clock.now_ms(now), START_MS + 10_000, "a jump of {jump_ms} ms was followed");
+        }
+    }
+
+    #[test]
+    fn a_small_difference_is_made_up_for_slowly() {
+        for (off_ms, moved_ms) in [(1_000i64, 5i64), (3, 3), (0, 0), (-2, -2), (-900, -5)] {
+            let (mut clock, now) = after(10);
+            let wall_ms = (START_MS + 10_000).saturating_add_signed(off_ms);
+            assert_eq!(clock.lead(now, wall_ms, &[]), Led::Agrees);
+            assert_eq!(clock.now_ms(now) as i64 - (START_MS + 10_000) as i64, moved_ms, "off by {off_ms} ms");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_the_others_contradict_is_set_right() {
+        let (mut clock, now) = after(10);
+        assert_eq!(clock.lead(now, START_MS + 10_000, &[-60_000, -60_010]), Led::Corrected(-60_000));
+        assert_eq!(clock.now_ms(now), START_MS - 50_000);
+        // Its own wall clock is the one that is wrong, and stays without influence.
+        assert_eq!(clock.lead(now, START_MS + 10_000, &[0, -10]), Led::WallJumped(60_000));
+        assert_eq!(clock.now_ms(now), START_MS - 50_000);
+    }
+
+    #[test]
+    fn one_wrong_peer_moves_nobody_and_a_pair_cannot_tell() {
+        for ahead_ms in [vec![3_600_000, 2], vec![-3_600_000, 2], vec![3_600_000]] {
+            let (mut clock, now) = after(10);
+            assert_eq!(clock.lead(now, START_MS + 10_000, &ahead_ms), Led::Agrees, "{ahead_ms:?}");
+        }
+    }
+}
