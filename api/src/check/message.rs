@@ -328,8 +328,12 @@ mod tests {
         assert_eq!(of(|system| system.message_group = Some("g".into())), MessageType::Fifo);
         let mut both = system(|system| system.message_group = Some("g".into()));
         both.system_properties.as_mut().unwrap().delivery_timestamp = Some(now);
-        assert_eq!(message(&both, LIMITS), Ok(MessageType::Delay));
-        both.system_properties.as_mut().unwrap().message_type = MessageType::Transaction as i32;
+        assert_eq!(code(&both), 40014);
+        let properties = both.system_properties.as_mut().unwrap();
+        properties.message_type = MessageType::Transaction as i32;
+        properties.message_group = None;
+        assert_eq!(code(&both), 40014);
+        both.system_properties.as_mut().unwrap().delivery_timestamp = None;
         assert_eq!(message(&both, LIMITS), Ok(MessageType::Transaction));
         assert_eq!(of(|system| system.priority = Some(0)), MessageType::Priority);
         assert_eq!(of(|system| system.lite_topic = Some("l".into())), MessageType::Lite);
