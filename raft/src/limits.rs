@@ -147,6 +147,15 @@ pub const SNAPSHOT_INSTALL_WAIT_MAX: Duration = Duration::from_secs(300);
 /// A refused snapshot is tried again after this.
 pub const SNAPSHOT_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
+/// Queues that retention looks at while it has the machine.
+pub const QUEUES_AT_ONCE: usize = 256;
+/// Records that retention looks at while it has the machine.
+pub const HELD_AT_ONCE: usize = 1024;
+/// Bytes of records that are carried to the log's end in one go...
+pub const CARRY_BYTES_AT_ONCE: u64 = 1024 * 1024;
+/// ... and the pause behind them: at most 50 MiB/s.
+pub const CARRY_PAUSE: Duration = Duration::from_millis(20);
+
 const _: () = assert!(PULL_BYTES_MAX + COMMAND_BYTES_MAX < PEER_MESSAGE_BYTES_MAX);
 
 const _: () = assert!(SQL_PASSED_OVER_MAX as usize <= RECEIVE_SCAN_MAX);

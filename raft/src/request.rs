@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::catalog::{StartFrom, TopicType};
-use crate::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
+use crate::names::{ConsumerId, GroupId, NodeId, QueueKey, QueueOffset, TopicId};
 use crate::settings::{GroupSettings, TopicSettings};
 
 /// Why a request was not carried out, or why nobody knows whether it was.
@@ -35,6 +35,14 @@ pub enum RequestError {
     Overloaded {
         /// Which bound was hit.
         what: &'static str,
+    },
+    /// The disk of a node is too full to take messages; nothing was proposed. Try again when there is room.
+    #[error("the disk of node {node} is {used_percent} % full: no messages are taken until there is room")]
+    DiskFull {
+        /// The node.
+        node: NodeId,
+        /// How full, in percent.
+        used_percent: u8,
     },
     /// This node is stopping; nothing was proposed.
     #[error("this node is stopping")]

@@ -154,9 +154,10 @@ impl Fault {
                     Rejection::TransactionOver(_) => Code::InvalidTransactionId,
                     Rejection::Full(_) => Code::TooManyRequests,
                 },
-                RequestError::NoLeader { .. } | RequestError::Overloaded { .. } | RequestError::Stopping => {
-                    Code::TooManyRequests
-                }
+                RequestError::NoLeader { .. }
+                | RequestError::Overloaded { .. }
+                | RequestError::DiskFull { .. }
+                | RequestError::Stopping => Code::TooManyRequests,
                 RequestError::Unknown { .. } => Code::ProxyTimeout,
             },
         }
@@ -185,7 +186,10 @@ impl Fault {
                 Rejection::Full(_) => tonic::Status::resource_exhausted(text),
             },
             Fault::Request(
-                RequestError::NoLeader { .. } | RequestError::Overloaded { .. } | RequestError::Stopping,
+                RequestError::NoLeader { .. }
+                | RequestError::Overloaded { .. }
+                | RequestError::DiskFull { .. }
+                | RequestError::Stopping,
             ) => tonic::Status::resource_exhausted(text),
             Fault::Request(RequestError::Unknown { .. }) => tonic::Status::deadline_exceeded(text),
             _ => tonic::Status::invalid_argument(text),
@@ -294,6 +298,10 @@ mod tests {
     fn not_now_is_always_42900_and_an_unknown_fate_50400() {
         assert_eq!(code(RequestError::NoLeader { group: GroupId(1) }.into()), 42900);
         assert_eq!(code(RequestError::Overloaded { what: "x" }.into()), 42900);
+        assert_eq!(
+            code(RequestError::DiskFull { node: raft::names::NodeId(1), used_percent: 91 }.into()),
+            42900
+        );
         assert_eq!(code(RequestError::Stopping.into()), 42900);
         assert_eq!(code(RequestError::Unknown { reason: "x".into() }.into()), 50400);
     }

@@ -44,6 +44,17 @@ impl Replica {
         }
     }
 
+    /// The machine of a broker group, to look things up with its caches.
+    ///
+    /// # Panics
+    /// If this is `meta`.
+    pub(crate) fn broker_mut(&mut self) -> &mut Machine<RocksTables> {
+        match self {
+            Replica::Broker(machine) => machine,
+            Replica::Meta(_) => panic!("messages do not live in the meta group"),
+        }
+    }
+
     pub(crate) fn apply(
         &mut self,
         frame: FrameContext,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use crate::node::options::NodeOptions;
 use crate::node::peers::{FORMAT_VERSION, Lane, PeerEvent, PeerPool, PeerWatch};
 use crate::node::presence::Presence;
 use crate::node::route::Leader;
+use crate::node::space::Space;
 use crate::node::timekeeping::PeerClocks;
 use crate::node::{Node, NodeInner, server, tick};
 use crate::request::RequestError;
@@ -140,6 +141,8 @@ pub(crate) async fn start(options: NodeOptions) -> Result<Node, StartError> {
         edges: Default::default(),
         clocks: PeerClocks::default(),
         clients: OnceLock::new(),
+        space: Space::new(disk, &options.data),
+        messages_skipped: AtomicU64::new(0),
         groups,
         peers,
         catalog,

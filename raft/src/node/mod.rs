@@ -17,15 +17,17 @@ mod presence;
 mod pull;
 mod receive;
 mod releases;
+mod retention;
 mod route;
 mod server;
+mod space;
 mod status;
 mod tick;
 mod timekeeping;
 mod transactions;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -36,7 +38,8 @@ use tokio::time::Instant;
 pub use clients::Clients;
 pub use edges::EdgeHandler;
 pub use lifecycle::StartError;
-pub use options::{NodeOptions, Tuning};
+pub use options::{DiskMarks, NodeOptions, Retention, Tuning};
+pub use space::{DiskLevel, DiskStatus};
 pub use status::{ClusterStatus, GroupStatus, ReplicaStatus};
 pub use transactions::{HalfMessage, TransactionChecks};
 
@@ -47,6 +50,7 @@ use crate::names::{ConsumerId, GroupId, NodeId, QueueKey};
 use crate::node::forward::Forwarder;
 use crate::node::peers::PeerPool;
 use crate::node::presence::Presence;
+use crate::node::space::Space;
 use crate::node::timekeeping::PeerClocks;
 use crate::outcome::Outcome;
 use crate::request::{
@@ -74,6 +78,9 @@ pub(crate) struct NodeInner {
     pub(crate) clocks: PeerClocks,
     /// The clients of this node, once its client edge runs.
     pub(crate) clients: OnceLock<Arc<dyn Clients>>,
+    pub(crate) space: Space,
+    /// Messages that went by retention before a consumer group got them, as this node proposed.
+    pub(crate) messages_skipped: AtomicU64,
     pub(crate) catalog: watch::Receiver<Arc<Catalog>>,
     pub(crate) failure: watch::Sender<Option<String>>,
     pub(crate) stop: watch::Sender<bool>,
@@ -246,6 +253,9 @@ impl Node {
         messages: Vec<Publish>,
         deadline: Instant,
     ) -> Vec<Result<Published, RequestError>> {
+        if let Some(refusal) = self.inner.space.refusal(self.inner.id) {
+            return vec![Err(refusal); messages.len()];
+        }
         let by_group = messages.iter().map(|message| (message.group, command::encode_publish(message)));
         let outcomes = self.inner.submit_by_group(by_group.collect(), deadline).await;
         outcomes
@@ -468,6 +478,16 @@ impl Node {
             states.push(group.replica().broker().queue_state(queue, consumer));
         }
         Ok(states)
+    }
+
+    /// How full this node's disk was at the last look.
+    pub fn disk(&self) -> DiskStatus {
+        self.inner.space.own()
+    }
+
+    /// How many messages went by retention before a consumer group got them, by proposals of this node.
+    pub fn messages_skipped(&self) -> u64 {
+        self.inner.messages_skipped.load(Ordering::Relaxed)
     }
 
     /// Where the cluster stands: asks every node.

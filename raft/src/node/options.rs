@@ -62,6 +62,61 @@ pub struct Tuning {
     pub snapshot_log_bytes: u64,
     /// So many entries before a snapshot stay in Raft's reach, for followers that are a little behind.
     pub snapshot_entries_kept: u64,
+    /// How long messages stay.
+    pub retention: Retention,
+    /// What a disk that fills up calls for.
+    pub disk: DiskMarks,
+}
+
+/// How long messages stay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Messages of topics that say nothing themselves stay so long.
+    pub keep: Duration,
+    /// A group's log has about so many bytes at most; 0: as many as it takes.
+    pub log_bytes: u64,
+    /// Files are deleted in the hour from this minute of the day on, by UTC; none: at any time.
+    pub clean_at_minute: Option<u32>,
+    /// How often the leader looks for what is too old.
+    pub look_every: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Retention {
+        Retention {
+            keep: Duration::from_secs(72 * 60 * 60),
+            log_bytes: 0,
+            clean_at_minute: None,
+            look_every: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What a disk that fills up calls for. Ascending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskMarks {
+    /// From so much on, in percent, it is said.
+    pub warn_percent: u8,
+    /// From so much on what may go goes at once, and then the oldest messages.
+    pub clean_percent: u8,
+    /// From so much on no messages are taken.
+    pub refuse_percent: u8,
+    /// The data directory counts as a disk of so many bytes; 0: the disk is the one that it is on.
+    pub quota_bytes: u64,
+    /// How often a node looks.
+    pub look_every: Duration,
+}
+
+impl Default for DiskMarks {
+    fn default() -> DiskMarks {
+        DiskMarks {
+            warn_percent: 75,
+            clean_percent: 85,
+            refuse_percent: 90,
+            quota_bytes: 0,
+            look_every: Duration::from_secs(2),
+        }
+    }
 }
 
 impl Default for Tuning {
@@ -74,6 +129,8 @@ impl Default for Tuning {
             table_memory_bytes: 64 << 20,
             snapshot_log_bytes: 1 << 30,
             snapshot_entries_kept: 4096,
+            retention: Retention::default(),
+            disk: DiskMarks::default(),
         }
     }
 }

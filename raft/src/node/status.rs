@@ -11,6 +11,7 @@ use crate::group::Group;
 use crate::names::{GroupId, NodeId};
 use crate::node::NodeInner;
 use crate::node::peers::Lane;
+use crate::node::space::{DiskLevel, DiskStatus};
 
 const STATUS_WAIT_MAX: Duration = Duration::from_secs(1);
 
@@ -53,6 +54,8 @@ pub struct GroupStatus {
 pub struct ClusterStatus {
     /// Every node, whether it answered, and its process id if it did.
     pub nodes: Vec<(NodeInfo, bool, u32)>,
+    /// The disks of the nodes that answered.
+    pub disks: Vec<(NodeId, DiskStatus)>,
     /// Every group.
     pub groups: Vec<GroupStatus>,
 }
@@ -68,8 +71,22 @@ fn role(state: ServerState) -> &'static str {
     }
 }
 
+fn disk_out(status: DiskStatus) -> peer::DiskStatus {
+    let DiskStatus { total_bytes, free_bytes, level } = status;
+    peer::DiskStatus { total_bytes, free_bytes, level: level.name().to_owned() }
+}
+
+fn disk_in(status: &peer::DiskStatus) -> DiskStatus {
+    let peer::DiskStatus { total_bytes, free_bytes, level } = status;
+    let level = DiskLevel::named(level);
+    DiskStatus { total_bytes: *total_bytes, free_bytes: *free_bytes, level }
+}
+
 /// Where this node's replica of a group stands.
 fn replica_status(group: &Group) -> peer::ReplicaStatus {
+    // Before the borrow: it borrows too, and a writer that comes between two borrows would wait for the first one,
+    // and the second one for it.
+    let voters = group.raft.voter_ids().collect();
     let metrics = group.raft.metrics();
     let metrics = metrics.borrow_watched();
     let pointers = group.store.log().pointers();
@@ -83,7 +100,7 @@ fn replica_status(group: &Group) -> peer::ReplicaStatus {
         applied_index: metrics.last_applied.as_ref().map_or(0, |id| id.index),
         durable_index: pointers.durable_index.unwrap_or(0),
         committed_index: metrics.local_committed.as_ref().map_or(0, |id| id.index),
-        voters: group.raft.voter_ids().collect(),
+        voters,
         first_index: pointers.first_index,
         snapshot_index: group.dirs.current().map_or(0, |snapshot| snapshot.meta().last.index),
     }
@@ -96,6 +113,7 @@ impl NodeInner {
             node: self.id.0,
             pid: u64::from(std::process::id()),
             replicas: self.groups.values().map(replica_status).collect(),
+            disk: Some(disk_out(self.space.own())),
         }
     }
 
@@ -119,6 +137,10 @@ impl NodeInner {
         });
         let answers = futures::future::join_all(asked).await;
         let groups = self.groups.keys().map(|id| group_status(*id, &answers)).collect();
+        let disk = |(info, answer): &(NodeInfo, Option<peer::StatusResponse>)| {
+            Some((info.id, disk_in(answer.as_ref()?.disk.as_ref()?)))
+        };
+        let disks = answers.iter().filter_map(disk).collect();
         let nodes = answers
             .into_iter()
             .map(|(info, answer)| {
@@ -126,7 +148,7 @@ impl NodeInner {
                 (info, answer.is_some(), pid)
             })
             .collect();
-        ClusterStatus { nodes, groups }
+        ClusterStatus { nodes, disks, groups }
     }
 }
 

@@ -9,8 +9,8 @@ use crate::clock;
 use crate::command;
 use crate::group::Group;
 use crate::names::GroupId;
-use crate::node::NodeInner;
 use crate::node::route::Leader;
+use crate::node::{NodeInner, retention, space};
 use crate::node::{releases, timekeeping, transactions};
 
 /// How often the leader looks for leases to renew.
@@ -38,6 +38,8 @@ pub(crate) fn start(node: &Arc<NodeInner>) {
             node.spawn(transactions::keep_checking(node.clone(), group.clone()));
         }
     }
+    retention::start(node);
+    node.spawn(space::keep_looking(node.clone()));
 }
 
 async fn keep_renewing(node: Arc<NodeInner>, group: Group) {

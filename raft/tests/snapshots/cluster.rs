@@ -32,11 +32,22 @@ pub struct Cluster {
     dir: TempDir,
     members: Vec<NodeInfo>,
     nodes: Vec<Option<Node>>,
-    snapshot_log_bytes: u64,
+    tuning: Tuning,
 }
 
 impl Cluster {
     pub async fn start(size: u64, snapshot_log_bytes: u64) -> Cluster {
+        Cluster::start_with(size, |tuning| tuning.snapshot_log_bytes = snapshot_log_bytes).await
+    }
+
+    pub async fn start_with(size: u64, change: impl FnOnce(&mut Tuning)) -> Cluster {
+        let mut tuning = Tuning {
+            segment_bytes: 1 << 20,
+            tail_cache_bytes: 256 << 10,
+            snapshot_entries_kept: 4,
+            ..Tuning::default()
+        };
+        change(&mut tuning);
         // `RUST_LOG=debug` shows what the nodes do.
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
@@ -49,7 +60,7 @@ impl Cluster {
         };
         let members = (1..=size).map(member).collect();
         let dir = tempfile::tempdir().expect("a directory");
-        let mut cluster = Cluster { dir, members, nodes: vec![None; size as usize], snapshot_log_bytes };
+        let mut cluster = Cluster { dir, members, nodes: vec![None; size as usize], tuning };
         for id in 1..=size {
             cluster.start_node(id).await;
         }
@@ -67,14 +78,8 @@ impl Cluster {
             peer_bind: self.members[id as usize - 1].peer.parse().expect("an address"),
             data: self.dir.path().join(id.to_string()),
             broker_groups: 1,
-            tuning: Tuning {
-                segment_bytes: 1 << 20,
-                tail_cache_bytes: 256 << 10,
-                snapshot_log_bytes: self.snapshot_log_bytes,
-                snapshot_entries_kept: 4,
-                ..Tuning::default()
-            },
             transaction_checks: Default::default(),
+            tuning: self.tuning.clone(),
         }
     }
 

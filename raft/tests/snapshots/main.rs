@@ -4,3 +4,4 @@ mod catch_up;
 mod cluster;
 mod refusals;
 mod restarts;
+mod retention;

@@ -51,7 +51,7 @@ pub use error::{Damage, LogFailure, OpenError, ReadError};
 pub use frame::{Frame, FrameError, FrameHeader, FrameKind};
 pub use identity::LogIdentity;
 pub use inspect::{CheckReport, FrameLine, Inspection, SegmentLine};
-pub use pointers::{LogMark, LogOptions, LogPointers};
+pub use pointers::{LogMark, LogOptions, LogPointers, SegmentSpan};
 pub use recovery::TornTail;
 
 use crate::disk::Disk;
@@ -403,6 +403,18 @@ impl CommitLog {
     pub fn pointers(&self) -> LogPointers {
         let pointers = self.inner.shared.lock().pointers();
         pointers.validate()
+    }
+
+    /// The segments that are there, ascending; the last one is open.
+    pub fn segments(&self) -> Vec<SegmentSpan> {
+        let state = self.inner.shared.lock();
+        let span = |entry: &state::SegmentEntry| SegmentSpan {
+            base: entry.header.base,
+            base_index: entry.header.base_index,
+            end: entry.footer.map(|footer| footer.end),
+            last_index: entry.footer.and_then(|footer| footer.last).map(|last| last.index),
+        };
+        state.segments.iter().map(span).collect()
     }
 
     /// Calls `listener` on the writer thread with the last durable index, after each sync.

@@ -84,6 +84,19 @@ pub struct LogPointers {
     pub next_position: LogPosition,
 }
 
+/// A segment of the log, as retention sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentSpan {
+    /// Where its first frame starts.
+    pub base: LogPosition,
+    /// The index of its first frame.
+    pub base_index: u64,
+    /// Where its frames end; none while it is open.
+    pub end: Option<LogPosition>,
+    /// The last entry of the log up to its end; none while it is open, or if there never was one.
+    pub last_index: Option<u64>,
+}
+
 impl LogPointers {
     /// The index of the next frame.
     pub fn next_index(&self) -> u64 {

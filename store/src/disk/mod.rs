@@ -47,8 +47,20 @@ pub trait Disk: Debug + Send + Sync {
     /// Makes the names in `dir` durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 
+    /// How full the disk is that `dir` is on.
+    fn space(&self, dir: &Path) -> io::Result<DiskSpace>;
+
     /// Locks `path` against other processes until the answer is dropped. `WouldBlock` if one has it.
     fn lock(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+}
+
+/// How full a disk is, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// What it holds when it is full.
+    pub total: u64,
+    /// What can still be written.
+    pub free: u64,
 }
 
 /// An open file. Offsets and lengths are in bytes.

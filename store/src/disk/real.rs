@@ -11,7 +11,7 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 use rustix::io::Errno;
 
-use super::{Disk, DiskFile};
+use super::{Disk, DiskFile, DiskSpace};
 use crate::limits::WRITE_SLICES_MAX;
 
 /// The operating system's file system.
@@ -55,6 +55,14 @@ impl Disk for RealDisk {
 
     fn open_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         Ok(Arc::new(RealFile(File::open(path)?)))
+    }
+
+    fn space(&self, dir: &Path) -> io::Result<DiskSpace> {
+        let found = rustix::fs::statvfs(dir)?;
+        // What is kept for the superuser is neither free nor used: `df` leaves it out too.
+        let used = found.f_blocks.saturating_sub(found.f_bfree).saturating_mul(found.f_frsize);
+        let free = found.f_bavail.saturating_mul(found.f_frsize);
+        Ok(DiskSpace { total: used.saturating_add(free), free })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 
-use super::{Disk, DiskFile};
+use super::{Disk, DiskFile, DiskSpace};
 
 const SECTOR: usize = 512;
 const EIO: i32 = 5;
@@ -234,9 +234,13 @@ impl State {
         }
     }
 
+    fn used(&self) -> usize {
+        self.names.values().map(|file| self.files[*file].now.len()).sum()
+    }
+
     fn grow(&self, file: usize, len: usize) -> io::Result<()> {
         let Some(capacity) = self.capacity_bytes else { return Ok(()) };
-        let used: usize = self.names.values().map(|file| self.files[*file].now.len()).sum();
+        let used = self.used();
         let more = len.saturating_sub(self.files[file].now.len());
         if more > 0 && (used + more) as u64 > capacity {
             return Err(io::Error::from_raw_os_error(ENOSPC));
@@ -362,6 +366,13 @@ impl fmt::Debug for SimulatedDisk {
 }
 
 impl Disk for SimulatedDisk {
+    fn space(&self, _dir: &Path) -> io::Result<DiskSpace> {
+        let state = self.lock();
+        state.alive()?;
+        let total = state.capacity_bytes.unwrap_or(u64::MAX);
+        Ok(DiskSpace { total, free: total.saturating_sub(state.used() as u64) })
+    }
+
     fn create_dir_all(&self, _dir: &Path) -> io::Result<()> {
         self.lock().alive()
     }

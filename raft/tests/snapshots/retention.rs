@@ -1,0 +1,174 @@
+//! Retention in a cluster: what is old goes from every disk, and what is pending stays.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use raft::catalog::{ConsumerGroup, Topic};
+use raft::names::{GroupId, QueueKey, TopicId};
+use raft::node::Tuning;
+use raft::request::{Delivered, Filter, QueueState, Receive};
+use raft::settings::TopicSettings;
+use store::commit_log::Inspection;
+use store::disk::RealDisk;
+use store::record::MessageRecord;
+use tokio::time::Instant;
+
+use crate::cluster::{Cluster, GROUP, body, lease, read_all, soon};
+
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+fn eager(tuning: &mut Tuning) {
+    tuning.snapshot_log_bytes = 64 << 10;
+    tuning.retention.look_every = Duration::from_millis(200);
+}
+
+fn first_segment(cluster: &Cluster, id: u64) -> PathBuf {
+    cluster.group_dir(id, GROUP).join("log").join("00000000000000000000.log")
+}
+
+/// Waits until the first segment is gone from the disks of these nodes.
+async fn until_deleted(cluster: &Cluster, ids: std::ops::RangeInclusive<u64>) {
+    let deadline = soon();
+    for id in ids {
+        while first_segment(cluster, id).exists() {
+            assert!(Instant::now() < deadline, "node {id} keeps its first segment");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+async fn state(cluster: &Cluster, id: u64, topic: &Topic, consumer: &ConsumerGroup) -> QueueState {
+    let states = cluster.node(id).queue_states(topic, Some(consumer.id), soon()).await;
+    states.expect("the states")[0]
+}
+
+/// Lets go of a topic's messages that are there now.
+async fn let_go(cluster: &Cluster, topic: &Topic) {
+    let settings = TopicSettings { retention_ms: Some(1), ..TopicSettings::default() };
+    cluster.node(1).update_topic(&topic.name, None, None, settings, soon()).await.expect("changed");
+    let deadline = soon();
+    loop {
+        let states = cluster.node(1).queue_states(topic, None, soon()).await.expect("the states");
+        if states[0].first == states[0].end {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{states:?}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let settings = TopicSettings { retention_ms: Some(0), ..TopicSettings::default() };
+    cluster.node(1).update_topic(&topic.name, None, None, settings, soon()).await.expect("changed");
+}
+
+fn number_of(delivered: &Delivered) -> u64 {
+    let record = MessageRecord::decode(&delivered.record).expect("a record");
+    let number = record.message_id[1..].parse().expect("a number");
+    assert_eq!(record.body, body(number), "the body of message {number}");
+    number
+}
+
+async fn dead_letters(
+    cluster: &Cluster,
+    id: u64,
+    topic: TopicId,
+    reader: &ConsumerGroup,
+    attempt: u64,
+) -> Vec<Delivered> {
+    let receive = Receive {
+        consumer: reader.id,
+        topic,
+        group: GROUP,
+        queues: vec![0],
+        max: 32,
+        invisible_ms: 600_000,
+        fifo: false,
+        auto_renew: false,
+        client: 7,
+        attempt,
+        filter: Filter::All,
+        in_flight_max: None,
+        max_attempts: 16,
+        start: reader.start,
+        dead_letters: QueueKey { topic: reader.dead_letters, number: 0 },
+    };
+    cluster.node(id).receive(receive, Instant::now(), soon()).await.expect("a batch")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_pending_survives_the_deletion_of_its_segment() {
+    let mut cluster = Cluster::start_with(3, eager).await;
+    let topic = cluster.topic(1, "orders").await;
+    let (workers, lagging) = (cluster.consumer(1, "workers").await, cluster.consumer(1, "lagging").await);
+    let undertaker = cluster.consumer(1, "undertaker").await;
+    cluster.send(1, &topic, 0..20).await;
+    let leased = lease(cluster.node(1), &topic, &workers, 5, 1).await;
+    assert_eq!(leased.iter().map(number_of).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    let dead = QueueKey { topic: workers.dead_letters, number: 0 };
+    cluster.node(1).dead_letter(leased[1].receipt, dead, soon()).await.expect("buried");
+    assert_eq!(lease(cluster.node(1), &topic, &lagging, 3, 2).await.len(), 3);
+    cluster.send(1, &topic, 20..700).await;
+
+    let leader = cluster.leader(GROUP);
+    let_go(&cluster, &topic).await;
+    until_deleted(&cluster, 1..=3).await;
+    // The consumer group that had got 3 of 700 goes on behind the others, and one that had got 5 too.
+    let skipped = (1..=3).map(|id| cluster.node(id).messages_skipped()).sum::<u64>();
+    assert_eq!(skipped, 697 + 695);
+    let after = state(&cluster, leader, &topic, &lagging).await;
+    assert_eq!((after.first, after.next, after.settled), (700, 700, 0));
+
+    for id in 1..=3 {
+        cluster.stop(id).await;
+        let log = cluster.group_dir(id, GROUP).join("log");
+        let log = Inspection::open(std::sync::Arc::new(RealDisk), &log).expect("a log that begins later");
+        assert!(log.segments[0].base.0 > 0, "{:?}", log.segments[0]);
+        assert_eq!(log.check(|_| {}).expect("it is read").damages, []);
+        cluster.start_node(id).await;
+        cluster.node(id).ready(soon()).await.expect("leaders");
+    }
+    cluster.same_digest(1, 2, GROUP).await;
+    cluster.same_digest(2, 3, GROUP).await;
+
+    // A lease from before is as good as ever, and what is given back comes again, body and all.
+    let node = cluster.node(2);
+    for settled in node.acknowledge(vec![leased[0].receipt], soon()).await {
+        settled.expect("the lease is live");
+    }
+    for kept in &leased[2..] {
+        node.change_lease(kept.receipt, 0, soon()).await.expect("given back");
+    }
+    let again = lease(node, &topic, &workers, 32, 3).await;
+    assert_eq!(again.iter().map(number_of).collect::<Vec<_>>(), [2, 3, 4]);
+    assert!(again.iter().all(|delivered| delivered.attempt == 2));
+    let buried = dead_letters(&cluster, 3, workers.dead_letters, &undertaker, 4).await;
+    assert_eq!(buried.iter().map(number_of).collect::<Vec<_>>(), [1]);
+    // New messages go on behind the old offsets.
+    cluster.send(1, &topic, 700..720).await;
+    read_all(cluster.node(1), &topic, &workers, 700..720).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_keeps_about_its_bytes() {
+    let change = |tuning: &mut Tuning| {
+        eager(tuning);
+        tuning.retention.log_bytes = 2 << 20;
+    };
+    let cluster = Cluster::start_with(1, change).await;
+    let topic = cluster.topic(1, "orders").await;
+    let consumer = cluster.consumer(1, "workers").await;
+    cluster.send(1, &topic, 0..1500).await;
+    until_deleted(&cluster, 1..=1).await;
+    let deadline = soon();
+    let kept_bytes = || {
+        let log = cluster.group_dir(1, GROUP).join("log");
+        let segments = Inspection::open(std::sync::Arc::new(RealDisk), &log).expect("a log").segments;
+        segments.last().expect("one").end.bytes_since(segments[0].base)
+    };
+    while kept_bytes() > 4 << 20 {
+        assert!(Instant::now() < deadline, "{} bytes are kept", kept_bytes());
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let kept = state(&cluster, 1, &topic, &consumer).await;
+    assert!((100..1200).contains(&(kept.end - kept.first)), "{kept:?}");
+    read_all(cluster.node(1), &topic, &consumer, kept.first..kept.end).await;
+    assert_eq!(cluster.leader(GroupId::META), 1);
+}
