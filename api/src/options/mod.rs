@@ -2,6 +2,7 @@
 //! environment (`LEDGERMQ_SECTION__KEY`). Every section stands for its consumer.
 
 pub mod keys;
+pub mod retention;
 pub mod validate;
 pub mod values;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::limits::TRANSACTION_CHECK_AFTER;
+use retention::{DiskSection, RetentionSection};
 use values::{ByteCount, Millis};
 
 /// What overrides of the environment begin with.
@@ -38,6 +40,10 @@ pub struct Options {
     pub tables: TablesSection,
     /// Raft's timing.
     pub raft: RaftSection,
+    /// How long messages stay.
+    pub retention: RetentionSection,
+    /// What a disk that fills up calls for.
+    pub disk: DiskSection,
     /// What clients may do.
     pub messaging: MessagingSection,
     /// What becomes of transactions that nobody ends.

@@ -31,6 +31,8 @@ impl Options {
         self.check_addresses(&mut wrong);
         self.check_storage(&mut wrong);
         self.check_raft(&mut wrong);
+        self.retention.check(self.log.segment_bytes, &mut wrong);
+        self.disk.check(&mut wrong);
         let queues = self.messaging.default_queues;
         if !(1..=QUEUES_MAX).contains(&queues) {
             wrong
@@ -206,7 +208,7 @@ mod tests {
     #[test]
     fn each_wrong_value_is_named() {
         type Change = fn(&mut Options);
-        let cases: [(&str, Change); 17] = [
+        let cases: [(&str, Change); 22] = [
             ("cluster.name", |o| o.cluster.name = "a b".into()),
             ("cluster.broker_groups", |o| o.cluster.broker_groups = 0),
             ("node.id is 0", |o| o.node.id = 0),
@@ -224,6 +226,11 @@ mod tests {
             ("belong together", |o| o.grpc.tls_cert = "cert.pem".into()),
             ("log.segment_bytes is 1KiB", |o| o.log.segment_bytes = ByteCount(1024)),
             ("tables.memory_bytes", |o| o.tables.memory_bytes = ByteCount(1)),
+            ("retention.keep_ms", |o| o.retention.keep_ms = Millis(0)),
+            ("retention.log_bytes is 1GiB", |o| o.retention.log_bytes = ByteCount(1 << 30)),
+            ("retention.clean_at is `4 am`", |o| o.retention.clean_at = "4 am".into()),
+            ("disk.refuse_percent are 75, 95 and 90", |o| o.disk.clean_percent = 95),
+            ("disk.look_every_ms is 1ms", |o| o.disk.look_every_ms = Millis(1)),
             ("raft.election_timeout_ms", |o| o.raft.election_timeout_ms = Millis(200)),
             ("raft.snapshot_log_bytes is 1KiB", |o| o.raft.snapshot_log_bytes = ByteCount(1024)),
             ("messaging.default_queues", |o| o.messaging.default_queues = 0),

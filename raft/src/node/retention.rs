@@ -352,7 +352,7 @@ fn carries(log: &CommitLog, held: &[HeldRecord]) -> Result<Vec<Bytes>, LookError
 fn stamp_beyond(log: &CommitLog, bytes: u64) -> Result<Option<u64>, ReadError> {
     let end = log.pointers().next_position.0;
     let beyond = |segment: &SegmentSpan| segment.end.filter(|at| bytes > 0 && at.0 + bytes <= end);
-    let last = log.segments().into_iter().filter(|segment| beyond(segment).is_some()).next_back();
+    let last = log.segments().into_iter().rfind(|segment| beyond(segment).is_some());
     let Some(index) = last.and_then(|last| last.last_index) else { return Ok(None) };
     Ok(stamp_of(log, index)?.map(|stamp_ms| stamp_ms + 1))
 }
@@ -398,7 +398,7 @@ async fn keep_deleting(node: Arc<NodeInner>, group: Group) {
         let log = group.store.log();
         log.set_read_floor(floor);
         let below = log.segments().into_iter().filter(|it| it.end.is_some_and(|end| end <= floor));
-        let Some(last) = below.filter_map(|segment| segment.last_index).last() else { continue };
+        let Some(last) = below.filter_map(|segment| segment.last_index).next_back() else { continue };
         let kept = if pressed { 0 } else { tuning.snapshot_entries_kept };
         let reach = group.reach_of_purge(kept);
         let applied = group.replica().applied().map_or(0, |applied| applied.index);
