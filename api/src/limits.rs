@@ -126,6 +126,12 @@ pub const QUOTA_BUCKETS_MAX: usize = 100_000;
 pub const DEDUP_WINDOW_MIN: Duration = Duration::from_secs(10);
 /// Deliveries of a message.
 pub const ATTEMPTS_MAX: u32 = 10_000;
+/// Messages on one page of a search, unless it says how many.
+pub const FOUND_MESSAGES_DEFAULT: usize = 32;
+/// Messages on one page of a search.
+pub const FOUND_MESSAGES_MAX: usize = 1_000;
+/// Topics that are searched for an id that comes without one.
+pub const SEARCHED_TOPICS_MAX: usize = 1_000;
 /// Topics that the description of a consumer group looks at.
 pub const DESCRIBED_TOPICS_MAX: usize = 1_000;
 /// Time for a command of an administrator.

@@ -25,6 +25,10 @@ pub const RECEIVE_MESSAGES_MAX: usize = 1024;
 pub const RECEIVE_SCAN_MAX: usize = 4096;
 /// A lease is renewed for so long at most.
 pub const RENEWAL_MS_MAX: u64 = 3 * 60 * 60 * 1000;
+/// So many runs of what became of messages are kept, for people who ask.
+pub const JOURNAL_RUNS_MAX: u64 = 1 << 22;
+/// They are kept so long, by the log's time.
+pub const JOURNAL_WINDOW_MS: u64 = 24 * 60 * 60 * 1000;
 /// So many topics and consumer groups that are gone are remembered.
 pub const DELETED_MAX: usize = 1 << 16;
 /// So many messages the leader releases at once, when many are due.
@@ -66,6 +70,20 @@ pub const PULL_SCAN_MAX: usize = 4096;
 pub const PULL_BYTES_MAX: usize = 8 << 20;
 /// A look is made again so often when retention took away what was looked at.
 pub const LOOKS_MAX: usize = 8;
+/// A look into the delivery journal goes over no more runs.
+pub const JOURNAL_LOOK_RUNS_MAX: usize = 1 << 22;
+/// And finds no more about one message.
+pub const JOURNAL_EVENTS_MAX: usize = 1000;
+/// One answer to a search holds no more messages.
+pub const FIND_MESSAGES_MAX: usize = 1000;
+/// A search by message id looks at no more records.
+pub const FIND_RECORDS_MAX: usize = 20_000;
+/// A search by message id begins so long before the id's second of birth: clocks differ.
+pub const FIND_BEFORE_BIRTH_MS: u64 = 2_000;
+/// And ends so long after it: a message is sent soon after its id is made.
+pub const FIND_AFTER_BIRTH_MS: u64 = 5 * 60_000;
+/// And holds no more bytes of records (one longer record goes alone).
+pub const FIND_BYTES_MAX: usize = 16 << 20;
 
 // SQL filters: text from clients (see `filter`).
 

@@ -7,8 +7,10 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use store::position::LogPosition;
+use store::tables::consume_queue::Entry;
+use store::tables::pending::Pending;
 
-use crate::names::{ConsumerId, GroupId, QueueKey};
+use crate::names::{ConsumerId, GroupId, QueueKey, TopicId};
 use crate::request::{Filter, QueueState};
 
 /// A look at the messages of one queue, without leases: who pulls keeps the offset.
@@ -40,6 +42,12 @@ pub struct MessagePlace {
     pub position: LogPosition,
     /// How many bytes the record has.
     pub length: u32,
+}
+
+impl MessagePlace {
+    pub(crate) fn of(offset: u64, stored_ms: u64, entry: &Entry) -> MessagePlace {
+        MessagePlace { offset, stored_ms, position: entry.position, length: entry.length }
+    }
 }
 
 /// What a pull found, without the records.
@@ -90,6 +98,264 @@ pub struct TransactionPlace {
     pub given_up_ms: Option<u64>,
 }
 
+/// The order of what a search finds, and where its next page begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Mark {
+    /// When the message was stored, or is due, in milliseconds since 1970.
+    pub stored_ms: u64,
+    /// The number of its queue.
+    pub queue: u32,
+    /// Its offset, or the number under which it waits.
+    pub number: u64,
+}
+
+/// What a message waits for that is in no queue yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wait {
+    /// For its time.
+    Timer {
+        /// In milliseconds since 1970.
+        due_ms: u64,
+    },
+    /// For the end of its transaction.
+    Transaction {
+        /// When its producer is asked next, in milliseconds since 1970.
+        next_check_ms: u64,
+        /// How often it was asked.
+        checks: u32,
+    },
+    /// For nothing: its transaction was never ended, and it is kept for inspection.
+    GivenUp {
+        /// How often its producer was asked.
+        checks: u32,
+    },
+}
+
+/// Where a search found a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundPlace {
+    /// Its place in the order of the search.
+    pub mark: Mark,
+    /// The queue it is in, or will be in.
+    pub queue: QueueKey,
+    /// Its offset there, or the number under which it waits.
+    pub number: u64,
+    /// When it came into the queue, or when the log took what waits, in milliseconds since 1970. Of a
+    /// timer: when it is due.
+    pub stored_ms: u64,
+    /// What it waits for, if it is in no queue yet.
+    pub wait: Option<Wait>,
+    /// Where its record begins in the group's log.
+    #[serde(with = "as_number")]
+    pub position: LogPosition,
+    /// How many bytes the record has.
+    pub length: u32,
+    /// Hash of its tag, 0 for none.
+    pub tag_hash: u64,
+    /// Hash of its message group, 0 for none.
+    pub order_hash: u64,
+}
+
+impl FoundPlace {
+    /// A message in its queue, in the order of time.
+    pub(crate) fn queued(queue: QueueKey, at: MessagePlace, entry: &Entry) -> FoundPlace {
+        FoundPlace {
+            mark: Mark { stored_ms: at.stored_ms, queue: queue.number, number: at.offset },
+            queue,
+            number: at.offset,
+            stored_ms: at.stored_ms,
+            wait: None,
+            position: at.position,
+            length: at.length,
+            tag_hash: entry.tag_hash,
+            order_hash: entry.order_hash,
+        }
+    }
+
+    /// A message that waits under a number.
+    pub(crate) fn waiting(number: u64, stored_ms: u64, wait: Wait, message: &Pending) -> FoundPlace {
+        let queue = QueueKey { topic: TopicId(message.queue.0), number: message.queue.1 };
+        let at = MessagePlace::of(number, stored_ms, &message.entry);
+        FoundPlace { wait: Some(wait), ..FoundPlace::queued(queue, at, &message.entry) }
+    }
+}
+
+/// What to search for in a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum By {
+    /// A message id.
+    Id {
+        /// As the client gave it.
+        id: String,
+        /// As the window of ids knows it.
+        dedup: u128,
+        /// As the index of keys knows it, if it does not tell its time or waits.
+        hash: u64,
+        /// The second in which it was made, in milliseconds since 1970, if it tells.
+        born_ms: Option<u64>,
+    },
+    /// One of the message's keys.
+    Key {
+        /// As the client gave it.
+        key: String,
+        /// Its hash.
+        hash: u64,
+    },
+    /// When it was stored: from the first to the second, both included, in milliseconds since 1970.
+    Time(u64, u64),
+    /// A queue, from an offset on.
+    Offset {
+        /// The queue's number.
+        queue: u32,
+        /// The offset.
+        offset: u64,
+    },
+}
+
+/// A search in the queues of a topic that one group holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Search {
+    /// In the order in which to try them.
+    pub queues: Vec<QueueKey>,
+    pub by: By,
+    pub after: Option<Mark>,
+    pub limit: usize,
+}
+
+/// What one group found.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Found {
+    /// By ascending mark.
+    pub places: Vec<FoundPlace>,
+    /// There are more behind the last one.
+    pub more: bool,
+    /// A bound was hit before everything was looked at.
+    pub cut: bool,
+}
+
+/// How a message stands for a consumer group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Delivery {
+    /// The queue has let go of it.
+    Gone,
+    /// The queue does not have it yet.
+    NotThere,
+    /// The group has never read from the queue.
+    NotReadYet,
+    /// The group has not got so far.
+    Ahead {
+        /// An earlier message of its message group that is not settled.
+        behind: Option<u64>,
+    },
+    /// It was looked at, and waits for an earlier one of its message group.
+    Parked {
+        /// That one.
+        behind: Option<u64>,
+    },
+    /// A client has it.
+    Leased {
+        /// Hash of the client id.
+        client: u64,
+        /// Which delivery it is.
+        attempt: u16,
+        /// In milliseconds since 1970.
+        until_ms: u64,
+        /// The client has set the end of the lease itself.
+        changed: bool,
+        /// The leader renews the lease while the client is online.
+        renewed: bool,
+        /// The client gets it again if it repeats its request.
+        repeatable: bool,
+    },
+    /// Its lease is over, and it was not settled.
+    Returned {
+        /// Which delivery it was.
+        attempt: u16,
+        /// When the lease ended, in milliseconds since 1970.
+        since_ms: u64,
+        /// An earlier message of its message group that is not settled.
+        behind: Option<u64>,
+    },
+    /// It is settled, or was passed over.
+    Settled,
+}
+
+/// How a message, and the queue it is in, stand for a consumer group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryState {
+    /// The queue.
+    pub place: QueuePlace,
+    /// The log's time, in milliseconds since 1970.
+    pub now_ms: u64,
+    /// Messages of the queue that the group was given, or waits with, and has not settled.
+    pub unsettled: u64,
+    /// Messages that the group has in flight in all queues of the broker group.
+    pub in_flight: u64,
+    /// There are so many unsettled ones that it gets no fresh ones.
+    pub is_full: bool,
+    /// The message.
+    pub delivery: Delivery,
+}
+
+/// The frame that holds a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameFacts {
+    /// The index of the entry.
+    pub index: u64,
+    /// Its term.
+    pub term: u64,
+    /// The node that led the term.
+    pub leader: u64,
+    /// The leader's stamp, in milliseconds since 1970.
+    pub stamp_ms: u64,
+}
+
+/// What happened to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Happening {
+    /// It was leased.
+    Leased,
+    /// It was settled.
+    Settled,
+    /// It was moved to the dead letters.
+    DeadLettered,
+    /// Its client set another end of the lease.
+    Changed,
+    /// Its client gave it back.
+    GivenBack,
+    /// It was given back because its client left.
+    Released,
+}
+
+/// One thing that happened to a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalEvent {
+    /// When, by the log's time, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// What.
+    pub what: Happening,
+    /// For whom.
+    pub consumer: ConsumerId,
+    /// Which delivery it was, 0 where that is not known.
+    pub attempt: u16,
+    /// Hash of the client id, 0 where that is not known.
+    pub client: u64,
+    /// When the lease would end that was given or changed, in milliseconds since 1970.
+    pub until_ms: u64,
+}
+
+/// What the delivery journal says of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalFound {
+    /// By ascending time.
+    pub events: Vec<JournalEvent>,
+    /// Since when the journal was looked through; `None` if it holds nothing so young.
+    pub since_ms: Option<u64>,
+    /// There was more to look at than one look may.
+    pub cut: bool,
+}
+
 /// A question to a group.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Question {
@@ -97,6 +363,10 @@ pub(crate) enum Question {
     Places { queues: Vec<QueueKey>, consumer: Option<ConsumerId> },
     OffsetAt { queue: QueueKey, time_ms: u64 },
     Transactions { max: usize },
+    Find(Search),
+    Frame { position: u64 },
+    Journal { queue: QueueKey, offset: u64, consumer: Option<ConsumerId>, since_ms: u64 },
+    Delivery { consumer: ConsumerId, queue: QueueKey, offset: u64, order_hash: u64 },
 }
 
 /// Its answer.
@@ -106,6 +376,10 @@ pub(crate) enum Answer {
     Places(Vec<QueuePlace>),
     Offset(u64),
     Transactions(Vec<TransactionPlace>),
+    Found(Found),
+    Frame(Option<FrameFacts>),
+    Journal(JournalFound),
+    Delivery(DeliveryState),
 }
 
 /// A position as its number.

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use raft::catalog::{ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
 use raft::hash::hash64;
 use raft::names::{GroupId, NodeId, QueueKey};
-use raft::node::{Node, NodeOptions, Tuning};
-use raft::question::Pull;
+use raft::node::{MessageQuery, Node, NodeOptions, Tuning};
+use raft::question::{By, Pull};
 use raft::request::{
     Delivered, Extras, Filter, NewConsumer, NewTopic, Publish, Receive, Rejection, RequestError,
 };
@@ -447,4 +447,45 @@ async fn a_replica_serves_pulls_of_what_it_has_applied_and_of_nothing_else() {
     let soon_over = Instant::now() + Duration::from_millis(200);
     let found = cluster.node(leader).pull(pull(3, true), soon_over, soon()).await.expect("served");
     assert_eq!((found.found.end, found.records.len()), (3, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_that_tells_when_it_was_made_is_found_by_the_time_of_storage() {
+    let cluster = Cluster::start(1, 2).await;
+    let topic = cluster.topic("orders", TopicType::Normal, 4).await;
+    for i in 0..40 {
+        // The window of ids does not know of them.
+        let unknown = Publish { dedup: 0, ..message(&topic, i % 4, &format!("m{i}"), None) };
+        cluster.any().publish(vec![unknown], soon()).await[0].clone().expect("committed");
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let born_ms = now.as_secs() * 1000 - 2000;
+    let query = |id: &str, born_ms| MessageQuery {
+        topic: topic.clone(),
+        by: By::Id { id: id.to_owned(), dedup: 1, hash: 1, born_ms },
+        after: None,
+        limit: 10,
+        from_replica: false,
+    };
+    for i in 0..40 {
+        let id = format!("m{i}");
+        let page = cluster.any().query_messages(query(&id, Some(born_ms)), soon()).await.expect("found");
+        assert_eq!((page.messages.len(), page.cut), (1, false), "{id}");
+        assert_eq!(page.messages[0].place.queue.number, i % 4);
+        assert_eq!(MessageRecord::peek_id(&page.messages[0].record), Some(id.as_str()));
+    }
+    for (id, born_ms) in [("m3", None), ("m3", Some(born_ms - 3_600_000)), ("m99", Some(born_ms))] {
+        let page = cluster.any().query_messages(query(id, born_ms), soon()).await.expect("answered");
+        assert_eq!((page.messages.len(), page.cut), (0, false), "{id} {born_ms:?}");
+    }
+    let at = cluster
+        .any()
+        .query_messages(query("m3", Some(born_ms)), soon())
+        .await
+        .expect("found")
+        .messages
+        .remove(0);
+    let frame =
+        cluster.any().frame_of(at.group, at.place.position, soon()).await.expect("answered").expect("held");
+    assert_eq!((frame.leader, frame.stamp_ms), (1, at.place.stored_ms));
 }

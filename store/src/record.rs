@@ -229,6 +229,15 @@ impl MessageRecord {
         bits.iter().filter(|(there, _)| *there).fold(0, |bits, (_, bit)| bits | bit)
     }
 
+    /// The message id, read from the first bytes of a record without a look at its checksum: to tell
+    /// records apart that are not wanted. `None` if the bytes do not reach so far.
+    pub fn peek_id(bytes: &[u8]) -> Option<&str> {
+        let mut reader = Reader::new(bytes);
+        reader.take(HEADER_BYTES)?;
+        reader.bytes()?;
+        std::str::from_utf8(reader.bytes()?).ok()
+    }
+
     fn encoding_byte(&self) -> u8 {
         match self.body_encoding {
             BodyEncoding::Identity => 0,

@@ -4,10 +4,13 @@
 
 mod cluster;
 mod convert;
+mod find;
 mod group;
 mod offsets;
 mod settings;
 mod topic;
+mod trace;
+mod why;
 
 use std::sync::Arc;
 
@@ -15,10 +18,11 @@ use proto::admin::admin_server::Admin;
 use proto::admin::{
     ClusterStatusRequest, ClusterStatusResponse, CreateGroupRequest, CreateTopicRequest, DeleteGroupRequest,
     DeleteGroupResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeGroupRequest,
-    DescribeGroupResponse, DescribeTopicRequest, DescribeTopicResponse, GroupOffsetsRequest,
-    GroupOffsetsResponse, GroupResponse, ListGroupsRequest, ListGroupsResponse, ListTopicsRequest,
-    ListTopicsResponse, ResetOffsetRequest, ResetOffsetResponse, TopicResponse, TransferLeaderRequest,
-    TransferLeaderResponse, UpdateGroupRequest, UpdateTopicRequest,
+    DescribeGroupResponse, DescribeTopicRequest, DescribeTopicResponse, ExplainDeliveryRequest,
+    ExplainDeliveryResponse, GroupOffsetsRequest, GroupOffsetsResponse, GroupResponse, ListGroupsRequest,
+    ListGroupsResponse, ListTopicsRequest, ListTopicsResponse, QueryMessagesRequest, QueryMessagesResponse,
+    ResetOffsetRequest, ResetOffsetResponse, TopicResponse, TraceMessageRequest, TraceMessageResponse,
+    TransferLeaderRequest, TransferLeaderResponse, UpdateGroupRequest, UpdateTopicRequest,
 };
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
@@ -132,6 +136,30 @@ impl Admin for AdminService {
     ) -> Result<Response<GroupOffsetsResponse>, Status> {
         let (caller, request) = Caller::of(request);
         answer(offsets::group_offsets(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn query_messages(
+        &self,
+        request: Request<QueryMessagesRequest>,
+    ) -> Result<Response<QueryMessagesResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(find::query(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn trace_message(
+        &self,
+        request: Request<TraceMessageRequest>,
+    ) -> Result<Response<TraceMessageResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(trace::trace(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn explain_delivery(
+        &self,
+        request: Request<ExplainDeliveryRequest>,
+    ) -> Result<Response<ExplainDeliveryResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(why::explain(&self.edge, request, deadline(&caller)).await)
     }
 
     async fn transfer_leader(

@@ -8,6 +8,7 @@ pub mod exit;
 mod group;
 mod local;
 mod log;
+mod message;
 pub mod moment;
 mod offsets;
 pub mod output;
@@ -63,6 +64,9 @@ enum Command {
     Send(send::SendArgs),
     /// Receive messages
     Receive(receive::ReceiveArgs),
+    /// Look messages up, and ask what became of them
+    #[command(subcommand)]
+    Message(message::MessageCommand),
     /// Look at the cluster, and move leaders
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
@@ -129,6 +133,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Group(command) => command.run().await,
         Command::Send(args) => args.run().await,
         Command::Receive(args) => args.run().await,
+        Command::Message(command) => command.run().await,
         Command::Cluster(command) => command.run().await,
         Command::Bench(command) => command.run().await,
         Command::Log(command) => command.run(),

@@ -14,7 +14,7 @@ use raft::names::QueueKey;
 use raft::request::{Delivered, Extras, Publish};
 use store::record::{BodyEncoding, MessageRecord, RecordError};
 
-use crate::convert::message_id::{business_key, dedup_key};
+use crate::convert::message_id::{business_key, dedup_key, index_hash, tells_when_it_came};
 use crate::convert::name::client_name;
 use crate::convert::receipt::Handle;
 use crate::convert::time;
@@ -110,11 +110,18 @@ fn extras(system: &SystemProperties, check_after: Duration) -> Extras {
     let half = system.message_type() == MessageType::Transaction;
     let named = system.orphaned_transaction_recovery_duration.as_ref().and_then(time::duration);
     let check_after = named.filter(|named| !named.is_zero()).unwrap_or(check_after);
+    let due_ms = system.delivery_timestamp.as_ref().map(time::unix_ms);
+    let keys = system.keys.iter().take(KEYS_INDEXED_MAX);
+    let mut key_hashes: Vec<u64> = keys.map(|key| hash64(key.as_bytes())).collect();
+    // What comes into its queue when it comes is found by the second in its id.
+    if half || due_ms.is_some() || !tells_when_it_came(&system.message_id, time::now_unix_ms()) {
+        key_hashes.push(index_hash(&system.message_id));
+    }
     Extras {
         dedup_window_ms: None,
-        due_ms: system.delivery_timestamp.as_ref().map(time::unix_ms),
+        due_ms,
         check_after_ms: half.then_some(check_after.as_millis() as u64),
-        key_hashes: system.keys.iter().take(KEYS_INDEXED_MAX).map(|key| hash64(key.as_bytes())).collect(),
+        key_hashes,
     }
 }
 

@@ -1,6 +1,12 @@
 //! Message ids as the state machine compares them.
 
-use raft::hash::hash128;
+use raft::hash::{hash64, hash128};
+use raft::question::By;
+
+/// 2021-01-01, from which official ids count their seconds, in milliseconds since 1970.
+const ID_EPOCH_MS: u64 = 1_609_459_200_000;
+/// An id whose second lies farther from when the message came does not help to find it.
+const BIRTH_MS_MAX: u64 = 60_000;
 
 /// 128 bits that stand for a message id in the dedup window, never 0.
 ///
@@ -18,6 +24,33 @@ pub fn business_key(property: &str, value: &str) -> u128 {
     // The length keeps apart what is name and what is value.
     let text = format!("{}\0{property}\0{value}", property.len());
     hash128(text.as_bytes())
+}
+
+/// The second in which an official id was made, in milliseconds since 1970.
+pub fn born_ms(message_id: &str) -> Option<u64> {
+    let seconds = (official(message_id.as_bytes())? >> 32) as u32;
+    Some(ID_EPOCH_MS + u64::from(seconds) * 1_000)
+}
+
+/// The hash under which a message is found by its id, where the id does not tell when it came.
+/// No key of a message has the same: keys have no control characters.
+pub fn index_hash(message_id: &str) -> u64 {
+    hash64(&[b"\0id\0", message_id.as_bytes()].concat())
+}
+
+/// Whether a message that comes at `now_ms` is found by the second of birth in its id alone.
+pub fn tells_when_it_came(message_id: &str, now_ms: u64) -> bool {
+    born_ms(message_id).is_some_and(|born_ms| now_ms.abs_diff(born_ms) <= BIRTH_MS_MAX)
+}
+
+/// A search by id.
+pub fn by_id(message_id: &str) -> By {
+    By::Id {
+        id: message_id.to_owned(),
+        dedup: dedup_key(message_id),
+        hash: index_hash(message_id),
+        born_ms: born_ms(message_id),
+    }
 }
 
 fn official(id: &[u8]) -> Option<u128> {
@@ -54,6 +87,17 @@ mod tests {
         for (property, value) in [("order", "8"), ("orde", "r7"), ("customer", "7")] {
             assert_ne!(key, business_key(property, value), "{property}={value}");
         }
+    }
+
+    #[test]
+    fn an_official_id_tells_its_second_of_birth() {
+        let id = "01FFEEDDCCBBAA00110000000500000001";
+        assert_eq!(born_ms(id), Some(ID_EPOCH_MS + 5_000));
+        assert!(
+            tells_when_it_came(id, ID_EPOCH_MS + 64_000) && !tells_when_it_came(id, ID_EPOCH_MS + 66_000)
+        );
+        assert_eq!(born_ms("order-7"), None);
+        assert_ne!(index_hash("order-7"), hash64(b"order-7"), "a key with the same text is another one");
     }
 
     #[test]

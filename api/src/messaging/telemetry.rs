@@ -1,5 +1,6 @@
 //! `Telemetry`: a client's settings, answered at once, and the way back for commands.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,6 +112,7 @@ fn answer(
 /// What the client is, under the catalog's names.
 fn role(settings: &Settings, caller: &Caller) -> Result<ClientRole, Fault> {
     let full = |resource: &Resource| full_name(resource, caller.namespace()).into_owned();
+    let mut filters = BTreeMap::new();
     let (group, topics): (String, Vec<String>) = match &settings.pub_sub {
         Some(PubSub::Publishing(publishing)) => (String::new(), publishing.topics.iter().map(full).collect()),
         Some(PubSub::Subscription(subscription)) => {
@@ -118,6 +120,8 @@ fn role(settings: &Settings, caller: &Caller) -> Result<ClientRole, Fault> {
             check::name::group(&group)?;
             for entry in &subscription.subscriptions {
                 filter::parse(entry.expression.as_ref())?;
+                let topic = entry.topic.as_ref().map(full).unwrap_or_default();
+                filters.insert(topic, entry.expression.clone().unwrap_or_default());
             }
             let topics = subscription.subscriptions.iter().filter_map(|entry| entry.topic.as_ref());
             (group, topics.map(full).collect())
@@ -127,5 +131,11 @@ fn role(settings: &Settings, caller: &Caller) -> Result<ClientRole, Fault> {
     for topic in &topics {
         check::name::topic(topic)?;
     }
-    Ok(ClientRole { kind: settings.client_type(), group, topics, namespace: caller.namespace().to_owned() })
+    Ok(ClientRole {
+        kind: settings.client_type(),
+        group,
+        topics,
+        filters,
+        namespace: caller.namespace().to_owned(),
+    })
 }

@@ -1,9 +1,10 @@
 //! The clients that this node has heard of lately.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
-use proto::v2::{ClientType, TelemetryCommand};
+use proto::v2::{ClientType, FilterExpression, TelemetryCommand};
+use raft::hash::hash64;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -32,6 +33,8 @@ pub struct ClientRole {
     pub topics: Vec<String>,
     /// The namespace it lives in.
     pub namespace: String,
+    /// What it wants of the topics that it reads, by their names.
+    pub filters: BTreeMap<String, FilterExpression>,
 }
 
 /// Leads commands to a client's telemetry stream.
@@ -157,6 +160,18 @@ impl Registry {
         topics.sort_unstable();
         topics.dedup();
         topics
+    }
+
+    /// What the clients of a consumer group on this node want of a topic.
+    pub fn filters_of(&self, group: &str, topic: &str) -> Vec<FilterExpression> {
+        let sessions = self.lock();
+        let of_group = sessions.values().filter(|session| session.role.group == group);
+        of_group.filter_map(|session| session.role.filters.get(topic).cloned()).collect()
+    }
+
+    /// The client whose id has this hash. Linear: for people.
+    pub fn name_of(&self, hash: u64) -> Option<String> {
+        self.lock().keys().find(|client_id| hash64(client_id.as_bytes()) == hash).cloned()
     }
 
     /// How many clients are known.

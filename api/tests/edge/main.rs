@@ -4,6 +4,7 @@ mod admin;
 mod client;
 mod consumers;
 mod limits;
+mod lookup;
 mod port;
 mod pull;
 mod send_receive;

@@ -4,8 +4,8 @@ use proto::v2::retry_policy::Strategy;
 use proto::v2::settings::PubSub;
 use proto::v2::telemetry_command::Command;
 use proto::v2::{
-    ClientType, Code, HeartbeatRequest, Publishing, Settings, Subscription, SubscriptionEntry,
-    TelemetryCommand,
+    ClientType, Code, FilterExpression, FilterType, HeartbeatRequest, Publishing, Settings, Subscription,
+    SubscriptionEntry, TelemetryCommand,
 };
 use raft::catalog::StartFrom;
 use raft::request::NewConsumer;
@@ -65,6 +65,22 @@ fn push_consumer(group: &str) -> Settings {
         })),
         ..Settings::default()
     }
+}
+
+/// Says that the client is a consumer of a group, and what it wants of a topic.
+pub async fn subscribe(client: &Client, group: &str, topic: &str, tags: &str) {
+    let expression = FilterExpression { r#type: FilterType::Tag as i32, expression: tags.into() };
+    let subscription = Subscription {
+        group: Some(resource(group)),
+        subscriptions: vec![SubscriptionEntry { topic: Some(resource(topic)), expression: Some(expression) }],
+        ..Default::default()
+    };
+    let settings = Settings {
+        client_type: Some(ClientType::SimpleConsumer as i32),
+        pub_sub: Some(PubSub::Subscription(subscription)),
+        ..Settings::default()
+    };
+    open(&mut client.clone()).await.filled(settings).await;
 }
 
 #[tokio::test]

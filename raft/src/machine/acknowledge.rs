@@ -1,6 +1,7 @@
 //! Settling leases.
 
 use store::tables::TableStore;
+use store::tables::journal::Happened;
 
 use super::Machine;
 use super::cursor::{Cursor, CursorKey};
@@ -57,6 +58,7 @@ impl<T: TableStore> Machine<T> {
         }
         let slot = cursor.remove(lease.offset.0).expect("a held lease is unsettled");
         self.settled.put(key, cursor, lease.lease, lease.offset.0);
+        self.journal.note(Happened::Settled, key, lease.offset.0, (0, 0, 0));
         self.touched.insert(key);
         self.free(key.consumer);
         if slot.order_hash != 0 {

@@ -16,6 +16,8 @@ use super::cursor::{Cursor, CursorKey};
 use super::dead_letter::DeadLetters;
 use super::ended::EndedWindow;
 use super::held::Held;
+use super::journal::Journal;
+use super::keys::KeyIndex;
 use super::progress::Progress;
 use super::queues::Queues;
 use super::settled_window::SettledWindow;
@@ -45,6 +47,8 @@ pub struct Machine<T> {
     pub(super) ended: EndedWindow,
     /// Dead letters that the frame in hand has made or changed.
     pub(super) dead_letters: DeadLetters,
+    pub(super) keys: KeyIndex,
+    pub(super) journal: Journal,
     /// Cursors that the frame in hand has changed.
     pub(super) touched: BTreeSet<CursorKey>,
     /// Effects of the frame in hand.
@@ -62,6 +66,8 @@ impl<T: TableStore> Machine<T> {
             timers: Timers::open(&tables)?,
             halves: Halves::open(&tables)?,
             ended: EndedWindow::open(&tables)?,
+            keys: KeyIndex::open(&tables)?,
+            journal: Journal::open(&tables)?,
             progress: Progress::open(tables)?,
             cursors: BTreeMap::new(),
             dedup: DedupWindow::default(),
@@ -181,6 +187,7 @@ impl<T: TableStore> Machine<T> {
             }
         }
         self.dedup.end_frame(frame.index, stamp_ms, batch);
+        self.journal.end_frame(frame.index, stamp_ms, batch);
         self.settled.end_frame(frame.index, stamp_ms, &mut self.cursors, batch);
     }
 
@@ -219,6 +226,7 @@ impl<T: TableStore> StateMachine for Machine<T> {
         self.dedup.begin_frame(stamp_ms, self.progress.batch());
         self.settled.begin_frame(stamp_ms, &mut self.cursors, self.progress.batch());
         self.ended.begin_frame(stamp_ms, self.progress.batch());
+        self.journal.begin_frame(stamp_ms, self.progress.batch());
         self.timers.begin_frame();
         let mut outcomes = Vec::new();
         for command in Commands::new(body) {

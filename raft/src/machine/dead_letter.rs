@@ -7,6 +7,7 @@ use store::position::LogPosition;
 use store::tables::TableStore;
 use store::tables::consume_queue::Entry;
 use store::tables::dead_letter::{DeadLetterRow, Resent};
+use store::tables::journal::Happened;
 
 use super::acknowledge::Standing;
 use super::cursor::CursorKey;
@@ -61,6 +62,7 @@ impl<T: TableStore> Machine<T> {
         (entry, attempts): (Entry, u16),
         dead_letters: QueueKey,
     ) {
+        self.journal.note(Happened::DeadLettered, key, offset, (attempts, 0, 0));
         let at = self.append_held(dead_letters, entry);
         let row = DeadLetterRow {
             queue: dead_letters.numbers(),

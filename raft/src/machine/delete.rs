@@ -20,6 +20,7 @@ impl<T: TableStore> Machine<T> {
         self.queues.delete_topic(topic, self.progress.batch());
         self.dead_letters.retain(|(queue, _), _| queue.topic != topic);
         DeadLetterRow::delete_topic(topic.0, self.progress.batch());
+        self.delete_keys(topic);
         self.remember_deleted(Deleted::Topic(topic.0));
         self.effects.ready.retain(|queue| queue.topic != topic);
         Outcome::Done

@@ -3,6 +3,7 @@
 use std::ops::Bound;
 
 use store::tables::TableStore;
+use store::tables::journal::Happened;
 
 use super::Machine;
 use super::acknowledge::Standing;
@@ -36,6 +37,9 @@ impl<T: TableStore> Machine<T> {
             // Its end is the client's business from now on.
             slot.renew_until_ms = 0;
         });
+        let slot = cursor.unsettled[&lease.offset.0];
+        let about = (slot.attempt, slot.client, invisible_ms);
+        self.journal.note(Happened::Changed, key, lease.offset.0, about);
         self.touched.insert(key);
         self.free(key.consumer);
         self.wake(key.queue);
@@ -50,6 +54,8 @@ impl<T: TableStore> Machine<T> {
             let held = cursor.deadlines.range((Bound::Excluded((stamp_ms, u64::MAX)), Bound::Unbounded));
             let offsets = held.map(|(_, offset)| *offset).filter(|at| cursor.unsettled[at].client == client);
             for offset in offsets.collect::<Vec<_>>() {
+                let attempt = cursor.unsettled[&offset].attempt;
+                self.journal.note(Happened::Released, *key, offset, (attempt, client, 0));
                 cursor.change(offset, |slot| slot.until_ms = stamp_ms);
                 released.push(*key);
             }

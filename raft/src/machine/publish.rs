@@ -52,6 +52,9 @@ impl<T: TableStore> Machine<T> {
             }
         };
         self.dedup.put(queue, place, message.dedup, window);
+        if !message.extras.key_hashes.is_empty() {
+            self.index_keys(&message.extras.key_hashes, queue, place, message.extras.due_ms);
+        }
         Outcome::Published(Published { queue, place, duplicate: false })
     }
 }

@@ -291,6 +291,14 @@ impl Queues {
         Ok(Some(stored_ms))
     }
 
+    /// The queues of a topic, from this one on and then from the first on.
+    pub(super) fn of_topic_from(&self, queue: QueueKey) -> Vec<QueueKey> {
+        let at = |number| QueueKey { topic: queue.topic, number };
+        let behind = self.queues.range(queue..=at(u32::MAX));
+        let before = self.queues.range(at(0)..queue);
+        behind.chain(before).map(|(key, _)| *key).collect()
+    }
+
     /// Every queue, ascending.
     pub(super) fn keys(&self) -> impl Iterator<Item = QueueKey> {
         self.queues.keys().copied()

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use store::tables::TableStore;
 use store::tables::consume_queue::{Block, Entry};
+use store::tables::journal::Happened;
 use store::tables::lease::Unsettled;
 
 use super::cursor::{Cursor, CursorKey};
@@ -91,8 +92,18 @@ impl<T: TableStore> Machine<T> {
             for (key, first_lease) in keys.iter().zip(&firsts) {
                 self.lease_fresh(*key, *first_lease, &mut batch)?;
             }
+            self.note_leases(&batch);
         }
         Ok(Outcome::Received { stamp_ms: batch.stamp_ms, messages: batch.messages })
+    }
+
+    fn note_leases(&mut self, batch: &Batch<'_>) {
+        let Batch { command, messages, .. } = batch;
+        for message in messages {
+            let key = CursorKey { consumer: command.consumer, queue: message.queue };
+            let about = (message.attempt, command.client, command.invisible_ms);
+            self.journal.note(Happened::Leased, key, message.offset.0, about);
+        }
     }
 
     /// The same request while its leases live: its answer got lost, so it gets the same batch.

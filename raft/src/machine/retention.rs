@@ -58,6 +58,7 @@ impl<T: TableStore> Machine<T> {
         let (tables, batch) = (self.progress.durability.tables(), &mut self.progress.batch);
         DeadLetterRow::delete_before(tables, queue.numbers(), first, batch)?;
         self.dead_letters.retain(|(of, offset), _| *of != queue || *offset >= first);
+        self.expire_keys(queue)?;
         self.wake(queue);
         Ok(Outcome::Trimmed { first, skipped })
     }

@@ -39,6 +39,10 @@ impl Halves {
         Ok(halves)
     }
 
+    pub(super) fn get(&self, number: u64) -> Option<&HalfRow> {
+        self.rows.get(&number)
+    }
+
     /// Writes a row, new or changed.
     pub(super) fn put(&mut self, row: HalfRow, batch: &mut Batch) {
         row.put(batch);

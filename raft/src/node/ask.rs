@@ -8,6 +8,7 @@ use store::commit_log::CommitLog;
 use store::position::LogPosition;
 use tokio::time::{Instant, timeout_at};
 
+use crate::clock;
 use crate::group::Group;
 use crate::names::{GroupId, NodeId};
 use crate::node::NodeInner;
@@ -105,9 +106,14 @@ impl NodeInner {
             }
             other => {
                 self.until_serving(group, source, wait_until).await?;
-                let group = group.clone();
-                let answer = blocking(move || places_or_offset(&group, other)).await?;
-                Ok((answer, Vec::new()))
+                let held = group.clone();
+                let answer = blocking(move || answer_at_once(&held, other)).await?;
+                let places = match &answer {
+                    Answer::Found(found) => found.places.iter().map(|at| (at.position, at.length)).collect(),
+                    _ => Vec::new(),
+                };
+                let records = read_records(group.store.log(), places).await?;
+                Ok((answer, records))
             }
         }
     }
@@ -193,7 +199,7 @@ impl NodeInner {
 }
 
 /// Questions that are answered at once.
-fn places_or_offset(group: &Group, question: Question) -> Result<Answer, AskError> {
+fn answer_at_once(group: &Group, question: Question) -> Result<Answer, AskError> {
     match question {
         Question::Places { queues, consumer } => {
             let replica = group.replica();
@@ -202,6 +208,25 @@ fn places_or_offset(group: &Group, question: Question) -> Result<Answer, AskErro
         }
         Question::OffsetAt { queue, time_ms } => {
             super::pull::look(group, queue, 0, |view| view.first_stored_at(time_ms)).map(Answer::Offset)
+        }
+        Question::Find(search) => super::find::find(group, &search).map(Answer::Found),
+        Question::Frame { position } => {
+            super::find::frame_at(group.store.log(), LogPosition(position)).map(Answer::Frame)
+        }
+        Question::Journal { queue, offset, consumer, since_ms } => {
+            let journal = group.replica().broker().journal();
+            let found = journal.find(queue, offset, consumer, since_ms);
+            found.map(Answer::Journal).map_err(|failure| AskError::Failed(failure.to_string()))
+        }
+        Question::Delivery { consumer, queue, offset, order_hash } => {
+            let replica = group.replica();
+            Ok(Answer::Delivery(replica.broker().delivery(
+                consumer,
+                queue,
+                offset,
+                order_hash,
+                clock::now_ms(),
+            )))
         }
         Question::Pull(_) | Question::Transactions { .. } => {
             Err(AskError::Failed("this question is answered elsewhere".to_owned()))

@@ -101,7 +101,8 @@ fn rare_step() -> impl Strategy<Value = Step> {
 type Frames = Vec<(u64, Vec<Step>)>;
 
 fn frames(step: impl Strategy<Value = Step>) -> impl Strategy<Value = Frames> {
-    let pause_ms = prop_oneof![4 => 0u64..15_000, 1 => 15_000u64..90_000, 1 => Just(601_000)];
+    let pause_ms =
+        prop_oneof![12 => 0u64..15_000, 3 => 15_000u64..90_000, 3 => Just(601_000), 1 => Just(90_000_000)];
     proptest::collection::vec((pause_ms, proptest::collection::vec(step, 1..4)), 1..60)
 }
 
@@ -133,7 +134,7 @@ impl Author {
                 dedup: *id,
                 tag_hash: *tag,
                 order_hash: *order,
-                extras: Extras::default(),
+                extras: Extras { key_hashes: vec![*id as u64; usize::from(*tag == 1)], ..Extras::default() },
                 record: Bytes::from_static(b"record"),
             }),
             Step::Receive { .. } => encode_receive(&receive(step)),

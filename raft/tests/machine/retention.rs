@@ -119,7 +119,7 @@ impl Model {
                 dedup: 0,
                 tag_hash: 0,
                 order_hash: *order,
-                extras: Extras::default(),
+                extras: Extras { key_hashes: vec![*order], ..Extras::default() },
                 record: Bytes::from(format!("message {}", rig.frames.len())),
             })),
             Step::Receive { consumer, max, invisible_ms, max_attempts } => {

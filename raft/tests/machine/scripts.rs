@@ -166,6 +166,23 @@ impl Script {
                     );
                 }
             }
+            "journal" => self.journal(&words, answers),
+            "stands" => {
+                let (consumer, order) = (ConsumerId(words.number("c", 1) as u32), words.text("group"));
+                let order_hash = order.map_or(0, |group| hash64(group.as_bytes()));
+                let offset = words.number("offset", 0);
+                let state =
+                    self.rig.machine.delivery(consumer, queue(&words), offset, order_hash, self.rig.now_ms);
+                let _ = writeln!(answers, "{}", crate::lookup::standing(&state));
+            }
+            "find" => {
+                let key = words.text("key").expect("find needs key=");
+                for line in
+                    crate::lookup::find(&self.rig.machine, queue(&words).topic, hash64(key.as_bytes()))
+                {
+                    let _ = writeln!(answers, "{line}");
+                }
+            }
             "expiring" => {
                 let clients = self.rig.machine.expiring_auto_leases(EPOCH_MS + words.time_ms("by", 0));
                 let _ = writeln!(answers, "clients {clients:?}");
@@ -196,6 +213,16 @@ impl Script {
             {
                 self.numbers.insert(id.to_string(), number.to_string());
             }
+        }
+    }
+
+    fn journal(&self, words: &Words, answers: &mut String) {
+        let consumer = words.text("c").map(|c| ConsumerId(c.parse().expect("a number")));
+        let since_ms = EPOCH_MS + words.time_ms("since", 0);
+        let offset = words.number("offset", 0);
+        let found = self.rig.machine.journal().find(queue(words), offset, consumer, since_ms).unwrap();
+        for line in crate::lookup::events(&found) {
+            let _ = writeln!(answers, "{line}");
         }
     }
 
@@ -314,7 +341,9 @@ fn command(line: &str) -> Bytes {
                 due_ms: words.text("due").map(|due| EPOCH_MS + time_ms(due)),
                 check_after_ms: words.text("check").map(time_ms),
                 dedup_window_ms: words.text("window").map(time_ms),
-                key_hashes: vec![],
+                key_hashes: words
+                    .text("keys")
+                    .map_or(vec![], |keys| keys.split(',').map(|key| hash64(key.as_bytes())).collect()),
             },
             record: Bytes::from(words.text("body").unwrap_or("x").to_string()),
         }),

@@ -38,6 +38,10 @@ pub enum RowKind {
     Half = 0x63,
     /// Where a dead letter came from: see [`super::dead_letter`].
     DeadLetter = 0x68,
+    /// Where a message is by one of its keys: see [`super::key_index`].
+    Key = 0x64,
+    /// What a frame leased and settled: see [`super::journal`].
+    Journal = 0x65,
     /// How a timer or a transaction ended: see [`super::ended`].
     Ended = 0x69,
 }
@@ -73,6 +77,8 @@ impl RowKind {
             RowKind::Half => "half message",
             RowKind::DeadLetter => "dead letter",
             RowKind::Ended => "ended",
+            RowKind::Key => "key",
+            RowKind::Journal => "journal",
         };
         TableError::Malformed { kind, key: key.to_vec() }
     }

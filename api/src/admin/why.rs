@@ -1,0 +1,294 @@
+//! Why a message is not delivered to a consumer group: one answer, with a code and a sentence.
+//!
+//! What the log knows comes from the leader; who is connected, and with which filters, is what this
+//! node has heard of lately.
+
+use proto::admin::{ExplainDeliveryRequest, ExplainDeliveryResponse};
+use proto::v2::FilterExpression;
+use raft::catalog::{ConsumerGroup, StartFrom, Topic};
+use raft::filter::SqlFilter;
+use raft::names::QueueKey;
+use raft::node::{FoundMessage, MessageQuery};
+use raft::question::{By, Delivery, DeliveryState, Happening, JournalFound, Wait};
+use raft::request::Filter;
+use store::record::MessageRecord;
+use tokio::time::Instant;
+
+use super::find::{copies, wire_message};
+use super::group::known;
+use super::trace::client_name;
+use crate::cli::moment::print_unix_ms;
+use crate::convert::status::Fault;
+use crate::delivery::filter;
+use crate::edge::EdgeState;
+
+pub(super) async fn explain(
+    edge: &EdgeState,
+    request: ExplainDeliveryRequest,
+    deadline: Instant,
+) -> Result<ExplainDeliveryResponse, Fault> {
+    let catalog = edge.node.catalog();
+    let group = known(catalog.consumers.get(&request.group), &request.group)?.clone();
+    let (found, cut) = copies(edge, &request.id, &request.topic, deadline).await?;
+    let Some((topic, message)) = found.into_iter().next() else { return Ok(not_found(&request, cut)) };
+    let case = Case { edge, group, topic, message, deadline };
+    let mut answer = case.explain().await?;
+    answer.message = wire_message(&case.topic, &case.message);
+    Ok(answer)
+}
+
+fn not_found(request: &ExplainDeliveryRequest, cut: bool) -> ExplainDeliveryResponse {
+    let place = match request.topic.as_str() {
+        "" => "any topic".to_owned(),
+        topic => format!("topic {topic}"),
+    };
+    let cut = if cut { " as far as was looked (a bound was hit: name the topic)" } else { "" };
+    reason(
+        "not_found",
+        format!(
+            "No message with this id is in {place}{cut}: it was never stored, was recalled or rolled back, or \
+             retention has removed it."
+        ),
+    )
+}
+
+fn reason(reason: &str, sentence: String) -> ExplainDeliveryResponse {
+    ExplainDeliveryResponse { reason: reason.to_owned(), sentence, ..ExplainDeliveryResponse::default() }
+}
+
+fn time(unix_ms: u64) -> String {
+    print_unix_ms(unix_ms as i64)
+}
+
+/// One message, and the group that asks for it.
+struct Case<'a> {
+    edge: &'a EdgeState,
+    group: ConsumerGroup,
+    topic: Topic,
+    message: FoundMessage,
+    deadline: Instant,
+}
+
+impl Case<'_> {
+    async fn explain(&self) -> Result<ExplainDeliveryResponse, Fault> {
+        match self.message.place.wait {
+            None => {}
+            Some(Wait::Timer { due_ms }) => {
+                let sentence = format!("It is not due until {}.", time(due_ms));
+                let unix_ms = Some(due_ms as i64);
+                return Ok(ExplainDeliveryResponse { unix_ms, ..reason("not_due", sentence) });
+            }
+            Some(Wait::Transaction { next_check_ms, checks }) => {
+                let next = time(next_check_ms);
+                let sentence = format!(
+                    "Its transaction has not ended. Its producer was asked {checks} times, and is asked next at {next}."
+                );
+                return Ok(reason("in_transaction", sentence));
+            }
+            Some(Wait::GivenUp { checks }) => {
+                let sentence = format!(
+                    "Its transaction was never ended: its producer was asked {checks} times. It will not be delivered."
+                );
+                return Ok(reason("transaction_given_up", sentence));
+            }
+        }
+        let place = &self.message.place;
+        let order_hash = if self.group.fifo { place.order_hash } else { 0 };
+        let at = (place.queue, place.number);
+        let (holder, id) = (self.message.group, self.group.id);
+        let state = self.edge.node.delivery_state(holder, id, at, order_hash, self.deadline).await?;
+        match state.delivery {
+            Delivery::Settled | Delivery::Gone => self.explain_past(&state).await,
+            Delivery::Leased { client, attempt, until_ms, changed, renewed, .. } => {
+                Ok(self.leased(client, attempt, until_ms, (changed, renewed)))
+            }
+            Delivery::Parked { behind: Some(behind) }
+            | Delivery::Ahead { behind: Some(behind) }
+            | Delivery::Returned { behind: Some(behind), .. } => self.behind(behind).await,
+            _ => Ok(self.explain_pending(&state)),
+        }
+    }
+
+    /// It lies behind the consumer group: settled, or passed over.
+    async fn explain_past(&self, state: &DeliveryState) -> Result<ExplainDeliveryResponse, Fault> {
+        let place = &self.message.place;
+        let at = (place.queue, place.number);
+        let (holder, consumer) = (self.message.group, Some(self.group.id));
+        let journal = self.edge.node.deliveries(holder, at, consumer, place.stored_ms, self.deadline).await?;
+        let name = &self.group.name;
+        let ended = journal
+            .events
+            .iter()
+            .rev()
+            .find(|event| matches!(event.what, Happening::Settled | Happening::DeadLettered));
+        if let Some(ended) = ended {
+            let at = time(ended.at_ms);
+            let (code, sentence) = match ended.what {
+                Happening::DeadLettered => (
+                    "dead_lettered",
+                    format!(
+                        "{name} got it too often without an acknowledgement: it went to %DLQ%{name} at {at}."
+                    ),
+                ),
+                _ => ("acknowledged", format!("{name} acknowledged it at {at}.")),
+            };
+            let unix_ms = Some(ended.at_ms as i64);
+            return Ok(ExplainDeliveryResponse { unix_ms, ..reason(code, sentence) });
+        }
+        if state.delivery == Delivery::Gone {
+            let first = state.place.state.first;
+            let sentence = format!("Retention has removed it: the first offset of its queue is {first}.");
+            return Ok(reason("expired", sentence));
+        }
+        Ok(self.passed_over(&journal))
+    }
+
+    /// Nothing happened to it, and the consumer group is behind it.
+    fn passed_over(&self, journal: &JournalFound) -> ExplainDeliveryResponse {
+        let name = &self.group.name;
+        if let Some(sentence) = self.excluded() {
+            return reason("filtered", sentence);
+        }
+        if let Some(sentence) = self.before_start() {
+            return reason("before_start", sentence);
+        }
+        let known = match journal.since_ms {
+            Some(since_ms) if since_ms <= self.message.place.stored_ms && !journal.cut => {
+                "it was never leased, so the filter at that time left it out, or the group was moved over it"
+            }
+            _ => {
+                "what happened to it is not known any more: it was acknowledged, left out by a filter, or the group \
+                  was moved over it"
+            }
+        };
+        reason("passed_over", format!("{name} is past it: {known}."))
+    }
+
+    /// Nobody has it, and nobody has settled it.
+    fn explain_pending(&self, state: &DeliveryState) -> ExplainDeliveryResponse {
+        let name = &self.group.name;
+        let settings = &self.group.settings;
+        if settings.paused {
+            let sentence =
+                format!("Consumer group {name} is paused: `ledgermq group resume {name}` goes on with it.");
+            return reason("group_paused", sentence);
+        }
+        if let Some(sentence) = self.excluded() {
+            return reason("filtered", sentence);
+        }
+        if state.delivery == Delivery::NotReadYet
+            && let Some(sentence) = self.before_start()
+        {
+            return reason("before_start", sentence);
+        }
+        let in_flight = state.in_flight;
+        let is_fresh = matches!(state.delivery, Delivery::Ahead { .. } | Delivery::NotReadYet);
+        if (is_fresh && state.is_full) || settings.in_flight_max.is_some_and(|max| in_flight >= max) {
+            let sentence = format!(
+                "{name} has {in_flight} messages in flight, {} of this queue unsettled, and gets no fresh ones until \
+                 it settles some.",
+                state.unsettled
+            );
+            return reason("in_flight_limit", sentence);
+        }
+        if self.edge.sessions.clients_of(name).is_empty() {
+            let sentence =
+                format!("No client of {name} is connected to this node: nobody is known to ask for it.");
+            return reason("consumer_offline", sentence);
+        }
+        let before = self.message.place.number.saturating_sub(state.place.state.next);
+        let sentence = match state.delivery {
+            Delivery::Returned { attempt, since_ms, .. } => format!(
+                "It came back at {} after attempt {attempt}, and goes to whoever asks next.",
+                time(since_ms)
+            ),
+            _ => format!("It is ready: the next receive gets it, after {before} messages of its queue."),
+        };
+        reason("ready", sentence)
+    }
+
+    fn leased(
+        &self,
+        client: u64,
+        attempt: u16,
+        until_ms: u64,
+        (changed, renewed): (bool, bool),
+    ) -> ExplainDeliveryResponse {
+        let client = client_name(self.edge, client);
+        let until = time(until_ms);
+        let how = match (changed, renewed) {
+            (true, _) => format!(
+                "Client {client} has it, attempt {attempt}, and asked for it to come again at {until}"
+            ),
+            (false, true) => {
+                format!(
+                    "Client {client} has it, attempt {attempt}, until {until}, renewed while it is online"
+                )
+            }
+            (false, false) => format!("Client {client} has it, attempt {attempt}, until {until}"),
+        };
+        ExplainDeliveryResponse {
+            attempt: Some(u32::from(attempt)),
+            client: Some(client),
+            unix_ms: Some(until_ms as i64),
+            ..reason("leased", format!("{how}; it was not acknowledged yet."))
+        }
+    }
+
+    /// An earlier message of its message group is not settled.
+    async fn behind(&self, offset: u64) -> Result<ExplainDeliveryResponse, Fault> {
+        let QueueKey { number: queue, .. } = self.message.place.queue;
+        let by = By::Offset { queue, offset };
+        let topic = self.topic.clone();
+        let query = MessageQuery { topic, by, after: None, limit: 1, from_replica: false };
+        let page = self.edge.node.query_messages(query, self.deadline).await?;
+        let id = page
+            .messages
+            .first()
+            .filter(|found| found.place.number == offset)
+            .and_then(|found| MessageRecord::peek_id(&found.record).map(str::to_owned));
+        let named = id.as_ref().map_or(String::new(), |id| format!(", id {id}"));
+        let sentence = format!(
+            "It waits for an earlier message of its message group: queue {queue}, offset {offset}{named}. Ask why that \
+             one is not settled."
+        );
+        let answer = reason("behind_predecessor", sentence);
+        Ok(ExplainDeliveryResponse { behind_offset: Some(offset), behind_id: id, ..answer })
+    }
+
+    /// What leaves it out, if the filters of the connected clients do.
+    fn excluded(&self) -> Option<String> {
+        let filters = self.edge.sessions.filters_of(&self.group.name, &self.topic.name);
+        let wants = |expression: &FilterExpression| match filter::parse(Some(expression)) {
+            Ok(Filter::Sql(text)) => {
+                SqlFilter::parse(&text).is_ok_and(|filter| filter.wants(&self.message.record))
+            }
+            Ok(Filter::AnyOf(hashes)) => hashes.contains(&self.message.place.tag_hash),
+            Ok(Filter::All) | Err(_) => true,
+        };
+        if filters.is_empty() || filters.iter().any(wants) {
+            return None;
+        }
+        let record = MessageRecord::decode(&self.message.record).ok()?;
+        let tag = record.tag.map_or("no tag".to_owned(), |tag| format!("the tag {tag:?}"));
+        let expression = &filters[0].expression;
+        let name = &self.group.name;
+        Some(format!("The filter of {name}, {expression:?}, leaves it out: it has {tag}."))
+    }
+
+    /// Where the consumer group begins, if that is behind the message.
+    fn before_start(&self) -> Option<String> {
+        let (name, stored_ms) = (&self.group.name, self.message.place.stored_ms);
+        match self.group.start {
+            StartFrom::First => None,
+            StartFrom::Last if stored_ms >= self.group.created_ms => None,
+            StartFrom::Last => Some(format!(
+                "{name} begins behind the last message, and was made after this one was stored."
+            )),
+            StartFrom::Time(from_ms) if stored_ms >= from_ms => None,
+            StartFrom::Time(from_ms) => {
+                Some(format!("{name} begins at {}, and this one was stored before.", time(from_ms)))
+            }
+        }
+    }
+}
