@@ -49,6 +49,10 @@ pub const ENDED_MAX: usize = 1 << 18;
 pub const GIVEN_UP_WINDOW_MS: u64 = 24 * 60 * 60 * 1000;
 /// And of so many.
 pub const GIVEN_UP_MAX: usize = 1 << 16;
+/// Where queues are levels of priority, a message that waits longer than this, by the log's time...
+pub const PRIORITY_WAIT_MS_MAX: u64 = 30 * 1000;
+/// ...has one of so many leases, whatever comes with a higher priority.
+pub const PRIORITY_TURN: u64 = 4;
 /// A topic has no more queues.
 pub const QUEUES_MAX: u32 = 4096;
 /// So many dead letters are sent again by one command.

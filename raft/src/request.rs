@@ -206,6 +206,18 @@ pub enum Filter {
     Sql(String),
 }
 
+/// What a topic says about the delivery of its messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TopicRules {
+    /// The queues are levels of priority: from the highest number down, whatever their order in the
+    /// receive. Every few leases go to what has waited for too long: see
+    /// [`crate::limits::PRIORITY_WAIT_MS_MAX`].
+    pub by_priority: bool,
+    /// A message that was stored this long ago, by the log's time, is not delivered any more, but
+    /// settled. 0: however old it is.
+    pub ttl_ms: u64,
+}
+
 /// A lease on up to `max` messages.
 #[derive(Clone, Debug)]
 pub struct Receive {
@@ -239,6 +251,8 @@ pub struct Receive {
     pub dead_letters: QueueKey,
     /// The consumer group has no more messages than this in flight in the broker group.
     pub in_flight_max: Option<u64>,
+    /// What the topic says.
+    pub rules: TopicRules,
 }
 
 /// What names a lease: the content of a receipt handle.

@@ -12,7 +12,7 @@ use raft::names::{GroupId, NodeId, QueueKey};
 use raft::node::{MessageQuery, Node, NodeOptions, Tuning};
 use raft::question::{By, Pull};
 use raft::request::{
-    Delivered, Extras, Filter, NewConsumer, NewTopic, Publish, Receive, Rejection, RequestError,
+    Delivered, Extras, Filter, NewConsumer, NewTopic, Publish, Receive, Rejection, RequestError, TopicRules,
 };
 use store::record::MessageRecord;
 use tempfile::TempDir;
@@ -151,6 +151,7 @@ fn receive(topic: &Topic, consumer: &ConsumerGroup, group: GroupId, attempt: u64
         start: consumer.start,
         dead_letters: QueueKey { topic: consumer.dead_letters, number: group.0 - 1 },
         in_flight_max: None,
+        rules: TopicRules::default(),
     }
 }
 

@@ -230,6 +230,7 @@ fn value(message: &v2::Message) -> Value {
         "message_id": system.message_id,
         "tag": system.tag,
         "keys": system.keys,
+        "priority": system.priority,
         "message_group": system.message_group,
         "properties": message.user_properties.iter().collect::<std::collections::BTreeMap<_, _>>(),
         "queue": system.queue_id,

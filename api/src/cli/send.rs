@@ -24,6 +24,7 @@ const BODY_BYTES_MAX: u64 = 4 << 20;
 #[command(after_help = "Examples:
   ledgermq send demo --body hello
   ledgermq send orders --body '{\"id\": 7}' --key 7 --tag paid --message-group customer-3
+  ledgermq send alarms --priority 7 --body fire
   date | ledgermq send demo --body -
   ledgermq send demo --body 'load {n}' --count 1000
 
@@ -43,6 +44,10 @@ pub struct SendArgs {
     /// Messages of one group are kept in order
     #[arg(long, value_name = "GROUP")]
     message_group: Option<String>,
+    /// How early it is delivered, in a topic of type priority; a higher one goes first
+    #[arg(long, value_name = "N", conflicts_with_all = ["message_group", "delay"],
+        value_parser = clap::value_parser!(i32).range(0..))]
+    priority: Option<i32>,
     /// A property of the message; may be repeated
     #[arg(long = "property", value_name = "NAME=VALUE", value_parser = name_value)]
     properties: Vec<(String, String)>,
@@ -135,6 +140,7 @@ impl SendArgs {
         let kind = match (&self.message_group, &self.delay) {
             (_, Some(_)) => v2::MessageType::Delay,
             (Some(_), None) => v2::MessageType::Fifo,
+            (None, None) if self.priority.is_some() => v2::MessageType::Priority,
             (None, None) => v2::MessageType::Normal,
         };
         v2::Message {
@@ -150,6 +156,7 @@ impl SendArgs {
                 born_host: "localhost".to_owned(),
                 delivery_timestamp: self.delay.map(|delay| (now + delay).into()),
                 message_group: self.message_group.clone(),
+                priority: self.priority,
                 ..Default::default()
             }),
             body: body.into(),

@@ -8,7 +8,7 @@ use md5::{Digest as _, Md5};
 use proto::v2::{
     DeadLetterQueue, Digest, DigestType, Encoding, Message, MessageType, Resource, SystemProperties,
 };
-use raft::catalog::Topic;
+use raft::catalog::{Topic, TopicType};
 use raft::hash::hash64;
 use raft::names::QueueKey;
 use raft::request::{Delivered, Extras, Publish};
@@ -35,7 +35,13 @@ pub fn publish(message: Message, topic: &Topic, store_host: &str, check_after: D
         0 => identity.place,
         hash => hash,
     };
-    let number = (place % topic.queues.len() as u64) as u32;
+    let queues = topic.queues.len() as u32;
+    let priority = priority(&system);
+    let number = match topic.kind {
+        // Its queues are the levels of priority; the highest one takes all that is higher.
+        TopicType::Priority => priority.unwrap_or(0).min(queues - 1),
+        _ => (place % u64::from(queues)) as u32,
+    };
     let extras = Extras { dedup_window_ms: identity.window_ms, ..extras(&system, check_after) };
     let body_encoding = match system.body_encoding() {
         Encoding::Gzip => BodyEncoding::Gzip,
@@ -53,7 +59,7 @@ pub fn publish(message: Message, topic: &Topic, store_host: &str, check_after: D
         trace_context: system.trace_context,
         due_ms: extras.due_ms,
         half: extras.check_after_ms.is_some(),
-        priority: system.priority.map(|priority| priority.max(0) as u32),
+        priority,
         lite_topic: system.lite_topic,
         born_host: system.born_host,
         born_ms: system.born_timestamp.as_ref().map_or_else(time::now_unix_ms, time::unix_ms),
@@ -102,6 +108,11 @@ fn identity(system: &SystemProperties, properties: &HashMap<String, String>, top
         // The window is meant for the property. What a client repeats is recognized all the same.
         None => by_id(None),
     }
+}
+
+/// The priority. A negative one was refused before.
+fn priority(system: &SystemProperties) -> Option<u32> {
+    system.priority.and_then(|priority| u32::try_from(priority).ok())
 }
 
 /// What the message asks for beyond its queue. A half message says so in its type; its producer is
@@ -230,7 +241,6 @@ fn digest(body: &Bytes) -> Digest {
 
 #[cfg(test)]
 mod tests {
-    use raft::catalog::TopicType;
     use raft::names::{ConsumerId, GroupId, QueueOffset, TopicId};
     use raft::request::Receipt;
 
@@ -322,6 +332,23 @@ mod tests {
             ("orders", "01FFEEDDCCBBAA00112233445566778899")
         );
         assert_eq!(back.topic.unwrap().name, "%DLQ%g");
+    }
+
+    #[test]
+    fn the_priority_is_the_queue_and_comes_back() {
+        let topic = Topic { kind: TopicType::Priority, ..topic() };
+        for (priority, number) in [(Some(0), 0), (Some(2), 2), (Some(3), 3), (Some(i32::MAX), 3), (None, 0)] {
+            let mut message = sent();
+            let system = message.system_properties.as_mut().unwrap();
+            (system.priority, system.message_group) = (priority, None);
+            let published = publish(message, &topic, "", Duration::ZERO);
+            assert_eq!(published.queue.number, number, "{priority:?}");
+            let asked = AskedTopic { resource: resource("orders"), full_name: "shop%orders".into() };
+            let back = delivered(&lease(published.record), &asked, Duration::ZERO).unwrap();
+            let system = back.system_properties.unwrap();
+            let kind = if priority.is_some() { MessageType::Priority } else { MessageType::Normal };
+            assert_eq!((system.priority, system.message_type), (priority, kind as i32));
+        }
     }
 
     #[test]

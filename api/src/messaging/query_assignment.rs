@@ -1,6 +1,7 @@
 //! `QueryAssignment`: what a push consumer polls, asked every 5 s.
 
 use proto::v2::{Assignment, ClientType, QueryAssignmentRequest, QueryAssignmentResponse};
+use raft::catalog::TopicType;
 
 use crate::convert::name::full_name;
 use crate::convert::route::assignments;
@@ -37,7 +38,9 @@ async fn assign(
     let nodes = edge.live_nodes();
     // Who pulls keeps an offset for each queue, so it needs them all by number.
     let pulls = edge.sessions.kind(client_id) == Some(ClientType::PullConsumer);
-    let assigned = assignments(&topic, &resource, &nodes, consumer.fifo || pulls);
+    // A priority topic's queues are read together.
+    let by_queue = consumer.fifo && topic.kind != TopicType::Priority;
+    let assigned = assignments(&topic, &resource, &nodes, by_queue || pulls);
     if assigned.is_empty() {
         return Err(Fault::Forbidden(format!("no node can serve topic {}", topic.name)));
     }

@@ -2,6 +2,7 @@
 //!
 //! The stream: one status, the messages, one delivery timestamp, the end.
 
+use std::cmp::Reverse;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +10,9 @@ use std::time::Duration;
 use futures::stream::{self, Stream, StreamExt};
 use proto::v2::receive_message_response::Content;
 use proto::v2::{Message, ReceiveMessageRequest, ReceiveMessageResponse};
-use raft::catalog::{ConsumerGroup, Topic};
+use raft::catalog::{ConsumerGroup, Topic, TopicType};
 use raft::hash::hash64;
-use raft::request::{Delivered, Filter, Receive, RequestError};
+use raft::request::{Delivered, Filter, Receive, RequestError, TopicRules};
 use tokio::time::Instant;
 
 use crate::convert::message::{self, AskedTopic};
@@ -166,6 +167,8 @@ struct Wanted {
 /// the id they send: a simple consumer goes round the queues of its route, which stand for nodes,
 /// and would wait at an empty queue while another has messages.
 fn polled_queue(request: &ReceiveMessageRequest, topic: &Topic, fifo: bool) -> Option<u32> {
+    // Nor a priority topic's levels one by one: the highest goes first.
+    let fifo = fifo && topic.kind != TopicType::Priority;
     let id = request.message_queue.as_ref().map_or(-1, |queue| queue.id);
     let number = u32::try_from(id).ok()?;
     (fifo && request.auto_renew && (number as usize) < topic.queues.len()).then_some(number)
@@ -211,13 +214,21 @@ async fn receives(
     let turn = wanted.attempt as usize % groups.len().max(1);
     groups.rotate_left(turn);
     let dead_letters = resolve::dead_letter_queues(edge, consumer, &groups, deadline).await?;
+    let rules = TopicRules {
+        by_priority: topic.kind == TopicType::Priority,
+        ttl_ms: topic.settings.ttl_ms.unwrap_or(0),
+    };
     let receive = |(group, dead_letters)| {
         let mut queues: Vec<u32> = match wanted.queue {
             Some(number) => vec![number],
             None => topic.queues_of(group).map(|queue| queue.number).collect(),
         };
-        let turn = (wanted.attempt >> 32) as usize % queues.len().max(1);
-        queues.rotate_left(turn);
+        if topic.kind == TopicType::Priority {
+            queues.sort_unstable_by_key(|number| Reverse(*number));
+        } else {
+            let turn = (wanted.attempt >> 32) as usize % queues.len().max(1);
+            queues.rotate_left(turn);
+        }
         Receive {
             consumer: consumer.id,
             topic: topic.id,
@@ -234,6 +245,7 @@ async fn receives(
             start: consumer.start,
             dead_letters,
             in_flight_max: consumer.settings.in_flight_max,
+            rules,
         }
     };
     Ok(groups.into_iter().zip(dead_letters).map(receive).collect())
@@ -242,7 +254,6 @@ async fn receives(
 #[cfg(test)]
 mod tests {
     use proto::v2::MessageQueue;
-    use raft::catalog::TopicType;
     use raft::names::{GroupId, TopicId};
 
     use super::*;
@@ -269,6 +280,8 @@ mod tests {
         assert_eq!(polled_queue(&asking(2, false), &topic, true), None);
         assert_eq!(polled_queue(&asking(2, true), &topic, false), None);
         assert_eq!(polled_queue(&asking(4, true), &topic, true), None);
+        let levels = Topic { kind: TopicType::Priority, ..topic };
+        assert_eq!(polled_queue(&asking(2, true), &levels, true), None);
     }
 
     #[test]

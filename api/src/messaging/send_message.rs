@@ -162,8 +162,8 @@ fn check_all(edge: &EdgeState, topic: &Topic, messages: &[Message]) -> Result<()
             | MessageType::Fifo
             | MessageType::Delay
             | MessageType::Transaction
+            | MessageType::Priority
             | MessageType::Unspecified => {}
-            MessageType::Priority => return Err(Fault::NotImplemented("a message with a priority")),
             MessageType::Lite => return Err(Fault::NotImplemented("a message of a lite topic")),
         }
     }

@@ -6,6 +6,7 @@ mod consumers;
 mod limits;
 mod lookup;
 mod port;
+mod priority;
 mod pull;
 mod send_receive;
 mod sessions;

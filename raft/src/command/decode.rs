@@ -5,7 +5,8 @@ use store::coding::Reader;
 use store::position::LogPosition;
 
 use super::encode::{
-    FLAG_AUTO_RENEW, FLAG_FIFO, FLAG_FILTER, FLAG_IN_FLIGHT, START_FIRST, START_LAST, START_TIME, TO_OFFSET,
+    FLAG_AUTO_RENEW, FLAG_BY_PRIORITY, FLAG_FIFO, FLAG_FILTER, FLAG_IN_FLIGHT, FLAG_TTL, START_FIRST,
+    START_LAST, START_TIME, TO_OFFSET,
 };
 use super::{
     CARRY_HEADER_BYTES, COMMAND_HEADER_BYTES, Command, CommandError, Kind, LeaseRef, OffsetTarget,
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::catalog::StartFrom;
 use crate::names::{ConsumerId, QueueKey, QueueOffset, TopicId};
-use crate::request::Extras;
+use crate::request::{Extras, TopicRules};
 
 /// Reads one command, its length included, as the functions `encode_*` wrote it.
 ///
@@ -176,6 +177,7 @@ fn receive(reader: &mut Reader<'_>) -> Option<ReceiveCommand> {
         0 => None,
         _ => Some(reader.varint()?),
     };
+    let ttl_ms = if flags & FLAG_TTL == 0 { 0 } else { reader.varint()? };
     Some(ReceiveCommand {
         consumer,
         topic,
@@ -191,6 +193,7 @@ fn receive(reader: &mut Reader<'_>) -> Option<ReceiveCommand> {
         start,
         dead_letters,
         in_flight_max,
+        rules: TopicRules { by_priority: flags & FLAG_BY_PRIORITY != 0, ttl_ms },
     })
 }
 

@@ -16,6 +16,8 @@ pub(super) const FLAG_FIFO: u8 = 1;
 pub(super) const FLAG_AUTO_RENEW: u8 = 2;
 pub(super) const FLAG_FILTER: u8 = 4;
 pub(super) const FLAG_IN_FLIGHT: u8 = 8;
+pub(super) const FLAG_BY_PRIORITY: u8 = 16;
+pub(super) const FLAG_TTL: u8 = 32;
 
 pub(super) const START_FIRST: u8 = 0;
 pub(super) const START_LAST: u8 = 1;
@@ -241,22 +243,26 @@ fn put_receive(out: &mut Vec<u8>, receive: &Receive) {
     out.extend_from_slice(&receive.client.to_le_bytes());
     out.extend_from_slice(&receive.attempt.to_le_bytes());
     put_start(out, receive.start);
-    let fifo = if receive.fifo { FLAG_FIFO } else { 0 };
-    let auto_renew = if receive.auto_renew { FLAG_AUTO_RENEW } else { 0 };
-    let in_flight = if receive.in_flight_max.is_some() { FLAG_IN_FLIGHT } else { 0 };
-    let flags = fifo | auto_renew | in_flight;
-    match &receive.filter {
-        Filter::All | Filter::Sql(_) => out.push(flags),
-        Filter::AnyOf(hashes) => {
-            out.push(flags | FLAG_FILTER);
-            put_varint(out, hashes.len() as u64);
-            for hash in hashes {
-                out.extend_from_slice(&hash.to_le_bytes());
-            }
+    let flags = [
+        (receive.fifo, FLAG_FIFO),
+        (receive.auto_renew, FLAG_AUTO_RENEW),
+        (matches!(receive.filter, Filter::AnyOf(_)), FLAG_FILTER),
+        (receive.in_flight_max.is_some(), FLAG_IN_FLIGHT),
+        (receive.rules.by_priority, FLAG_BY_PRIORITY),
+        (receive.rules.ttl_ms != 0, FLAG_TTL),
+    ];
+    out.push(flags.into_iter().filter(|(set, _)| *set).fold(0, |flags, (_, flag)| flags | flag));
+    if let Filter::AnyOf(hashes) = &receive.filter {
+        put_varint(out, hashes.len() as u64);
+        for hash in hashes {
+            out.extend_from_slice(&hash.to_le_bytes());
         }
     }
     if let Some(max) = receive.in_flight_max {
         put_varint(out, max);
+    }
+    if receive.rules.ttl_ms != 0 {
+        put_varint(out, receive.rules.ttl_ms);
     }
 }
 

@@ -71,7 +71,7 @@ mod tests {
     use crate::command::{Command, CommandError, Commands, OffsetTarget, Verdict, Wanted, decode};
     use crate::command::{encode_judged_receive, encode_publish, encode_receive, encode_set_offset};
     use crate::names::{ConsumerId, GroupId, QueueKey, TopicId};
-    use crate::request::{Extras, Filter, Publish, Receive};
+    use crate::request::{Extras, Filter, Publish, Receive, TopicRules};
 
     const QUEUE: QueueKey = QueueKey { topic: TopicId(1), number: 2 };
 
@@ -98,6 +98,7 @@ mod tests {
             start: StartFrom::Time(9),
             dead_letters: QUEUE,
             in_flight_max: None,
+            rules: TopicRules::default(),
         }
     }
 
@@ -149,6 +150,25 @@ mod tests {
             assert!(frame.push(&bad).is_err(), "{bad:?}");
         }
         assert!(frame.is_empty());
+    }
+
+    #[test]
+    fn a_receive_survives_its_encoding() {
+        let filters = [Filter::All, Filter::AnyOf(vec![3, 5])];
+        for bits in 0..16u8 {
+            let filter = filters[usize::from(bits & 1)].clone();
+            let in_flight_max = (bits & 2 != 0).then_some(300);
+            let (by_priority, ttl_ms) = (bits & 4 != 0, if bits & 8 != 0 { 60_000 } else { 0 });
+            let rules = TopicRules { by_priority, ttl_ms };
+            let sent = Receive { in_flight_max, rules, ..receive(filter.clone()) };
+            let Ok(Command::Receive(read)) = decode(&encode_receive(&sent)) else { panic!("{sent:?}") };
+            assert_eq!((read.rules, read.in_flight_max), (rules, in_flight_max));
+            let wanted = match filter {
+                Filter::AnyOf(hashes) => Wanted::AnyOf(hashes),
+                Filter::All | Filter::Sql(_) => Wanted::All,
+            };
+            assert_eq!((read.wanted, read.queues, read.fifo), (wanted, sent.queues, sent.fifo));
+        }
     }
 
     #[test]

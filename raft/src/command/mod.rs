@@ -25,7 +25,7 @@ use thiserror::Error;
 
 use crate::catalog::StartFrom;
 use crate::names::{ConsumerId, QueueKey, QueueOffset, TopicId};
-use crate::request::{Extras, Resolution};
+use crate::request::{Extras, Resolution, TopicRules};
 
 /// Bytes of the length and the kind before a command's payload.
 pub(crate) const COMMAND_HEADER_BYTES: usize = 5;
@@ -192,6 +192,8 @@ pub struct ReceiveCommand {
     pub dead_letters: QueueKey,
     /// The consumer group has no more messages than this in flight here.
     pub in_flight_max: Option<u64>,
+    /// What the topic says.
+    pub rules: TopicRules,
 }
 
 /// A command of a broker group, or the envelope of one of `meta`.

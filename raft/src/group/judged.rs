@@ -146,8 +146,9 @@ pub(crate) fn look(
             group.replica().broker().would_take(receive, queue, *offset, *order_hash)
         });
         look.due |= taken || stretch.passed_over() >= SQL_PASSED_OVER_MAX;
-        // A command holds what a receive can use, not all that is known.
-        if stretch.to > stretch.from && matched < max {
+        // A command holds what a receive can use, not all that is known. By priority it can be any
+        // queue's turn.
+        if stretch.to > stretch.from && (matched < max || receive.rules.by_priority) {
             matched += stretch.matches.len();
             look.verdicts.push(stretch.verdict(*number));
         }

@@ -205,7 +205,7 @@ impl<T: TableStore> MetaMachine<T> {
         }
         self.check_queues(new.queues)?;
         let id = self.new_topic_id();
-        let queues = self.placement(id, 0..new.queues);
+        let queues = self.placement(id, new.kind, 0..new.queues);
         let mut settings = TopicSettings::default();
         settings.change(new.settings);
         Ok(self.put_topic(Topic {
@@ -235,9 +235,16 @@ impl<T: TableStore> MetaMachine<T> {
         }
         if wanted > before {
             self.check_queues(wanted)?;
-            topic.queues.extend(self.placement(topic.id, before..wanted));
+            topic.queues.extend(self.placement(topic.id, topic.kind, before..wanted));
         }
         topic.kind = kind.unwrap_or(topic.kind);
+        if topic.kind == TopicType::Priority && topic.groups().len() > 1 {
+            let why = format!(
+                "the queues of topic {name} lie in several broker groups; those of a priority topic must \
+                 lie in one: make a new topic"
+            );
+            return Err(Rejection::Invalid(why));
+        }
         topic.settings.change(settings);
         if self.catalog.topics.get(&name) == Some(&topic) {
             return Ok(topic);
@@ -334,10 +341,14 @@ impl<T: TableStore> MetaMachine<T> {
         Ok(())
     }
 
-    /// Spreads queues over the broker groups, from another group on for each topic.
-    fn placement(&self, topic: TopicId, numbers: std::ops::Range<u32>) -> Vec<GroupId> {
+    /// Spreads queues over the broker groups, from another group on for each topic. Those of a
+    /// priority topic stay together: one receive must see them all.
+    fn placement(&self, topic: TopicId, kind: TopicType, numbers: std::ops::Range<u32>) -> Vec<GroupId> {
         let groups = &self.catalog.groups;
-        let group_of = |number: u32| groups[(topic.0 as usize + number as usize) % groups.len()];
+        let group_of = |number: u32| {
+            let apart = if kind == TopicType::Priority { 0 } else { number as usize };
+            groups[(topic.0 as usize + apart) % groups.len()]
+        };
         numbers.map(group_of).collect()
     }
 

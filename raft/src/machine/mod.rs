@@ -24,6 +24,7 @@ mod keys;
 mod lease;
 mod metadata;
 mod offset;
+mod priority;
 mod progress;
 mod publish;
 mod queues;
@@ -107,6 +108,8 @@ pub struct Effects {
     pub dead_lettered: Vec<DeadLettered>,
     /// A message came that waits for its time, or for the end of its transaction.
     pub waiting_changed: bool,
+    /// So many messages were settled unread because their time to live was over.
+    pub expired: u64,
     /// The catalog is another one.
     pub catalog_changed: bool,
 }

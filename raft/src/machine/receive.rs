@@ -17,12 +17,14 @@ use crate::names::{QueueKey, QueueOffset};
 use crate::outcome::{LeasedMessage, Outcome};
 
 /// What a receive has got so far, and how much more it may do.
-struct Batch<'a> {
+pub(super) struct Batch<'a> {
     command: &'a ReceiveCommand,
-    stamp_ms: u64,
-    max: usize,
-    /// Fresh entries that it may still look at.
+    pub(super) stamp_ms: u64,
+    pub(super) max: usize,
+    /// Fresh and expired entries that it may still look at.
     scan: usize,
+    /// So many of them were expired.
+    expired: u64,
     messages: Vec<LeasedMessage>,
     /// So many more messages may be in flight for the consumer group.
     room: usize,
@@ -72,6 +74,7 @@ impl<T: TableStore> Machine<T> {
             stamp_ms: self.progress.stamp_ms(),
             max: usize::from(command.max).min(RECEIVE_MESSAGES_MAX),
             scan: RECEIVE_SCAN_MAX,
+            expired: 0,
             messages: Vec::new(),
             room: usize::MAX,
         };
@@ -85,15 +88,21 @@ impl<T: TableStore> Machine<T> {
         if batch.messages.is_empty() {
             batch.room = self.room_in_flight(command.consumer, command.in_flight_max);
             // Where the next lease of each queue begins: what this receive leases blocks nothing in it.
-            let firsts = keys.iter().map(|key| self.cursors[key].last_lease + 1).collect::<Vec<_>>();
-            for (key, first_lease) in keys.iter().zip(&firsts) {
-                self.lease_returned(*key, *first_lease, &mut batch)?;
-            }
-            for (key, first_lease) in keys.iter().zip(&firsts) {
-                self.lease_fresh(*key, *first_lease, &mut batch)?;
+            let first_lease = |key: &CursorKey| (*key, self.cursors[key].last_lease + 1);
+            let turns = keys.iter().map(first_lease).collect::<Vec<_>>();
+            if command.rules.by_priority {
+                self.lease_by_priority(turns, &mut batch)?;
+            } else {
+                for (key, first_lease) in &turns {
+                    self.lease_returned(*key, *first_lease, &mut batch)?;
+                }
+                for (key, first_lease) in &turns {
+                    self.lease_fresh(*key, *first_lease, &mut batch)?;
+                }
             }
             self.note_leases(&batch);
         }
+        self.effects.expired += batch.expired;
         Ok(Outcome::Received { stamp_ms: batch.stamp_ms, messages: batch.messages })
     }
 
@@ -129,7 +138,7 @@ impl<T: TableStore> Machine<T> {
     }
 
     /// Messages whose lease is over, and those whose message group has got free.
-    fn lease_returned(
+    pub(super) fn lease_returned(
         &mut self,
         key: CursorKey,
         first_lease: u64,
@@ -141,10 +150,14 @@ impl<T: TableStore> Machine<T> {
         cursor.drain(batch.stamp_ms);
         let mut buried = Vec::new();
         let mut at = 0;
-        while batch.messages.len() < batch.max && batch.room > 0 {
+        while batch.messages.len() < batch.max && batch.room > 0 && batch.scan > 0 {
             let Some(offset) = cursor.ready.range(at..).next().copied() else { break };
             at = offset + 1;
             let slot = cursor.unsettled[&offset];
+            if slot.lease >= first_lease {
+                // Leased by this receive, for no time.
+                continue;
+            }
             if cursor.is_blocked(offset, slot.order_hash, first_lease) {
                 // It comes back when the one before it leaves.
                 cursor.ready.remove(&offset);
@@ -155,6 +168,11 @@ impl<T: TableStore> Machine<T> {
             cursor.remove(offset);
             // No entry: the queue was deleted and made again, so it is settled.
             let Some((entry, stored_ms)) = entry else { continue };
+            if batch.is_expired(stored_ms) {
+                batch.scan -= 1;
+                batch.expired += 1;
+                continue;
+            }
             if slot.is_leased() && slot.attempt >= batch.command.max_attempts.max(1) && may_bury {
                 buried.push((offset, (entry, slot.attempt)));
                 continue;
@@ -170,7 +188,7 @@ impl<T: TableStore> Machine<T> {
     }
 
     /// Messages that were never looked at.
-    fn lease_fresh(
+    pub(super) fn lease_fresh(
         &mut self,
         key: CursorKey,
         first_lease: u64,
@@ -204,12 +222,25 @@ impl Batch<'_> {
             || cursor.unsettled.len() >= UNSETTLED_MAX
     }
 
+    /// Whether the time to live of a message is over.
+    fn is_expired(&self, stored_ms: u64) -> bool {
+        let ttl_ms = self.command.rules.ttl_ms;
+        ttl_ms != 0 && stored_ms.saturating_add(ttl_ms) <= self.stamp_ms
+    }
+
     /// Leases what is wanted of a block, from the cursor's next offset on. Answers whether to go on.
     fn take_fresh(&mut self, queue: QueueKey, block: &Block, first_lease: u64, cursor: &mut Cursor) -> bool {
         let choice = self.command.wanted.of(queue.number);
+        let expired = self.is_expired(block.stored_ms);
         while let Some(entry) = block.entry(cursor.next) {
             if self.is_full(cursor) {
                 return false;
+            }
+            if expired {
+                self.scan -= 1;
+                self.expired += 1;
+                cursor.next += 1;
+                continue;
             }
             let offset = cursor.next;
             let order_hash = if self.command.fifo { entry.order_hash } else { 0 };

@@ -350,6 +350,7 @@ fn receive_in(bytes: &Bytes, sql: &str, group: GroupId) -> Result<Receive, Strin
         start: command.start,
         dead_letters: command.dead_letters,
         in_flight_max: command.in_flight_max,
+        rules: command.rules,
     })
 }
 

@@ -108,6 +108,7 @@ fn receive(attempt: u64) -> Bytes {
         filter: Filter::All,
         max_attempts: u16::MAX,
         in_flight_max: None,
+        rules: Default::default(),
         start: raft::catalog::StartFrom::First,
         dead_letters: QueueKey { topic: TopicId(9), number: 0 },
     })

@@ -15,7 +15,7 @@ use raft::command::{
 use raft::machine::{AppliedFrame, StateMachine};
 use raft::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
 use raft::outcome::{LeasedMessage, Outcome};
-use raft::request::{Extras, Filter, Place, Publish, Receipt, Receive};
+use raft::request::{Extras, Filter, Place, Publish, Receipt, Receive, TopicRules};
 use store::tables::{MemoryTables, RocksTables, TableOptions, TableStore};
 
 const DEAD_LETTERS: QueueKey = QueueKey { topic: TopicId(9), number: 0 };
@@ -38,6 +38,7 @@ enum Step {
         client: u64,
         attempt: u64,
         tag: u64,
+        rules: TopicRules,
     },
     /// The leader has judged some of both queues: from there on so many, and every so-manieth is wanted.
     Judged {
@@ -67,12 +68,15 @@ fn step() -> impl Strategy<Value = Step> {
         (0u64..200_000).prop_map(|ms| OffsetTarget::Start(StartFrom::Time(EPOCH_MS + ms))),
         (0u64..30).prop_map(OffsetTarget::Offset),
     ];
-    let receive = (1u32..3, 1u16..6, 0u64..40, any::<bool>(), 1u64..3, 0u64..4, 0u64..3);
+    let rules = (any::<bool>(), prop_oneof![2 => Just(0), 1 => 10_000u64..100_000]);
+    let receive = (1u32..3, 1u16..6, 0u64..40, any::<bool>(), 1u64..3, 0u64..4, 0u64..3, rules);
     prop_oneof![
         10 => (0u32..2, 0u128..20, 0u64..3, 0u64..3)
             .prop_map(|(queue, id, tag, order)| Step::Publish { queue, id, tag, order }),
-        8 => receive.prop_map(|(consumer, max, invisible, renew, client, attempt, tag)| Step::Receive {
-            consumer, max, invisible_ms: invisible * 1000, renew, client, attempt, tag
+        8 => receive.prop_map(|(consumer, max, invisible, renew, client, attempt, tag, rules)| Step::Receive {
+            consumer, max, invisible_ms: invisible * 1000, renew, client, attempt, tag,
+            // The witness does not know which messages of a message group have expired.
+            rules: TopicRules { by_priority: rules.0, ttl_ms: if consumer == 1 { 0 } else { rules.1 } },
         }),
         4 => (1u32..3, 1u16..6, 0u64..4, 0u64..20, 0u64..20, 1u64..4).prop_map(
             |(consumer, max, attempt, from, length, every)| Step::Judged {
@@ -200,10 +204,11 @@ fn receive(step: &Step) -> Receive {
             client: 1,
             attempt: *attempt,
             tag: 0,
+            rules: TopicRules::default(),
         };
         return Receive { filter: Filter::Sql("TRUE".into()), ..receive(&like) };
     }
-    let Step::Receive { consumer, max, invisible_ms, renew, client, attempt, tag } = step else {
+    let Step::Receive { consumer, max, invisible_ms, renew, client, attempt, tag, rules } = step else {
         panic!("not a receive: {step:?}");
     };
     Receive {
@@ -222,6 +227,7 @@ fn receive(step: &Step) -> Receive {
         start: StartFrom::First,
         dead_letters: DEAD_LETTERS,
         in_flight_max: None,
+        rules: *rules,
     }
 }
 
@@ -364,6 +370,16 @@ impl Witness {
         let consumer = receive.consumer.0;
         let places = messages.iter().map(|it| (it.queue.number, it.offset.0)).collect::<BTreeSet<_>>();
         assert_eq!(places.len(), messages.len(), "a message twice in one batch");
+        if receive.rules.by_priority {
+            // One of four leases goes to what has waited; behind those the higher queue comes first.
+            let old = usize::from(receive.max.div_ceil(4));
+            let numbers = messages.iter().skip(old).map(|it| it.queue.number).collect::<Vec<_>>();
+            let again = messages.iter().all(|it| {
+                let belief = self.beliefs.get(&(consumer, it.queue.number, it.offset.0));
+                belief.is_some_and(|belief| belief.lease == it.lease)
+            });
+            assert!(again || numbers.is_sorted_by(|a, b| a >= b), "not by priority: {numbers:?}");
+        }
         for message in messages {
             let (number, offset) = (message.queue.number, message.offset.0);
             if receive.fifo {
@@ -376,6 +392,8 @@ impl Witness {
                 assert_eq!((0, belief.attempt, belief.until_ms), same, "not the same batch again");
                 continue;
             }
+            let rules = receive.rules;
+            assert!(rules.ttl_ms == 0 || now_ms < message.stored_ms + rules.ttl_ms, "expired: {message:?}");
             assert!(belief.until_ms <= now_ms, "delivered inside the lease {belief:?}: {message:?}");
             assert!(message.lease > belief.lease);
             assert_eq!(message.attempt, belief.attempt + 1);

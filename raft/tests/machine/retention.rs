@@ -12,7 +12,7 @@ use raft::command::{
 use raft::machine::{AppliedFrame, StateMachine};
 use raft::names::{ConsumerId, GroupId, QueueKey, TopicId};
 use raft::outcome::{LeasedMessage, Outcome};
-use raft::request::{Extras, Filter, Publish, Receipt, Receive};
+use raft::request::{Extras, Filter, Publish, Receipt, Receive, TopicRules};
 use store::tables::{MemoryTables, TableStore};
 
 use crate::rig::Rig;
@@ -87,6 +87,7 @@ fn receive(consumer: u32, max: u16, invisible_ms: u64, max_attempts: u16) -> Rec
         // Dead letters of dead letters go round.
         dead_letters: DEAD_LETTERS,
         in_flight_max: None,
+        rules: TopicRules::default(),
     }
 }
 

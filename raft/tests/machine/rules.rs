@@ -11,7 +11,7 @@ use raft::command::{CommandError, encode_acknowledge, encode_delete_topic, encod
 use raft::machine::{FrameContext, Machine, MachineFailure, StateMachine};
 use raft::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
 use raft::outcome::Outcome;
-use raft::request::{Extras, Filter, Publish, Receipt, Receive, Rejection};
+use raft::request::{Extras, Filter, Publish, Receipt, Receive, Rejection, TopicRules};
 use store::position::LogPosition;
 use store::tables::{Batch, MemoryTables, Row, RowKind, TableError, TableStore, Visitor};
 
@@ -48,6 +48,7 @@ fn receive(consumer: u32) -> Receive {
         start: StartFrom::First,
         dead_letters: QueueKey { topic: TopicId(9), number: 0 },
         in_flight_max: None,
+        rules: TopicRules::default(),
     }
 }
 

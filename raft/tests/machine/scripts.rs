@@ -23,7 +23,8 @@ use raft::machine::{AppliedFrame, StateMachine};
 use raft::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
 use raft::outcome::Outcome;
 use raft::request::{
-    Extras, Filter, Place, Publish, Receipt, Receive, ResendResult, Resolution, Timer, Transaction,
+    Extras, Filter, Place, Publish, Receipt, Receive, ResendResult, Resolution, Timer, TopicRules,
+    Transaction,
 };
 use store::tables::MemoryTables;
 
@@ -452,6 +453,7 @@ fn receive(words: &Words) -> Receive {
         start: start(words.text("start").unwrap_or("first")),
         dead_letters: dead_letters(words),
         in_flight_max: words.text("in-flight").map(|max| max.parse().unwrap()),
+        rules: TopicRules { by_priority: words.has("by-priority"), ttl_ms: words.time_ms("ttl", 0) },
     }
 }
 

@@ -9,7 +9,7 @@ use raft::catalog::{ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
 use raft::hash::hash64;
 use raft::names::{GroupId, NodeId, QueueKey};
 use raft::node::{Node, NodeOptions, ReplicaStatus, Tuning};
-use raft::request::{Delivered, Extras, Filter, NewConsumer, NewTopic, Publish, Receive};
+use raft::request::{Delivered, Extras, Filter, NewConsumer, NewTopic, Publish, Receive, TopicRules};
 use store::record::MessageRecord;
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -230,6 +230,7 @@ pub async fn lease(
         start: consumer.start,
         dead_letters: QueueKey { topic: consumer.dead_letters, number: 0 },
         in_flight_max: None,
+        rules: TopicRules::default(),
     };
     let wait = Instant::now() + Duration::from_millis(100);
     node.receive(receive, wait, soon()).await.expect("a batch")

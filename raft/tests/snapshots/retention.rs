@@ -86,6 +86,7 @@ async fn dead_letters(
         attempt,
         filter: Filter::All,
         in_flight_max: None,
+        rules: Default::default(),
         max_attempts: 16,
         start: reader.start,
         dead_letters: QueueKey { topic: reader.dead_letters, number: 0 },
