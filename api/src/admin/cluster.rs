@@ -1,7 +1,7 @@
 //! The cluster: who is there, who leads, and handing leadership on.
 
 use proto::admin::{
-    BrokerGroup, ClusterStatusResponse, Node, Replica, TransferLeaderRequest, TransferLeaderResponse,
+    BrokerGroup, ClusterStatusResponse, Disk, Node, Replica, TransferLeaderRequest, TransferLeaderResponse,
 };
 use raft::names::{GroupId, NodeId};
 use raft::node::GroupStatus;
@@ -12,7 +12,18 @@ use crate::edge::EdgeState;
 
 pub(super) async fn status(edge: &EdgeState) -> ClusterStatusResponse {
     let status = edge.node.status().await;
+    let disks = status.disks;
+    let disk = |id: NodeId| {
+        let (_, disk) = disks.iter().find(|(of, _)| *of == id)?;
+        Some(Disk {
+            total_bytes: disk.total_bytes,
+            free_bytes: disk.free_bytes,
+            used_percent: u32::from(disk.used_percent()),
+            level: disk.level.name().to_owned(),
+        })
+    };
     let node = |(info, alive, pid): (raft::catalog::NodeInfo, bool, u32)| Node {
+        disk: disk(info.id),
         id: info.id.0,
         name: info.name,
         grpc: info.grpc,

@@ -31,6 +31,21 @@ pub struct NodeView {
     pub pid: u32,
     /// Whether it answers.
     pub alive: bool,
+    /// Its disk, if it answers.
+    pub disk: Option<DiskView>,
+}
+
+/// How full a node's disk is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DiskView {
+    /// How much of it is used, in percent.
+    pub used_percent: u32,
+    /// What is free of it, in bytes.
+    pub free_bytes: u64,
+    /// What it holds when it is full, in bytes.
+    pub total_bytes: u64,
+    /// normal, warn, clean (the oldest messages go) or refuse (no messages are taken).
+    pub level: String,
 }
 
 /// A group.
@@ -73,6 +88,12 @@ impl From<admin::ClusterStatusResponse> for ClusterView {
             peer: node.peer,
             pid: u32::try_from(node.pid).unwrap_or_default(),
             alive: node.alive,
+            disk: node.disk.map(|disk| DiskView {
+                used_percent: disk.used_percent,
+                free_bytes: disk.free_bytes,
+                total_bytes: disk.total_bytes,
+                level: disk.level,
+            }),
         };
         let replica = |replica: admin::Replica| ReplicaView {
             node: replica.node,
@@ -111,10 +132,14 @@ impl ClusterView {
                 let pid = if node.pid == 0 { "-".to_owned() } else { node.pid.to_string() };
                 let state = if node.alive { "alive" } else { "dead" };
                 let (grpc, http, peer) = (node.grpc.clone(), node.http.clone(), node.peer.clone());
-                [node.id.to_string(), node.name.clone(), state.to_owned(), pid, grpc, http, peer]
+                let disk = node.disk.as_ref().map_or("-".to_owned(), |disk| match disk.level.as_str() {
+                    "normal" => format!("{}%", disk.used_percent),
+                    level => format!("{}% {level}", disk.used_percent),
+                });
+                [node.id.to_string(), node.name.clone(), state.to_owned(), pid, disk, grpc, http, peer]
             })
             .collect();
-        let mut text = table(["NODE", "NAME", "STATE", "PID", "GRPC", "HTTP", "PEER"], &nodes);
+        let mut text = table(["NODE", "NAME", "STATE", "PID", "DISK", "GRPC", "HTTP", "PEER"], &nodes);
         let mut rows = Vec::new();
         for group in &self.groups {
             let leader = group.leader.map_or("none".to_owned(), |leader| leader.to_string());
@@ -163,6 +188,12 @@ mod tests {
                 peer: "127.0.0.1:8083".into(),
                 pid: 42,
                 alive: true,
+                disk: Some(admin::Disk {
+                    total_bytes: 100,
+                    free_bytes: 13,
+                    used_percent: 87,
+                    level: "clean".into(),
+                }),
             }],
             groups: vec![admin::BrokerGroup {
                 name: "g1".into(),
@@ -185,7 +216,7 @@ mod tests {
         let json = serde_json::to_string(&ClusterView::from(status())).unwrap();
         assert_eq!(
             json,
-            r#"{"nodes":[{"id":1,"name":"node1","grpc":"127.0.0.1:8081","http":"127.0.0.1:8082","peer":"127.0.0.1:8083","pid":42,"alive":true}],"groups":[{"name":"g1","leader":1,"term":3,"committed":9,"replicas":[{"node":1,"role":"leader","last_index":10,"applied_index":9,"durable_index":10}]}]}"#
+            r#"{"nodes":[{"id":1,"name":"node1","grpc":"127.0.0.1:8081","http":"127.0.0.1:8082","peer":"127.0.0.1:8083","pid":42,"alive":true,"disk":{"used_percent":87,"free_bytes":13,"total_bytes":100,"level":"clean"}}],"groups":[{"name":"g1","leader":1,"term":3,"committed":9,"replicas":[{"node":1,"role":"leader","last_index":10,"applied_index":9,"durable_index":10}]}]}"#
         );
     }
 
@@ -199,5 +230,6 @@ mod tests {
         assert!(!view.is_led(1));
         assert!(serde_json::to_string(&view).unwrap().contains(r#""leader":null"#));
         assert!(view.text().contains("none"));
+        assert!(view.text().contains("87% clean"), "{}", view.text());
     }
 }

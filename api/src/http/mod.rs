@@ -67,7 +67,20 @@ async fn metrics(State(node): State<Node>) -> impl IntoResponse {
     gauge("ledgermq_live_nodes", "Nodes that this one can reach, itself included.", {
         node.live_nodes().borrow().len() as u64
     });
+    let disk = node.disk();
+    gauge("ledgermq_disk_total_bytes", "What the disk holds when it is full.", disk.total_bytes);
+    gauge("ledgermq_disk_free_bytes", "What is free of it.", disk.free_bytes);
+    gauge(
+        "ledgermq_disk_level",
+        "0 normal, 1 warn, 2 clean: the oldest messages go, 3 refuse: no messages are taken.",
+        disk.level as u64,
+    );
     gauge("process_resident_memory_bytes", "Memory of the process.", resident_memory_bytes());
+    text.push_str(&format!(
+        "# HELP ledgermq_messages_skipped_total Messages that went by retention before a consumer group got them.\n\
+         # TYPE ledgermq_messages_skipped_total counter\nledgermq_messages_skipped_total {}\n",
+        node.messages_skipped()
+    ));
     text.push_str(
         "# HELP ledgermq_leader Whether this node leads the group.\n# TYPE ledgermq_leader gauge\n",
     );

@@ -1,6 +1,7 @@
 //! openraft's view of the state machine: committed frames in, outcomes out.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{Stream, StreamExt};
@@ -11,8 +12,9 @@ use store::position::LogPosition;
 use store::snapshot::{Snapshot as Stored, SnapshotDirs};
 use tokio::sync::watch;
 
+use crate::consensus::log_store::LogStore;
 use crate::consensus::membership;
-use crate::consensus::snapshot::{Builder, snapshot_out};
+use crate::consensus::snapshot::{Builder, rebuild, snapshot_out};
 use crate::consensus::types::{
     Answer, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig, id_of_applied,
 };
@@ -39,6 +41,8 @@ pub(crate) struct SnapshotPlace {
     pub memory_bytes: usize,
     /// The log, which holds every entry that was applied. Only openraft's suite has none.
     pub log: Option<CommitLog>,
+    /// The group's directory and its log's store, to end a rebuilding.
+    pub rebuilt: Option<(PathBuf, LogStore)>,
 }
 
 impl Applier {
@@ -191,6 +195,11 @@ impl SnapshotPlace {
         if let Some(log) = &self.log {
             log.save_committed(mark);
         }
+        if let Some((dir, store)) = self.rebuilt.as_ref().filter(|(_, store)| store.is_rebuilding()) {
+            // Log and tables fit together again.
+            rebuild::done(dir)?;
+            store.rebuilt();
+        }
         tracing::info!(group = %self.group, index = last.index, "a snapshot is installed");
         Ok(())
     }
@@ -212,7 +221,8 @@ mod tests {
         let replica = Replica::open(GroupId(1), &tables, 8 << 20).expect("the tables open");
         let replica = Arc::new(Mutex::new(replica));
         let (sender, durable) = watch::channel(None);
-        let place = SnapshotPlace { group: GroupId(1), dirs, memory_bytes: 8 << 20, log: None };
+        let place =
+            SnapshotPlace { group: GroupId(1), dirs, memory_bytes: 8 << 20, log: None, rebuilt: None };
         let mut applier = Applier::new(replica.clone(), durable, Arc::default(), None, place);
         let entry = Entry::of(Frame::new(FrameKind::Blank, 0, 1, 1, 0, 0, Bytes::new())).expect("an entry");
         let mut applying = Box::pin(applier.apply(futures::stream::iter([Ok((entry, None))])));

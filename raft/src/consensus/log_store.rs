@@ -3,11 +3,13 @@
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::{LogState, OptionalSend, RaftLogReader};
-use store::commit_log::{CommitLog, Completion, Frame, LogFailure, ReadError};
+use store::commit_log::{CommitLog, Completion, Frame, LogFailure, LogMark, ReadError};
+use store::position::LogPosition;
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
@@ -24,6 +26,8 @@ pub(crate) struct LogStore {
     // A mutex, because a snapshot's frames and openraft's meet in one log: whoever looks where it ends also writes
     // there. Never held over an await.
     writing: Arc<Mutex<()>>,
+    /// The log has a gap that openraft does not know of, until a snapshot is installed.
+    rebuilding: Arc<AtomicBool>,
 }
 
 /// Why frames of a snapshot were not appended.
@@ -50,7 +54,30 @@ impl LogStore {
         log.on_durable(Box::new(move |index| {
             sender.send_replace(Some(index));
         }));
-        LogStore { log, durable, writing: Arc::default() }
+        LogStore { log, durable, writing: Arc::default(), rebuilding: Arc::default() }
+    }
+
+    /// Whether appends have to wait for a snapshot.
+    pub(crate) fn is_rebuilding(&self) -> bool {
+        self.rebuilding.load(Ordering::Acquire)
+    }
+
+    /// From now on appends have to wait for a snapshot.
+    pub(crate) fn rebuild(&self) {
+        // Whoever writes is done when the lock is ours; whoever comes later sees the sign.
+        let _writing = self.lock();
+        self.rebuilding.store(true, Ordering::Release);
+    }
+
+    /// The snapshot is installed.
+    pub(crate) fn rebuilt(&self) {
+        self.rebuilding.store(false, Ordering::Release);
+    }
+
+    /// Goes on behind `behind` at `at`, and keeps what is committed of the rest.
+    pub(crate) fn begin_behind(&self, behind: LogMark, at: LogPosition, done: Completion) {
+        let _writing = self.lock();
+        self.log.reset_to(behind, at, done);
     }
 
     /// The log itself.
@@ -294,9 +321,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use store::commit_log::{FrameKind, LogIdentity, LogMark, LogOptions};
+    use store::commit_log::{FrameKind, LogIdentity, LogOptions};
     use store::disk::RealDisk;
-    use store::position::LogPosition;
 
     use super::*;
 

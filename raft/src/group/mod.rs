@@ -22,6 +22,7 @@ use crate::catalog::Catalog;
 use crate::consensus::applier::{Applier, SnapshotPlace};
 use crate::consensus::log_store::LogStore;
 use crate::consensus::network::NetworkFactory;
+use crate::consensus::snapshot::rebuild;
 use crate::consensus::types::TypeConfig;
 use crate::group::judged::JudgedStretches;
 use crate::group::propose::Proposer;
@@ -87,6 +88,14 @@ pub enum GroupOpenError {
         /// What Raft has given up.
         purged: u64,
     },
+    /// It was being rebuilt when its process ended, and cannot begin again.
+    #[error("{group} was being rebuilt from another node, and cannot begin again: {source}")]
+    Rebuilding {
+        /// The group.
+        group: GroupId,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// openraft.
     #[error("{group}: {reason}")]
     Consensus {
@@ -116,6 +125,8 @@ pub(crate) struct GroupSetup {
 #[derive(Clone)]
 pub(crate) struct Group {
     pub id: GroupId,
+    /// Where everything of it is kept.
+    pub dir: PathBuf,
     pub raft: Raft<TypeConfig, Applier>,
     pub store: LogStore,
     pub proposer: Proposer,
@@ -136,6 +147,7 @@ impl Group {
     pub(crate) async fn open(setup: GroupSetup) -> Result<Group, GroupOpenError> {
         let id = setup.id;
         let dir = setup.data.join("groups").join(id.to_string());
+        start_over_if_rebuilding(&setup, &dir)?;
         let log = open_log(&setup, &dir.join("log"))?;
         let snapshots = |source| GroupOpenError::Snapshots { group: id, source };
         let dirs = SnapshotDirs::open(&dir).map_err(snapshots)?;
@@ -156,8 +168,13 @@ impl Group {
         let replica = Arc::new(Mutex::new(replica));
         let wakers = Arc::new(Wakers::default());
         let store = LogStore::new(log);
-        let place =
-            SnapshotPlace { group: id, dirs: dirs.clone(), memory_bytes, log: Some(store.log().clone()) };
+        let place = SnapshotPlace {
+            group: id,
+            dirs: dirs.clone(),
+            memory_bytes,
+            log: Some(store.log().clone()),
+            rebuilt: Some((dir.clone(), store.clone())),
+        };
         let applier = Applier::new(replica.clone(), store.durable(), wakers.clone(), setup.catalog, place);
         let network = NetworkFactory { group: id, peers: setup.peers, log: store.log().clone() };
         let config = raft_config(&setup.cluster, &setup.tuning)
@@ -168,6 +185,7 @@ impl Group {
         let proposer = Proposer::start(raft.clone(), last_stamp_ms, store.log().frame_bytes_max());
         Ok(Group {
             id,
+            dir,
             raft,
             store,
             proposer,
@@ -231,6 +249,14 @@ impl Group {
         let term = metrics.vote.leader_id.term;
         self.replica().applied().is_some_and(|mark| mark.term == term && mark.leader == node.0)
     }
+}
+
+/// A replica that was being rebuilt when its process ended begins again with nothing but its vote.
+fn start_over_if_rebuilding(setup: &GroupSetup, dir: &Path) -> Result<(), GroupOpenError> {
+    let failed = |source| GroupOpenError::Rebuilding { group: setup.id, source };
+    let Some(ballot) = rebuild::noted(dir).map_err(failed)? else { return Ok(()) };
+    let make = || open_log(setup, &dir.join("log"));
+    rebuild::start_over(setup.disk.clone(), dir, ballot, make).map_err(failed)?
 }
 
 fn open_log(setup: &GroupSetup, dir: &Path) -> Result<CommitLog, GroupOpenError> {

@@ -109,9 +109,12 @@ async fn appends(node: Arc<NodeInner>, mut requests: Streaming<AppendRequest>) -
         }
     };
     let id = group.id;
+    let store = group.store.clone();
     let requests = futures::stream::once(async move { Ok(first) }).chain(requests);
     // A damaged frame ends the stream here; the leader opens a new one and sends it again.
     let accepted = requests.map(move |request| match request {
+        // The leader comes again, with a snapshot.
+        Ok(_) if store.is_rebuilding() => Err(()),
         Ok(request) => append_in(request)
             .map_err(|error| tracing::error!(group = %id, %error, "an append of a peer is refused")),
         Err(status) => {

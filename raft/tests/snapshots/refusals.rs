@@ -47,6 +47,8 @@ impl Forger {
                 membership_id: None,
                 membership: Default::default(),
                 files: vec![SnapshotFile { name: "000001.sst".to_owned(), length: 4 }],
+                begins_behind: None,
+                begins_at: 0,
             },
         }
     }

@@ -181,3 +181,156 @@ async fn a_log_keeps_about_its_bytes() {
     read_all(cluster.node(1), &topic, &consumer, kept.first..kept.end).await;
     assert_eq!(cluster.leader(GroupId::META), 1);
 }
+
+/// Stops a follower, has the others let go of everything that it lacks, and answers who it is.
+async fn left_behind(cluster: &mut Cluster, topic: &Topic) -> u64 {
+    let leader = cluster.leader(GROUP);
+    let lagging = (1..=3).find(|id| *id != leader && *id != 1).expect("a follower");
+    cluster.send(1, topic, 0..20).await;
+    cluster.stop(lagging).await;
+    cluster.send(1, topic, 20..700).await;
+    let_go(cluster, topic).await;
+    for id in (1..=3).filter(|id| *id != lagging) {
+        until_deleted(cluster, id..=id).await;
+    }
+    cluster.send(1, topic, 700..720).await;
+    lagging
+}
+
+async fn has_caught_up(cluster: &Cluster, id: u64, topic: &Topic) {
+    let leader = cluster.leader(GROUP);
+    let target = cluster.replica(leader, leader, GROUP).await.expect("it answers").applied_index;
+    cluster.until("the same applied index", id, GROUP, |replica| replica.applied_index >= target).await;
+    cluster.same_digest(id, leader, GROUP).await;
+    // It can serve: everything that there is, is there.
+    let mut live = cluster.node(leader).live_nodes();
+    let seen = live.wait_for(|nodes| nodes.iter().any(|info| info.id.0 == id));
+    tokio::time::timeout_at(soon(), seen).await.expect("in time").expect("the node runs");
+    let to = Some(raft::names::NodeId(id));
+    cluster.node(leader).transfer_leader(GROUP, to, soon()).await.expect("handed over");
+    let reader = cluster.consumer(id, "reader").await;
+    read_all(cluster.node(id), topic, &reader, 700..720).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_whose_log_ends_before_the_others_begin_catches_up() {
+    let mut cluster = Cluster::start_with(3, eager).await;
+    let topic = cluster.topic(1, "orders").await;
+    let lagging = left_behind(&mut cluster, &topic).await;
+    cluster.start_node(lagging).await;
+    has_caught_up(&cluster, lagging, &topic).await;
+    assert!(!cluster.group_dir(lagging, GROUP).join("rebuilding").exists());
+    cluster.stop(lagging).await;
+    cluster.start_node(lagging).await;
+    cluster.node(lagging).ready(soon()).await.expect("leaders");
+    cluster.same_digest(lagging, 1, GROUP).await;
+    let log = cluster.group_dir(lagging, GROUP).join("log");
+    let log = Inspection::open(std::sync::Arc::new(RealDisk), &log).expect("a log with a gap");
+    assert!(log.segments.iter().any(|segment| segment.after_reset), "{:?}", log.segments);
+    assert_eq!(log.check(|_| {}).expect("it is read").damages, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_lost_its_disk_catches_up_with_logs_that_begin_later() {
+    let mut cluster = Cluster::start_with(3, eager).await;
+    let topic = cluster.topic(1, "orders").await;
+    let lagging = left_behind(&mut cluster, &topic).await;
+    let groups = cluster.group_dir(lagging, GROUP).parent().expect("groups").to_owned();
+    std::fs::remove_dir_all(groups).expect("removed");
+    cluster.start_node(lagging).await;
+    has_caught_up(&cluster, lagging, &topic).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_crashed_while_it_was_rebuilt_begins_again() {
+    let mut cluster = Cluster::start_with(3, eager).await;
+    let topic = cluster.topic(1, "orders").await;
+    let lagging = left_behind(&mut cluster, &topic).await;
+    let dir = cluster.group_dir(lagging, GROUP);
+    let ballot = || Inspection::open(std::sync::Arc::new(RealDisk), &dir.join("log")).expect("a log").ballot;
+    let before = ballot().expect("it has voted");
+    // As a crash leaves it, when the log has gone on behind the gap and the snapshot is not installed.
+    std::fs::write(dir.join("rebuilding"), "").expect("written");
+    let identity =
+        store::commit_log::LogIdentity { cluster: "test".to_owned(), node: lagging, group: GROUP.0 };
+    let options =
+        store::commit_log::LogOptions { segment_bytes: 1 << 20, ..store::commit_log::LogOptions::default() };
+    let log = store::commit_log::CommitLog::open(
+        std::sync::Arc::new(RealDisk),
+        &dir.join("log"),
+        identity,
+        options,
+    )
+    .expect("the log");
+    let (done, waits) = std::sync::mpsc::channel();
+    let behind = store::commit_log::LogMark { term: 1, leader: 1, index: 500 };
+    let at = store::position::LogPosition(1 << 30);
+    log.reset_to(behind, at, Box::new(move |result| done.send(result).expect("it is awaited")));
+    waits.recv().expect("answered").expect("it goes on behind the gap");
+    log.close();
+
+    cluster.start_node(lagging).await;
+    let after = ballot().expect("it remembers its vote");
+    assert!((after.term, after.node) >= (before.term, before.node), "{after:?} after {before:?}");
+    has_caught_up(&cluster, lagging, &topic).await;
+    assert!(!dir.join("rebuilding").exists());
+}
+
+/// The logs and tables of a node that is empty take about 12 MiB: what RocksDB reserves ahead is most of it.
+const QUOTA_BYTES: u64 = 64 << 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_takes_no_messages_until_the_oldest_are_gone() {
+    let change = |tuning: &mut Tuning| {
+        eager(tuning);
+        tuning.disk.quota_bytes = QUOTA_BYTES;
+        tuning.disk.look_every = Duration::from_millis(50);
+        // Filled faster than it is cleaned: what is refused is seen for sure.
+        (tuning.disk.warn_percent, tuning.disk.clean_percent, tuning.disk.refuse_percent) = (40, 50, 60);
+    };
+    let cluster = Cluster::start_with(1, change).await;
+    let topic = cluster.topic(1, "orders").await;
+    let consumer = cluster.consumer(1, "workers").await;
+    cluster.send(1, &topic, 0..20).await;
+    let leased = lease(cluster.node(1), &topic, &consumer, 5, 1).await;
+    assert_eq!(leased.len(), 5);
+    let node = cluster.node(1);
+    let (mut number, mut refused) = (20, None);
+    while refused.is_none() {
+        assert!(number < 100_000, "never refused: {:?}", node.disk());
+        let batch = (number..number + 50).map(|number| crate::cluster::message(&topic, number)).collect();
+        refused = node.publish(batch, soon()).await.into_iter().find_map(Result::err);
+        number += 50;
+    }
+    let refused = refused.expect("refused").to_string();
+    assert!(refused.contains("the disk of node 1 is") && refused.contains("% full"), "{refused}");
+    // Consumers go on: what they have is settled, and comes.
+    let settled = node.acknowledge(vec![leased[0].receipt], soon()).await;
+    settled[0].as_ref().expect("the lease is live");
+    let more = lease(node, &topic, &consumer, 5, 2).await;
+    assert_eq!(more.len(), 5);
+    more.iter().for_each(|delivered| _ = number_of(delivered));
+
+    // It recovers by itself: the oldest messages go, and messages are taken again.
+    let deadline = soon();
+    loop {
+        let batch = vec![crate::cluster::message(&topic, number)];
+        match &node.publish(batch, soon()).await[0] {
+            Ok(_) => break,
+            Err(error) => assert!(Instant::now() < deadline, "{error}, {:?}", node.disk()),
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let deadline = soon();
+    while node.disk().level > raft::node::DiskLevel::Warn {
+        assert!(Instant::now() < deadline, "{:?}", node.disk());
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    assert!(state(&cluster, 1, &topic, &consumer).await.first > 0, "the oldest messages are gone");
+    // What was leased is not.
+    for kept in &leased[1..] {
+        node.change_lease(kept.receipt, 0, soon()).await.expect("given back");
+    }
+    let again = lease(node, &topic, &consumer, 4, 3).await;
+    assert_eq!(again.iter().map(number_of).collect::<Vec<_>>(), [1, 2, 3, 4]);
+}

@@ -411,6 +411,7 @@ impl CommitLog {
         let span = |entry: &state::SegmentEntry| SegmentSpan {
             base: entry.header.base,
             base_index: entry.header.base_index,
+            previous: entry.header.previous,
             end: entry.footer.map(|footer| footer.end),
             last_index: entry.footer.and_then(|footer| footer.last).map(|last| last.index),
         };

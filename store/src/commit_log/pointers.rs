@@ -91,6 +91,8 @@ pub struct SegmentSpan {
     pub base: LogPosition,
     /// The index of its first frame.
     pub base_index: u64,
+    /// The entry before it, whether it is there or not; none if there never was one.
+    pub previous: Option<LogMark>,
     /// Where its frames end; none while it is open.
     pub end: Option<LogPosition>,
     /// The last entry of the log up to its end; none while it is open, or if there never was one.

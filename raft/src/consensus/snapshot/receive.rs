@@ -22,8 +22,9 @@ use tonic::Streaming;
 use crate::consensus::convert::{log_id_in, log_id_out, vote_in, vote_out};
 use crate::consensus::entry::Entry;
 use crate::consensus::log_store::{AbsentError, completion, flushed};
+use crate::consensus::snapshot::rebuild::{self, Beginning};
 use crate::consensus::snapshot::{applied_of, snapshot_out};
-use crate::consensus::types::{TypeConfig, Vote, id_of};
+use crate::consensus::types::{TypeConfig, Vote, id_of, mark_of};
 use crate::group::Group;
 use crate::limits::SNAPSHOT_FILES_MAX;
 
@@ -128,6 +129,10 @@ async fn take(
     let mut intake =
         Intake { group, vote, meta, staged: Arc::new(staged), files: header.files, file: 0, offset: 0 };
     intake.heed_leader(None, Vec::new()).await?;
+    if let Some(behind) = &header.begins_behind {
+        let begins = Beginning { behind: mark_of(&log_id_in(behind)), at: LogPosition(header.begins_at) };
+        intake.begin_behind(begins).await?;
+    }
     loop {
         let part = parts.message().await.map_err(|status| failed(status.message()))?;
         match part.map(|chunk| chunk.part) {
@@ -191,6 +196,31 @@ impl Intake<'_> {
             }
             Err(error) => Err(failed(error)),
         }
+    }
+
+    /// Goes on where the sender's log begins, unless this log reaches up to there: see [`rebuild`].
+    async fn begin_behind(&self, begins: Beginning) -> Result<(), ReceiveError> {
+        let Beginning { behind, at } = begins;
+        let last = &self.meta.last;
+        if behind.index > last.index || behind.term > last.term || at > self.meta.log_end {
+            return Err(malformed("the frames begin behind the snapshot"));
+        }
+        let (log, store, dir) =
+            (self.group.store.log().clone(), self.group.store.clone(), self.group.dir.clone());
+        let (done, durable) = completion();
+        let begun = blocking(move || {
+            let held = log.log_mark(behind.index).map_err(failed)?;
+            if held == Some(behind) && rebuild::beginning(&log).is_none_or(|own| own.at <= at) {
+                return Ok(false);
+            }
+            tracing::warn!(at = %at, "the others' logs begin behind the end of this one: it goes on there");
+            store.rebuild();
+            rebuild::note(&dir, log.ballot()).map_err(failed)?;
+            store.begin_behind(behind, at, done);
+            Ok(true)
+        })
+        .await?;
+        if begun { flushed(durable).await.map_err(failed) } else { Ok(()) }
     }
 
     /// Takes frames into the log, and returns when they are durable.

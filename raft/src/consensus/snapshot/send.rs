@@ -15,8 +15,9 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::consensus::convert::{log_id_in, vote_in, vote_out};
-use crate::consensus::types::{TypeConfig, Vote, mark_of};
+use crate::consensus::convert::{log_id_in, log_id_out, vote_in, vote_out};
+use crate::consensus::snapshot::rebuild::{self, Beginning};
+use crate::consensus::types::{TypeConfig, Vote, id_of, mark_of};
 use crate::limits::{
     PEER_RPC_WAIT_MIN, SNAPSHOT_INSTALL_WAIT_MAX, SNAPSHOT_PART_BYTES_MAX, SNAPSHOT_PART_WAIT_MAX,
     SNAPSHOT_PARTS_IN_FLIGHT_MAX,
@@ -78,11 +79,14 @@ impl Sending {
             Ok((this.first_lacking(last, committed)?, this.snapshot.files()?))
         })
         .await?;
-        tracing::info!(group = %sending.group, node = %sending.target, first, "sending a snapshot");
+        let this = sending.clone();
+        let begins = blocking(move || this.begins(first)).await?;
+        let first = begins.map_or(first, |begins| begins.behind.index + 1);
+        tracing::info!(group = %sending.group, node = %sending.target, first, ?begins, "sending a snapshot");
         let (parts, receiver) = mpsc::channel(SNAPSHOT_PARTS_IN_FLIGHT_MAX);
         let answer = client.install_snapshot(ReceiverStream::new(receiver));
         tokio::pin!(answer);
-        let fed = sending.feed(parts, first, files);
+        let fed = sending.feed(parts, (first, begins), files);
         let answered = tokio::select! {
             // A refusal comes before everything is sent.
             answered = &mut answer => answered,
@@ -111,7 +115,15 @@ impl Sending {
         Ok(0)
     }
 
-    fn header(&self, files: &[(String, u64)]) -> peer::SnapshotHeader {
+    /// Where this log begins, if the first frame that the receiver lacks is not there any more.
+    fn begins(&self, first: u64) -> Result<Option<Beginning>, SendError> {
+        if first > self.snapshot.meta().last.index || rebuild::holds(&self.log, first)? {
+            return Ok(None);
+        }
+        Ok(rebuild::beginning(&self.log))
+    }
+
+    fn header(&self, files: &[(String, u64)], begins: Option<Beginning>) -> peer::SnapshotHeader {
         let meta = self.snapshot.meta();
         let id = |mark: &store::tables::applied::AppliedMark| peer::LogId {
             term: mark.term,
@@ -131,16 +143,18 @@ impl Sending {
                 .iter()
                 .map(|(name, length)| peer::SnapshotFile { name: name.clone(), length: *length })
                 .collect(),
+            begins_behind: begins.map(|begins| log_id_out(&id_of(&begins.behind))),
+            begins_at: begins.map_or(0, |begins| begins.at.0),
         }
     }
 
     async fn feed(
         self: &Arc<Self>,
         parts: Parts,
-        first: u64,
+        (first, begins): (u64, Option<Beginning>),
         files: Vec<(String, u64)>,
     ) -> Result<(), SendError> {
-        put(&parts, Part::Header(self.header(&files))).await?;
+        put(&parts, Part::Header(self.header(&files, begins))).await?;
         let end = self.snapshot.meta().last.index + 1;
         let mut next = first;
         while next < end {
