@@ -140,12 +140,15 @@ impl Case<'_> {
             let sentence = format!("Retention has removed it: the first offset of its queue is {first}.");
             return Ok(reason("expired", sentence));
         }
-        Ok(self.passed_over(&journal))
+        Ok(self.passed_over(&journal, state.now_ms))
     }
 
     /// Nothing happened to it, and the consumer group is behind it.
-    fn passed_over(&self, journal: &JournalFound) -> ExplainDeliveryResponse {
+    fn passed_over(&self, journal: &JournalFound, now_ms: u64) -> ExplainDeliveryResponse {
         let name = &self.group.name;
+        if let Some(sentence) = self.outlived(now_ms) {
+            return reason("expired", sentence);
+        }
         if let Some(sentence) = self.excluded() {
             return reason("filtered", sentence);
         }
@@ -172,6 +175,9 @@ impl Case<'_> {
             let sentence =
                 format!("Consumer group {name} is paused: `ledgermq group resume {name}` goes on with it.");
             return reason("group_paused", sentence);
+        }
+        if let Some(sentence) = self.outlived(state.now_ms) {
+            return reason("expired", sentence);
         }
         if let Some(sentence) = self.excluded() {
             return reason("filtered", sentence);
@@ -254,6 +260,19 @@ impl Case<'_> {
         );
         let answer = reason("behind_predecessor", sentence);
         Ok(ExplainDeliveryResponse { behind_offset: Some(offset), behind_id: id, ..answer })
+    }
+
+    /// Whether its time to live is over.
+    fn outlived(&self, now_ms: u64) -> Option<String> {
+        let ttl_ms = self.topic.settings.ttl_ms.filter(|ttl_ms| *ttl_ms > 0)?;
+        let ended_ms = self.message.place.stored_ms.saturating_add(ttl_ms);
+        let name = &self.topic.name;
+        (ended_ms <= now_ms).then(|| {
+            format!(
+                "Messages of {name} live {ttl_ms} ms, and this one's time was over at {}.",
+                time(ended_ms)
+            )
+        })
     }
 
     /// What leaves it out, if the filters of the connected clients do.

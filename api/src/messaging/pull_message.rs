@@ -137,3 +137,35 @@ async fn pull(edge: &EdgeState, caller: &Caller, request: PullMessageRequest) ->
     let full_name = full_name(&resource, caller.namespace()).into_owned();
     Ok(Batch { asked_offset, queue, pulled, asked: AskedTopic { resource, full_name } })
 }
+
+#[cfg(test)]
+mod tests {
+    use proto::v2::Resource;
+    use raft::names::TopicId;
+    use raft::question::{MessagePlace, PulledPlaces};
+    use store::position::LogPosition;
+
+    use super::*;
+
+    fn batch(asked_offset: u64, first: u64, offsets: std::ops::Range<u64>) -> Batch {
+        let place = |offset| MessagePlace { offset, stored_ms: 0, position: LogPosition(0), length: 0 };
+        let places = offsets.map(place).collect();
+        Batch {
+            asked_offset,
+            queue: QueueKey { topic: TopicId(1), number: 0 },
+            pulled: Pulled { found: PulledPlaces { places, next: 9, first, end: 9 }, records: Vec::new() },
+            asked: AskedTopic { resource: Resource::default(), full_name: String::new() },
+        }
+    }
+
+    #[test]
+    fn an_offset_that_is_gone_is_said_to_be_and_is_no_error() {
+        assert_eq!(status(&batch(5, 5, 5..7)), Ok(ok()));
+        let gone = status(&batch(3, 5, 5..7)).unwrap();
+        assert_eq!(
+            (gone.code, gone.message.as_str()),
+            (ok().code, "OK, but the offset 3 is gone: from the first offset 5 on")
+        );
+        assert_eq!(status(&batch(9, 5, 9..9)), Err(Fault::NoMessage));
+    }
+}

@@ -8,8 +8,9 @@ use proto::admin::{
     CreateGroupRequest, ExplainDeliveryRequest, ExplainDeliveryResponse, QueryMessagesRequest,
     QueryMessagesResponse, StartFrom, TraceMessageRequest, UpdateGroupRequest,
 };
-use proto::v2::{ChangeInvisibleDurationRequest, FilterExpression, FilterType, Message};
+use proto::v2::{ChangeInvisibleDurationRequest, FilterExpression, FilterType, Message, MessageType};
 use raft::catalog::TopicType;
+use raft::settings::TopicSettings;
 use tonic::transport::Channel;
 
 use crate::sessions::subscribe;
@@ -268,4 +269,31 @@ async fn why_knows_what_waits_and_what_is_among_the_dead_letters() {
     client.stub.clone().forward_message_to_dead_letter_queue(request).await.unwrap();
     let answer = why(&server, &sent, "g").await;
     assert_eq!(answer.reason, "dead_lettered", "{}", answer.sentence);
+}
+
+#[tokio::test]
+async fn why_knows_open_transactions_and_the_bound_of_what_is_in_flight() {
+    let server = Server::start().await;
+    server.topic("demo", TopicType::Transaction, 1).await;
+    let client = server.client("c1").await;
+    let half = message_with("demo", "half", |system| system.message_type = MessageType::Transaction as i32);
+    client.send(half.clone()).await;
+    group(&server, "g", |group| group.in_flight_max = 1).await;
+    let answer = why(&server, &half, "g").await;
+    assert_eq!(answer.reason, "in_transaction", "{}", answer.sentence);
+    assert!(answer.message.is_some_and(|message| message.in_transaction && message.offset.is_none()));
+
+    server.topic("plain", TopicType::Normal, 1).await;
+    let (first, second) = (message("plain", "first"), message("plain", "second"));
+    client.send(first.clone()).await;
+    client.send(second.clone()).await;
+    assert_eq!(client.bodies(receive("plain", "g", 5_000)).await, ["first"]);
+    let answer = why(&server, &second, "g").await;
+    assert_eq!(answer.reason, "in_flight_limit", "{}", answer.sentence);
+    assert_eq!(why(&server, &first, "g").await.reason, "leased");
+    let settings = TopicSettings { ttl_ms: Some(1), ..TopicSettings::default() };
+    server.node.update_topic("plain", None, None, settings, soon()).await.expect("changed");
+    tokio::time::sleep(Duration::from_millis(2)).await; // it outlives its time
+    group(&server, "other", |_| {}).await;
+    assert_eq!(why(&server, &second, "other").await.reason, "expired");
 }

@@ -64,7 +64,7 @@ fn after(behind: Option<u64>) -> String {
     behind.map_or(String::new(), |offset| format!(" behind={offset}"))
 }
 
-/// A line for each message that a key leads to.
+/// A line for each message that a key leads to, and how many rows there are if some lead nowhere.
 pub fn find(machine: &Machine<impl TableStore>, topic: TopicId, hash: u64) -> Vec<String> {
     let rows = machine.key_rows(topic, hash, None, usize::MAX).unwrap();
     let found = rows.iter().filter_map(|row| machine.at_key(row).unwrap());
@@ -75,7 +75,10 @@ pub fn find(machine: &Machine<impl TableStore>, topic: TopicId, hash: u64) -> Ve
         Some(Wait::Timer { due_ms }) => format!("q={} due={}", place.queue.number, seconds(due_ms)),
         Some(wait) => format!("q={} {wait:?}", place.queue.number),
     };
-    let lines = found.map(line).collect::<Vec<_>>();
+    let mut lines = found.map(line).collect::<Vec<_>>();
+    if lines.len() < rows.len() {
+        lines.push(format!("{} rows", rows.len()));
+    }
     if lines.is_empty() { vec!["nothing".into()] } else { lines }
 }
 

@@ -17,7 +17,7 @@ use crate::cluster::{Cluster, GROUP, body, lease, read_all, soon};
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-fn eager(tuning: &mut Tuning) {
+pub fn eager(tuning: &mut Tuning) {
     tuning.snapshot_log_bytes = 64 << 10;
     tuning.retention.look_every = Duration::from_millis(200);
 }
@@ -43,7 +43,7 @@ async fn state(cluster: &Cluster, id: u64, topic: &Topic, consumer: &ConsumerGro
 }
 
 /// Lets go of a topic's messages that are there now.
-async fn let_go(cluster: &Cluster, topic: &Topic) {
+pub async fn let_go(cluster: &Cluster, topic: &Topic) {
     let settings = TopicSettings { retention_ms: Some(1), ..TopicSettings::default() };
     cluster.node(1).update_topic(&topic.name, None, None, settings, soon()).await.expect("changed");
     let deadline = soon();
