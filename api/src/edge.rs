@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::edge_options::{EdgeOptions, InvalidOption};
-use crate::limits::{RELEASE_TIMEOUT, RELEASES_MAX, SESSION_SWEEP_INTERVAL};
+use crate::limits::{RELEASE_TIMEOUT, RELEASES_MAX, SEARCHES_MAX, SESSION_SWEEP_INTERVAL};
 use crate::messaging::caller::Caller;
 use crate::quota::Quotas;
 use crate::server;
@@ -75,6 +75,8 @@ pub struct EdgeState {
     pub stopping: CancellationToken,
     /// Room for long polls.
     pub long_polls: Semaphore,
+    /// Room for searches, which may read much of the log.
+    pub searches: Semaphore,
     /// Room for bodies of sends in flight, in KiB.
     pub send_kib: Semaphore,
     /// What may be sent in a second.
@@ -87,6 +89,7 @@ impl EdgeState {
     fn new(node: Node, options: EdgeOptions) -> EdgeState {
         let limits = &options.limits;
         EdgeState {
+            searches: Semaphore::new(SEARCHES_MAX),
             long_polls: Semaphore::new(limits.long_polls.min(Semaphore::MAX_PERMITS)),
             send_kib: Semaphore::new((limits.send_bytes_in_flight / 1024).min(Semaphore::MAX_PERMITS)),
             node,

@@ -130,6 +130,8 @@ pub const ATTEMPTS_MAX: u32 = 10_000;
 pub const FOUND_MESSAGES_DEFAULT: usize = 32;
 /// Messages on one page of a search.
 pub const FOUND_MESSAGES_MAX: usize = 1_000;
+/// Searches for messages under way on one node; more wait for their turn.
+pub const SEARCHES_MAX: usize = 8;
 /// Topics that are searched for an id that comes without one.
 pub const SEARCHED_TOPICS_MAX: usize = 1_000;
 /// Topics that the description of a consumer group looks at.

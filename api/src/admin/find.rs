@@ -6,9 +6,10 @@ use raft::catalog::Topic;
 use raft::hash::hash64;
 use raft::node::{FoundMessage, MessagePage, MessageQuery};
 use raft::question::{By, Mark, Wait};
-use raft::request::Rejection;
+use raft::request::{Rejection, RequestError};
 use store::record::{BodyEncoding, MessageRecord};
-use tokio::time::Instant;
+use tokio::sync::SemaphorePermit;
+use tokio::time::{Instant, timeout_at};
 
 use crate::convert::message_id::by_id;
 use crate::convert::name::{DEAD_LETTERS, RETRIES};
@@ -21,6 +22,7 @@ pub(super) async fn query(
     request: QueryMessagesRequest,
     deadline: Instant,
 ) -> Result<QueryMessagesResponse, Fault> {
+    let _room = room(edge, deadline).await?;
     let topic = known_topic(edge, &request.topic)?;
     let by = match request.by {
         None => {
@@ -51,6 +53,14 @@ pub(super) async fn query(
     let messages = page.messages.iter().filter_map(|found| wire_message(&topic, found)).collect();
     let continuation = page.next.map(continuation).unwrap_or_default();
     Ok(QueryMessagesResponse { messages, continuation, cut: page.cut })
+}
+
+/// Waits for the turn of a search.
+async fn room(edge: &EdgeState, deadline: Instant) -> Result<SemaphorePermit<'_>, Fault> {
+    match timeout_at(deadline, edge.searches.acquire()).await {
+        Ok(Ok(permit)) => Ok(permit),
+        Ok(Err(_)) | Err(_) => Err(RequestError::Overloaded { what: "searches on this node" }.into()),
+    }
 }
 
 /// Where the next page begins, as text.
@@ -90,6 +100,7 @@ pub(super) async fn copies(
     topic: &str,
     deadline: Instant,
 ) -> Result<(Vec<(Topic, FoundMessage)>, bool), Fault> {
+    let _room = room(edge, deadline).await?;
     let catalog = edge.node.catalog();
     let topics: Vec<Topic> = match topic {
         "" => catalog.topics.values().take(SEARCHED_TOPICS_MAX).cloned().collect(),
