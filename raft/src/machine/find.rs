@@ -8,11 +8,29 @@ use store::tables::key_index::{KeyRow, KeyedPlace};
 use store::tables::timer::{TimerKey, TimerRow};
 
 use super::window::Window;
-use super::{Machine, MachineFailure};
-use crate::limits::{FIND_RECORDS_MAX, LOOKS_MAX};
+use super::{Machine, MachineFailure, QueueView, Trimmed};
+use crate::limits::FIND_RECORDS_MAX;
 use crate::names::{QueueKey, TopicId};
 use crate::question::{FoundPlace, Mark, MessagePlace, Wait};
 use crate::request::Place;
+
+/// What a row of the key index leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keyed {
+    /// To a message.
+    Here(FoundPlace),
+    /// To one that is gone.
+    Gone,
+    /// To one that waited, and came into its queue at a time or soon after: see [`QueueView::came_later`].
+    CameLater {
+        /// The queue.
+        queue: QueueKey,
+        /// The number under which it waited.
+        number: u64,
+        /// The time, in milliseconds since 1970.
+        from_ms: u64,
+    },
+}
 
 impl<T: TableStore> Machine<T> {
     /// Where the message with this id is, if it came lately.
@@ -52,27 +70,24 @@ impl<T: TableStore> Machine<T> {
         Ok(rows)
     }
 
-    /// What a row of the key index leads to; `None` if the message is gone.
+    /// What a row of the key index leads to.
     ///
     /// # Errors
     /// The tables cannot be read.
-    pub fn at_key(&self, row: &KeyRow) -> Result<Option<FoundPlace>, MachineFailure> {
+    pub fn at_key(&self, row: &KeyRow) -> Result<Keyed, MachineFailure> {
         let queue = QueueKey { topic: TopicId(row.topic), number: row.queue };
+        let came_later = Keyed::CameLater { queue, number: row.number, from_ms: row.ms };
+        let here = |found: Option<FoundPlace>| found.map_or(Keyed::Gone, Keyed::Here);
         match row.place {
-            KeyedPlace::Queued => self.queued_at(queue, row.number),
-            KeyedPlace::Half => match self.half_at(row.number)? {
-                Some(found) => Ok(Some(found)),
-                None => self.released(queue, row.number, row.ms),
-            },
+            KeyedPlace::Queued => self.queued_at(queue, row.number).map(here),
+            KeyedPlace::Half => Ok(self.half_at(row.number)?.map_or(came_later, Keyed::Here)),
             KeyedPlace::Timer => {
                 let key = TimerKey { due_ms: row.ms, number: row.number };
-                let Some(value) = self.progress.tables().get(&key.bytes())? else {
-                    return self.released(queue, row.number, row.ms);
-                };
+                let Some(value) = self.progress.tables().get(&key.bytes())? else { return Ok(came_later) };
                 let timer = TimerRow::read(&key.bytes(), &value);
                 let timer = timer.ok_or_else(|| store::tables::RowKind::Timer.malformed(&key.bytes()))?;
                 let wait = Wait::Timer { due_ms: row.ms };
-                Ok(Some(FoundPlace::waiting(row.number, row.ms, wait, &timer.message)))
+                Ok(Keyed::Here(FoundPlace::waiting(row.number, row.ms, wait, &timer.message)))
             }
         }
     }
@@ -111,33 +126,34 @@ impl<T: TableStore> Machine<T> {
             _ => Ok(None),
         }
     }
+}
 
-    /// A message that waited under `number` and came into its queue at `from_ms` or soon after: its
-    /// number is the position of its record.
-    fn released(
+impl<T: TableStore> QueueView<T> {
+    /// A message that waited under `number` and came into the queue at `from_ms` or soon after: its
+    /// number is the position of its record. Looks at a bounded number of messages.
+    ///
+    /// # Errors
+    /// The tables cannot be read.
+    pub fn came_later(
         &self,
-        queue: QueueKey,
         number: u64,
         from_ms: u64,
-    ) -> Result<Option<FoundPlace>, MachineFailure> {
-        for _ in 0..LOOKS_MAX {
-            let view = self.view(queue, 0);
-            let Ok(from) = view.first_stored_at(from_ms)? else { continue };
-            let (mut found, mut looked_at) = (None, 0);
-            let walked = view.walk(from, |place, entry| {
-                looked_at += 1;
-                if entry.position.0 == number {
-                    found = Some(FoundPlace::queued(queue, place, entry));
-                }
-                match found.is_some() || looked_at >= FIND_RECORDS_MAX {
-                    true => ControlFlow::Break(()),
-                    false => ControlFlow::Continue(()),
-                }
-            })?;
-            if walked.is_ok() {
-                return Ok(found);
+    ) -> Result<Result<Option<FoundPlace>, Trimmed>, MachineFailure> {
+        let from = match self.first_stored_at(from_ms)? {
+            Ok(from) => from,
+            Err(trimmed) => return Ok(Err(trimmed)),
+        };
+        let (mut found, mut looked_at) = (None, 0);
+        let walked = self.walk(from, |place, entry| {
+            looked_at += 1;
+            if entry.position.0 == number {
+                found = Some(FoundPlace::queued(self.queue, place, entry));
             }
-        }
-        Ok(None)
+            match found.is_some() || looked_at >= FIND_RECORDS_MAX {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        })?;
+        Ok(walked.map(|()| found))
     }
 }

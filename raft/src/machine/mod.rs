@@ -50,6 +50,7 @@ use crate::outcome::Outcome;
 
 pub use broker::Machine;
 pub use dead_letter::FoundDeadLetter;
+pub use find::Keyed;
 pub use journal::JournalView;
 pub use metadata::{MetaAction, MetaCommand, MetaMachine};
 pub use progress::{Durability, Progress};

@@ -19,7 +19,7 @@ use crate::request::Filter;
 /// A queue as a machine had it. What retention takes away meanwhile is told as [`Trimmed`].
 pub struct QueueView<T> {
     tables: T,
-    queue: QueueKey,
+    pub(super) queue: QueueKey,
     /// The first offset that can be read.
     pub first: u64,
     /// The offset behind the last message.

@@ -14,6 +14,7 @@ use crate::hash::hash64;
 use crate::limits::{
     FIND_AFTER_BIRTH_MS, FIND_BEFORE_BIRTH_MS, FIND_BYTES_MAX, FIND_MESSAGES_MAX, FIND_RECORDS_MAX, LOOKS_MAX,
 };
+use crate::machine::Keyed;
 use crate::names::{GroupId, QueueKey};
 use crate::node::Node;
 use crate::node::ask::{AskError, Source};
@@ -218,7 +219,14 @@ fn by_key(
             after = Some(mark);
             if places.len() < room && search.queues.iter().any(|queue| queue.number == row.queue) {
                 // The machine is free between two rows.
-                let found = group.replica().broker().at_key(&row).map_err(failed)?;
+                let keyed = group.replica().broker().at_key(&row).map_err(failed)?;
+                let found = match keyed {
+                    Keyed::Here(place) => Some(place),
+                    Keyed::Gone => None,
+                    Keyed::CameLater { queue, number, from_ms } => {
+                        super::pull::look(group, queue, 0, |view| view.came_later(number, from_ms))?
+                    }
+                };
                 places.extend(found.map(|place| FoundPlace { mark, ..place }));
             }
         }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use raft::command::{encode_publish, encode_receive};
 use raft::limits::JOURNAL_WINDOW_MS;
-use raft::machine::{Machine, StateMachine};
+use raft::machine::{Keyed, Machine, StateMachine};
 use raft::names::{ConsumerId, GroupId, QueueKey, TopicId};
 use raft::question::{Delivery, DeliveryState, FoundPlace, Happening, JournalFound, Wait};
 use raft::request::{Extras, Filter, Publish, Receive};
@@ -67,7 +67,13 @@ fn after(behind: Option<u64>) -> String {
 /// A line for each message that a key leads to, and how many rows there are if some lead nowhere.
 pub fn find(machine: &Machine<impl TableStore>, topic: TopicId, hash: u64) -> Vec<String> {
     let rows = machine.key_rows(topic, hash, None, usize::MAX).unwrap();
-    let found = rows.iter().filter_map(|row| machine.at_key(row).unwrap());
+    let found = rows.iter().filter_map(|row| match machine.at_key(row).unwrap() {
+        Keyed::Here(place) => Some(place),
+        Keyed::Gone => None,
+        Keyed::CameLater { queue, number, from_ms } => {
+            machine.view(queue, 0).came_later(number, from_ms).unwrap().unwrap()
+        }
+    });
     let line = |place: FoundPlace| match place.wait {
         None => {
             format!("q={} offset={} stored={}", place.queue.number, place.number, seconds(place.stored_ms))
