@@ -10,6 +10,7 @@ mod offsets;
 mod settings;
 mod topic;
 mod trace;
+mod transactions;
 mod why;
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use proto::admin::admin_server::Admin;
 use proto::admin::{
     ClusterStatusRequest, ClusterStatusResponse, CreateGroupRequest, CreateTopicRequest, DeleteGroupRequest,
     DeleteGroupResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeGroupRequest,
-    DescribeGroupResponse, DescribeTopicRequest, DescribeTopicResponse, ExplainDeliveryRequest,
+    ListTransactionsRequest, ListTransactionsResponse, DescribeGroupResponse, DescribeTopicRequest, DescribeTopicResponse, ExplainDeliveryRequest,
     ExplainDeliveryResponse, GroupOffsetsRequest, GroupOffsetsResponse, GroupResponse, ListGroupsRequest,
     ListGroupsResponse, ListTopicsRequest, ListTopicsResponse, QueryMessagesRequest, QueryMessagesResponse,
     ResetOffsetRequest, ResetOffsetResponse, TopicResponse, TraceMessageRequest, TraceMessageResponse,
@@ -160,6 +161,14 @@ impl Admin for AdminService {
     ) -> Result<Response<ExplainDeliveryResponse>, Status> {
         let (caller, request) = Caller::of(request);
         answer(why::explain(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn list_transactions(
+        &self,
+        request: Request<ListTransactionsRequest>,
+    ) -> Result<Response<ListTransactionsResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(transactions::list(&self.edge, request, deadline(&caller)).await)
     }
 
     async fn transfer_leader(

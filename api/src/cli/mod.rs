@@ -19,6 +19,7 @@ mod serve;
 mod settings;
 pub mod target;
 mod topic;
+mod transaction;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -67,6 +68,9 @@ enum Command {
     /// Look messages up, and ask what became of them
     #[command(subcommand)]
     Message(message::MessageCommand),
+    /// Look at open transactions, and end them by hand
+    #[command(subcommand)]
+    Transaction(transaction::TransactionCommand),
     /// Look at the cluster, and move leaders
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
@@ -134,6 +138,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Send(args) => args.run().await,
         Command::Receive(args) => args.run().await,
         Command::Message(command) => command.run().await,
+        Command::Transaction(command) => command.run().await,
         Command::Cluster(command) => command.run().await,
         Command::Bench(command) => command.run().await,
         Command::Log(command) => command.run(),
