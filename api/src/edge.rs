@@ -19,6 +19,7 @@ use crate::limits::{RELEASE_TIMEOUT, RELEASES_MAX, SEARCHES_MAX, SESSION_SWEEP_I
 use crate::messaging::caller::Caller;
 use crate::quota::Quotas;
 use crate::server;
+use crate::session::lite::LiteSubscriptions;
 use crate::session::registry::Registry;
 
 /// Why the client edge did not start, or why it stopped.
@@ -68,6 +69,8 @@ pub struct EdgeState {
     pub options: EdgeOptions,
     /// Clients heard of lately.
     pub sessions: Registry,
+    /// Which lite topics the clients read.
+    pub lite: LiteSubscriptions,
     /// Fires when a shutdown begins: the listeners close.
     pub closing: CancellationToken,
     /// Fires when no listener is left: long polls, streams and connections end, and whoever comes
@@ -95,6 +98,7 @@ impl EdgeState {
             node,
             options,
             sessions: Registry::default(),
+            lite: LiteSubscriptions::default(),
             closing: CancellationToken::new(),
             stopping: CancellationToken::new(),
             quotas: Quotas::default(),
@@ -177,6 +181,7 @@ async fn sweep(state: Arc<EdgeState>) {
             () = state.stopping.cancelled() => return,
         }
         for client_id in state.sessions.expire(Instant::now()) {
+            state.lite.remove(&client_id);
             state.node.client_gone(hash64(client_id.as_bytes()));
         }
     }

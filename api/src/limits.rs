@@ -106,6 +106,10 @@ pub const GROUP_NAME_BYTES_MAX: usize = 120;
 pub const MESSAGE_GROUP_BYTES_END: usize = 64;
 /// Longest message id.
 pub const MESSAGE_ID_BYTES_MAX: usize = 255;
+/// Lite topics that one client may subscribe to, of one topic for one consumer group.
+pub const LITE_SUBSCRIPTION_QUOTA: usize = 1_000;
+/// A poll of lite topics ends after so long, so that changed subscriptions count.
+pub const LITE_POLL_MAX: Duration = Duration::from_secs(5);
 /// Longest lite topic name.
 pub const LITE_TOPIC_BYTES_MAX: usize = 64;
 /// Longest time until an orphaned transaction is asked about.

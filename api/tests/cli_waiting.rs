@@ -44,10 +44,11 @@ fn what_waits_survives_the_leader_and_comes_once() {
     with(&commit).code(0);
     let rollback = ["transaction", "rollback", "demo", transaction, "--message-id", id, "--yes"];
     assert!(with(&rollback).code(1).err.contains("committed"), "the other end is refused");
-    assert!(!recalled["recall_handle"].as_str().unwrap().is_empty(), "{recalled}");
+    let recall = ["message", "recall", "demo", recalled["recall_handle"].as_str().unwrap()];
+    with(&recall).code(0);
 
-    let receive = ["receive", "demo", "-g", "g", "--max", "21", "--wait", "20s", "-o", "json"];
-    let mut expected: Vec<String> = (0..20).map(|number| format!("later {number}")).collect();
+    let receive = ["receive", "demo", "-g", "g", "--max", "20", "--wait", "20s", "-o", "json"];
+    let mut expected: Vec<String> = (1..20).map(|number| format!("later {number}")).collect();
     expected.push("half".to_owned());
     expected.sort();
     assert_eq!(bodies(&with(&receive).code(0).out), expected);

@@ -53,6 +53,12 @@ pub const GIVEN_UP_MAX: usize = 1 << 16;
 pub const PRIORITY_WAIT_MS_MAX: u64 = 30 * 1000;
 /// ...has one of so many leases, whatever comes with a higher priority.
 pub const PRIORITY_TURN: u64 = 4;
+/// The queues of a topic's lite topics have numbers from here on: no other queue has such a number.
+pub const LITE_QUEUES_FROM: u32 = 1 << 20;
+/// A broker group holds so many lite topics.
+pub const LITE_TOPICS_MAX: usize = 1 << 21;
+/// One receive reads so many lite topics at most.
+pub const LITE_QUEUES_POLLED_MAX: usize = 64;
 /// A topic has no more queues.
 pub const QUEUES_MAX: u32 = 4096;
 /// So many dead letters are sent again by one command.

@@ -312,6 +312,7 @@ fn put_rejection(out: &mut Vec<u8>, rejection: &Rejection) {
         Rejection::NotWaiting => (6, vec![]),
         Rejection::TransactionOver(why) => (7, vec![why]),
         Rejection::Full(why) => (8, vec![why]),
+        Rejection::LiteTopicQuota(why) => (9, vec![why]),
     };
     out.push(which);
     for text in texts {
@@ -331,6 +332,7 @@ fn rejection(reader: &mut Reader<'_>) -> Option<Rejection> {
         6 => Rejection::NotWaiting,
         7 => Rejection::TransactionOver(text()?),
         8 => Rejection::Full(text()?),
+        9 => Rejection::LiteTopicQuota(text()?),
         _ => return None,
     })
 }
@@ -376,6 +378,7 @@ mod tests {
             Outcome::Rejected(Rejection::NotWaiting),
             Outcome::Rejected(Rejection::TransactionOver("why".into())),
             Outcome::Rejected(Rejection::Full("why".into())),
+            Outcome::Rejected(Rejection::LiteTopicQuota("why".into())),
             Outcome::Received { stamp_ms: 6, messages: vec![message; 3] },
             Outcome::Acknowledged(vec![Ok(()), Err(Rejection::InvalidReceipt)]),
             Outcome::Changed { revision: 3 },

@@ -81,6 +81,9 @@ pub enum Rejection {
     /// No such transaction, or it has ended in another way.
     #[error("{0}")]
     TransactionOver(String),
+    /// There are as many lite topics as there may be.
+    #[error("{0}")]
+    LiteTopicQuota(String),
     /// A bound of the state machine is reached; later there may be room.
     #[error("{0}")]
     Full(String),
@@ -123,6 +126,8 @@ pub struct Extras {
     pub dedup_window_ms: Option<u64>,
     /// Hashes of the keys under which it can be found.
     pub key_hashes: Vec<u64>,
+    /// Hash of its lite topic's name: the lite topic's queue takes it, whatever queue it names.
+    pub lite_hash: Option<u64>,
 }
 
 /// A message that is durable on a quorum.
@@ -253,6 +258,8 @@ pub struct Receive {
     pub in_flight_max: Option<u64>,
     /// What the topic says.
     pub rules: TopicRules,
+    /// Read these lite topics (hashes of their names) instead of `queues`. The leader turns them into queues.
+    pub lite: Option<Vec<u64>>,
 }
 
 /// What names a lease: the content of a receipt handle.

@@ -152,6 +152,7 @@ fn receive(topic: &Topic, consumer: &ConsumerGroup, group: GroupId, attempt: u64
         dead_letters: QueueKey { topic: consumer.dead_letters, number: group.0 - 1 },
         in_flight_max: None,
         rules: TopicRules::default(),
+        lite: None,
     }
 }
 

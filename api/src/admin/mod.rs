@@ -19,11 +19,12 @@ use proto::admin::admin_server::Admin;
 use proto::admin::{
     ClusterStatusRequest, ClusterStatusResponse, CreateGroupRequest, CreateTopicRequest, DeleteGroupRequest,
     DeleteGroupResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeGroupRequest,
-    ListTransactionsRequest, ListTransactionsResponse, DescribeGroupResponse, DescribeTopicRequest, DescribeTopicResponse, ExplainDeliveryRequest,
+    DescribeGroupResponse, DescribeTopicRequest, DescribeTopicResponse, ExplainDeliveryRequest,
     ExplainDeliveryResponse, GroupOffsetsRequest, GroupOffsetsResponse, GroupResponse, ListGroupsRequest,
-    ListGroupsResponse, ListTopicsRequest, ListTopicsResponse, QueryMessagesRequest, QueryMessagesResponse,
-    ResetOffsetRequest, ResetOffsetResponse, TopicResponse, TraceMessageRequest, TraceMessageResponse,
-    TransferLeaderRequest, TransferLeaderResponse, UpdateGroupRequest, UpdateTopicRequest,
+    ListGroupsResponse, ListTopicsRequest, ListTopicsResponse, ListTransactionsRequest,
+    ListTransactionsResponse, QueryMessagesRequest, QueryMessagesResponse, ResetOffsetRequest,
+    ResetOffsetResponse, TopicResponse, TraceMessageRequest, TraceMessageResponse, TransferLeaderRequest,
+    TransferLeaderResponse, UpdateGroupRequest, UpdateTopicRequest,
 };
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::exit::Failure;
 use super::moment::{now_unix_ms, parse_unix_ms, print_unix_ms};
 use super::output::table;
+use super::recall::RecallArgs;
 use super::target::ADMIN_TIMEOUT;
 use super::topic::CommonArgs;
 
@@ -20,6 +21,8 @@ pub enum MessageCommand {
     Trace(TraceArgs),
     /// Say why a message is not delivered to a consumer group
     Why(WhyArgs),
+    /// Take back a delayed message before its time
+    Recall(RecallArgs),
 }
 
 impl MessageCommand {
@@ -28,6 +31,7 @@ impl MessageCommand {
             MessageCommand::Query(args) => args.run().await,
             MessageCommand::Trace(args) => args.run().await,
             MessageCommand::Why(args) => args.run().await,
+            MessageCommand::Recall(args) => args.run().await,
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod moment;
 mod offsets;
 pub mod output;
 mod pull;
+mod recall;
 mod receive;
 mod send;
 mod serve;

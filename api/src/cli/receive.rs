@@ -66,6 +66,9 @@ pub struct ReceiveArgs {
     /// Only messages that this SQL92 condition on their properties is true of
     #[arg(long, value_name = "CONDITION", conflicts_with = "tag")]
     sql: Option<String>,
+    /// Receive from this lite topic of a topic of lite topics; may be repeated
+    #[arg(long = "lite", value_name = "NAME")]
+    lite: Vec<String>,
     /// Look without taking: the messages are visible again when the command ends
     #[arg(long)]
     no_ack: bool,
@@ -180,6 +183,9 @@ impl ReceiveArgs {
         left: Duration,
     ) -> Result<Vec<v2::Message>, ClientError> {
         let consumer = Consumer::open(broker.clone(), &self.group, &self.topic, filter).await?;
+        if !self.lite.is_empty() {
+            consumer.subscribe_lite(&self.lite).await?;
+        }
         let poll = Poll { max, wait: left.min(POLL_WAIT_MAX), invisible: self.invisible };
         // The broker may hold the poll for longer than was asked.
         let received = tokio::time::timeout(left + PAUSE_AFTER_FAILURE, consumer.receive(&poll)).await;

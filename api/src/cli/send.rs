@@ -81,6 +81,9 @@ pub struct SendArgs {
     /// Send it within a transaction, and end it like this
     #[arg(long, value_enum, value_name = "END", conflicts_with_all = ["delay", "at", "delay_level"])]
     transaction: Option<TransactionEnd>,
+    /// The lite topic, in a topic of lite topics
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["delay", "at", "delay_level", "transaction", "message_group"])]
+    lite: Option<String>,
     /// How many messages, one after the other
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     count: u64,
@@ -220,6 +223,7 @@ impl SendArgs {
             (None, Some(_), _) => v2::MessageType::Delay,
             (None, None, Some(_)) => v2::MessageType::Fifo,
             (None, None, None) if self.priority.is_some() => v2::MessageType::Priority,
+            (None, None, None) if self.lite.is_some() => v2::MessageType::Lite,
             (None, None, None) => v2::MessageType::Normal,
         };
         v2::Message {
@@ -236,6 +240,7 @@ impl SendArgs {
                 delivery_timestamp: due.map(Into::into),
                 message_group: self.message_group.clone(),
                 priority: self.priority,
+                lite_topic: self.lite.clone(),
                 ..Default::default()
             }),
             body: body.into(),

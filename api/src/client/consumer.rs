@@ -70,6 +70,20 @@ impl Consumer {
         &self.queue
     }
 
+    /// Says which lite topics are to be received; the broker remembers it for this client.
+    pub async fn subscribe_lite(&self, names: &[String]) -> Result<(), ClientError> {
+        let message = v2::SyncLiteSubscriptionRequest {
+            action: v2::LiteSubscriptionAction::CompleteAdd as i32,
+            topic: Some(self.topic.clone()),
+            group: Some(self.group.clone()),
+            lite_topic_set: names.to_vec(),
+            ..Default::default()
+        };
+        let request = self.broker.headers.request(message, CALL_TIMEOUT);
+        let answer = self.broker.answer(self.broker.messaging().sync_lite_subscription(request).await)?;
+        ClientError::of_answer(answer.status)
+    }
+
     /// One long poll. No messages is no error.
     pub async fn receive(&self, poll: &Poll) -> Result<Vec<v2::Message>, ClientError> {
         let message = v2::ReceiveMessageRequest {

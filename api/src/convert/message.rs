@@ -10,7 +10,7 @@ use proto::v2::{
 };
 use raft::catalog::{Topic, TopicType};
 use raft::hash::hash64;
-use raft::names::QueueKey;
+use raft::names::{GroupId, QueueKey};
 use raft::request::{Delivered, Extras, Publish};
 use store::record::{BodyEncoding, MessageRecord, RecordError};
 
@@ -37,10 +37,15 @@ pub fn publish(message: Message, topic: &Topic, store_host: &str, check_after: D
     };
     let queues = topic.queues.len() as u32;
     let priority = priority(&system);
-    let number = match topic.kind {
+    let number = match (&system.lite_topic, topic.kind) {
+        // Any queue of the group: the lite topic has one of its own there.
+        (Some(name), _) => {
+            let group = lite_group(topic, hash64(name.as_bytes()));
+            topic.queues.iter().position(|holder| *holder == group).unwrap_or(0) as u32
+        }
         // Its queues are the levels of priority; the highest one takes all that is higher.
-        TopicType::Priority => priority.unwrap_or(0).min(queues - 1),
-        _ => (place % u64::from(queues)) as u32,
+        (None, TopicType::Priority) => priority.unwrap_or(0).min(queues - 1),
+        (None, _) => (place % u64::from(queues)) as u32,
     };
     let extras = Extras { dedup_window_ms: identity.window_ms, ..extras(&system, check_after) };
     let body_encoding = match system.body_encoding() {
@@ -76,6 +81,12 @@ pub fn publish(message: Message, topic: &Topic, store_host: &str, check_after: D
         extras,
         record: record.encode(),
     }
+}
+
+/// The broker group that holds a lite topic: by the hash of its name, whatever the number of queues.
+pub fn lite_group(topic: &Topic, name_hash: u64) -> GroupId {
+    let groups = topic.groups();
+    groups[(name_hash % groups.len() as u64) as usize]
 }
 
 /// What says that two messages are the same.
@@ -133,6 +144,7 @@ fn extras(system: &SystemProperties, check_after: Duration) -> Extras {
         due_ms,
         check_after_ms: half.then_some(check_after.as_millis() as u64),
         key_hashes,
+        lite_hash: system.lite_topic.as_ref().map(|name| hash64(name.as_bytes())),
     }
 }
 

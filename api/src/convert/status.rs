@@ -96,6 +96,9 @@ pub enum Fault {
     /// Not built yet.
     #[error("{0} is not implemented yet")]
     NotImplemented(&'static str),
+    /// A client subscribes to more lite topics than it may.
+    #[error("{0}")]
+    LiteSubscriptionQuota(String),
     /// A transaction id that is not ours, or of another message.
     #[error("{0}")]
     InvalidTransaction(String),
@@ -144,6 +147,7 @@ impl Fault {
             Fault::Forbidden(_) => Code::Forbidden,
             Fault::NotImplemented(_) => Code::NotImplemented,
             Fault::InvalidTransaction(_) => Code::InvalidTransactionId,
+            Fault::LiteSubscriptionQuota(_) => Code::LiteSubscriptionQuotaExceeded,
             Fault::Request(error) => match error {
                 RequestError::Rejected(rejection) => match rejection {
                     Rejection::TopicNotFound { .. } => Code::TopicNotFound,
@@ -153,6 +157,7 @@ impl Fault {
                     Rejection::NotWaiting => Code::MessageNotFound,
                     Rejection::TransactionOver(_) => Code::InvalidTransactionId,
                     Rejection::Full(_) => Code::TooManyRequests,
+                    Rejection::LiteTopicQuota(_) => Code::LiteTopicQuotaExceeded,
                 },
                 RequestError::NoLeader { .. }
                 | RequestError::Overloaded { .. }
@@ -183,7 +188,7 @@ impl Fault {
                 Rejection::NotWaiting | Rejection::TransactionOver(_) => {
                     tonic::Status::failed_precondition(text)
                 }
-                Rejection::Full(_) => tonic::Status::resource_exhausted(text),
+                Rejection::Full(_) | Rejection::LiteTopicQuota(_) => tonic::Status::resource_exhausted(text),
             },
             Fault::Request(
                 RequestError::NoLeader { .. }

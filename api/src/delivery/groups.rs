@@ -1,14 +1,13 @@
 //! A receive from a topic whose queues lie in several broker groups.
 
 use futures::stream::{FuturesUnordered, StreamExt};
-use raft::names::GroupId;
 use raft::node::Node;
 use raft::request::{Delivered, Receive, RequestError};
 use tokio::time::Instant;
 
 use crate::limits::GROUP_TRY_TIMEOUT;
 
-/// Leases messages from the first of `receives` (one a broker group) that has some, trying them in
+/// Leases messages from the first of `receives` that has some, trying them in
 /// order and then waiting on all of them until `wait_until`. Empty if nothing came.
 ///
 /// # Errors
@@ -19,6 +18,11 @@ pub async fn receive(
     wait_until: Instant,
     deadline: Instant,
 ) -> Result<Vec<Delivered>, RequestError> {
+    if receives.is_empty() {
+        // Nothing is subscribed to: the poll waits all the same.
+        tokio::time::sleep_until(wait_until).await;
+        return Ok(Vec::new());
+    }
     if receives.len() == 1 {
         let only = receives.remove(0);
         return node.receive(only, wait_until, deadline).await;
@@ -35,10 +39,8 @@ pub async fn receive(
     loop {
         match first_ready(node, &receives, wait_until).await? {
             None => return Ok(Vec::new()),
-            Some(group) => {
-                let ready = receives.iter().find(|receive| receive.group == group);
-                let ready = ready.expect("first_ready answers with the group of one of the receives");
-                let found = try_group(node, ready, deadline).await?;
+            Some(ready) => {
+                let found = try_group(node, &receives[ready], deadline).await?;
                 // Another consumer may have been faster: wait again.
                 if !found.is_empty() || Instant::now() >= wait_until {
                     return Ok(found);
@@ -57,22 +59,20 @@ async fn try_group(
     node.receive(receive.clone(), now, deadline.min(now + GROUP_TRY_TIMEOUT)).await
 }
 
-/// The group of the first receive that would find something, or none by `wait_until`. An error only
-/// if every group failed.
+/// Which receive would find something first, or none by `wait_until`. An error only if every group
+/// failed.
 async fn first_ready(
     node: &Node,
     receives: &[Receive],
     wait_until: Instant,
-) -> Result<Option<GroupId>, RequestError> {
-    let mut waits: FuturesUnordered<_> = receives
-        .iter()
-        .map(|receive| async move { (receive.group, node.wait_ready(receive, wait_until).await) })
-        .collect();
+) -> Result<Option<usize>, RequestError> {
+    let wait = |(at, receive)| async move { (at, node.wait_ready(receive, wait_until).await) };
+    let mut waits: FuturesUnordered<_> = receives.iter().enumerate().map(wait).collect();
     let mut failure = None;
     let mut waited_out = false;
-    while let Some((group, ready)) = waits.next().await {
+    while let Some((at, ready)) = waits.next().await {
         match ready {
-            Ok(true) => return Ok(Some(group)),
+            Ok(true) => return Ok(Some(at)),
             Ok(false) => waited_out = true,
             Err(error) => failure = Some(error),
         }

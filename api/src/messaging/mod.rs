@@ -198,7 +198,7 @@ impl MessagingService for Messaging {
         &self,
         request: Request<SyncLiteSubscriptionRequest>,
     ) -> Result<Response<SyncLiteSubscriptionResponse>, Status> {
-        let (caller, _) = Caller::of(request);
-        Ok(Response::new(sync_lite_subscription::sync_lite_subscription(&caller)))
+        let (caller, request) = Caller::of(request);
+        Ok(Response::new(sync_lite_subscription::sync_lite_subscription(&self.edge, &caller, request).await))
     }
 }

@@ -13,6 +13,7 @@ pub fn notify_client_termination(edge: &Arc<EdgeState>, caller: &Caller) -> Noti
     let status = match caller.client_id() {
         Ok(client_id) => {
             edge.sessions.remove(client_id);
+            edge.lite.remove(client_id);
             edge.release(client_id);
             ok()
         }

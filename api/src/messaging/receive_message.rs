@@ -15,16 +15,19 @@ use raft::hash::hash64;
 use raft::request::{Delivered, Filter, Receive, RequestError, TopicRules};
 use tokio::time::Instant;
 
-use crate::convert::message::{self, AskedTopic};
+use crate::convert::message::{self, AskedTopic, lite_group};
 use crate::convert::name::full_name;
 use crate::convert::status::{ClientLanguage, Fault, ok};
 use crate::convert::time;
 use crate::delivery::long_poll::{PollBounds, Polling, polling};
 use crate::delivery::{filter, groups};
 use crate::edge::EdgeState;
-use crate::limits::{AUTO_RENEW_LEASE, INVISIBLE_MAX, INVISIBLE_MIN, RECEIVE_BATCH_MAX, RECEIVE_ERROR_PAUSE};
+use crate::limits::{
+    AUTO_RENEW_LEASE, INVISIBLE_MAX, INVISIBLE_MIN, LITE_POLL_MAX, RECEIVE_BATCH_MAX, RECEIVE_ERROR_PAUSE,
+};
 use crate::messaging::caller::Caller;
 use crate::messaging::resolve;
+use crate::session::lite::LiteSubscription;
 
 /// The answer's frames.
 pub type ReceiveStream = Pin<Box<dyn Stream<Item = Result<ReceiveMessageResponse, tonic::Status>> + Send>>;
@@ -140,6 +143,13 @@ async fn poll(edge: &EdgeState, caller: &Caller, request: ReceiveMessageRequest)
         filter: tags,
     };
     let receives = receives(edge, &topic, &consumer, &wanted, deadline).await?;
+    let (receives, wait_until) = match topic.kind {
+        TopicType::Lite => {
+            let subscription = edge.lite.of(client_id, topic.id, consumer.id);
+            (of_lite_topics(&topic, receives, &subscription), wait_until.min(start + LITE_POLL_MAX))
+        }
+        _ => (receives, wait_until),
+    };
     let delivered = tokio::select! {
         biased;
         delivered = groups::receive(&edge.node, receives, wait_until, deadline) => delivered?,
@@ -246,9 +256,26 @@ async fn receives(
             dead_letters,
             in_flight_max: consumer.settings.in_flight_max,
             rules,
+            lite: None,
         }
     };
     Ok(groups.into_iter().zip(dead_letters).map(receive).collect())
+}
+
+/// The same receives, of the lite topics that the client subscribes to.
+fn of_lite_topics(topic: &Topic, receives: Vec<Receive>, subscription: &LiteSubscription) -> Vec<Receive> {
+    let by_start = subscription.by_start();
+    let one = |receive: &Receive| {
+        let group = receive.group;
+        let receive = receive.clone();
+        by_start.iter().filter_map(move |(start, hashes)| {
+            let here = hashes.iter().copied().filter(|hash| lite_group(topic, *hash) == group);
+            let lite: Vec<u64> = here.collect();
+            let (queues, start) = (Vec::new(), *start);
+            (!lite.is_empty()).then(|| Receive { queues, start, lite: Some(lite), ..receive.clone() })
+        })
+    };
+    receives.iter().flat_map(one).collect::<Vec<_>>()
 }
 
 #[cfg(test)]

@@ -163,8 +163,8 @@ fn check_all(edge: &EdgeState, topic: &Topic, messages: &[Message]) -> Result<()
             | MessageType::Delay
             | MessageType::Transaction
             | MessageType::Priority
+            | MessageType::Lite
             | MessageType::Unspecified => {}
-            MessageType::Lite => return Err(Fault::NotImplemented("a message of a lite topic")),
         }
     }
     Ok(())

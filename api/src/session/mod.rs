@@ -2,5 +2,6 @@
 //! before a send, a receive or a heartbeat.
 
 pub mod client_properties;
+pub mod lite;
 pub mod registry;
 pub mod settings;

@@ -14,13 +14,11 @@ use raft::settings as policy;
 
 use crate::convert::status::{ClientLanguage, Fault};
 use crate::convert::time::wire_duration;
-use crate::limits::{LITE_TOPIC_BYTES_MAX, RECEIVE_BATCH_MAX, REQUEST_TIMEOUT};
+use crate::limits::{LITE_SUBSCRIPTION_QUOTA, LITE_TOPIC_BYTES_MAX, RECEIVE_BATCH_MAX, REQUEST_TIMEOUT};
 use crate::session::client_properties;
 
 /// Attempts of a send.
 const SEND_ATTEMPTS: i32 = 3;
-/// Lite topics that one client may subscribe to.
-const LITE_SUBSCRIPTION_QUOTA: i32 = 1_000;
 
 /// What this node fills in.
 #[derive(Clone, Debug)]
@@ -91,7 +89,7 @@ fn fill_subscription(subscription: Subscription, terms: &Terms<'_>) -> Subscript
         fifo: Some(terms.consumer.is_some_and(|consumer| consumer.fifo)),
         receive_batch_size: Some(RECEIVE_BATCH_MAX),
         long_polling_timeout: Some(wire_duration(terms.long_poll)),
-        lite_subscription_quota: Some(LITE_SUBSCRIPTION_QUOTA),
+        lite_subscription_quota: Some(LITE_SUBSCRIPTION_QUOTA as i32),
         max_lite_topic_size: Some(LITE_TOPIC_BYTES_MAX as i32),
         ..subscription
     }

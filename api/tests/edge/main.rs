@@ -4,6 +4,7 @@ mod admin;
 mod client;
 mod consumers;
 mod limits;
+mod lite;
 mod lookup;
 mod port;
 mod priority;

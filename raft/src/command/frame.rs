@@ -99,6 +99,7 @@ mod tests {
             dead_letters: QUEUE,
             in_flight_max: None,
             rules: TopicRules::default(),
+            lite: None,
         }
     }
 

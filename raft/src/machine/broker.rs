@@ -18,6 +18,7 @@ use super::ended::EndedWindow;
 use super::held::Held;
 use super::journal::Journal;
 use super::keys::KeyIndex;
+use super::lite::LiteTopics;
 use super::progress::Progress;
 use super::queues::Queues;
 use super::settled_window::SettledWindow;
@@ -45,6 +46,7 @@ pub struct Machine<T> {
     pub(super) timers: Timers,
     pub(super) halves: Halves,
     pub(super) ended: EndedWindow,
+    pub(super) lite: LiteTopics,
     /// Dead letters that the frame in hand has made or changed.
     pub(super) dead_letters: DeadLetters,
     pub(super) keys: KeyIndex,
@@ -68,6 +70,7 @@ impl<T: TableStore> Machine<T> {
             ended: EndedWindow::open(&tables)?,
             keys: KeyIndex::open(&tables)?,
             journal: Journal::open(&tables)?,
+            lite: LiteTopics::open(&tables)?,
             progress: Progress::open(tables)?,
             cursors: BTreeMap::new(),
             dedup: DedupWindow::default(),

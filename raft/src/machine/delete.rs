@@ -14,6 +14,7 @@ use crate::outcome::Outcome;
 
 impl<T: TableStore> Machine<T> {
     pub(super) fn delete_topic(&mut self, topic: TopicId) -> Outcome {
+        self.lite.delete_topic(topic, self.progress.batch());
         self.halves.delete_topic(topic, &mut self.held, self.progress.batch());
         self.delete_cursors(|key| key.queue.topic == topic);
         // What of it is still held by position is let go of when the log would carry it.

@@ -22,6 +22,7 @@ mod held;
 mod journal;
 mod keys;
 mod lease;
+mod lite;
 mod metadata;
 mod offset;
 mod priority;

@@ -16,13 +16,19 @@ use crate::request::{Place, Published};
 impl<T: TableStore> Machine<T> {
     /// Takes a message whose record stands at `position`.
     pub(super) fn publish(&mut self, message: &PublishCommand, position: LogPosition) -> Outcome {
-        let queue = message.queue;
+        let mut queue = message.queue;
         if let Some(rejected) = self.topic_is_gone(queue.topic) {
             return rejected;
         }
         let window = Window { now_ms: self.progress.stamp_ms(), length_ms: message.extras.dedup_window_ms };
         if let Some((queue, place)) = self.dedup.get(queue.topic, message.dedup, window) {
             return Outcome::Published(Published { queue, place, duplicate: true });
+        }
+        if let Some(name_hash) = message.extras.lite_hash {
+            match self.lite.queue_of(queue.topic, name_hash, self.progress.batch()) {
+                Ok(of_lite_topic) => queue = of_lite_topic,
+                Err(rejection) => return Outcome::Rejected(rejection),
+            }
         }
         let entry = Entry {
             position,

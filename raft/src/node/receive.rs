@@ -159,6 +159,15 @@ impl NodeInner {
             let freed = freed.as_deref().unwrap_or(&unbounded).notified();
             tokio::pin!(freed);
             freed.as_mut().enable();
+            let resolved;
+            let receive = match receive.lite {
+                None => receive,
+                Some(_) => {
+                    let queues = group.replica().broker().lite_queues(receive, clock::now_ms());
+                    resolved = Receive { queues, lite: None, ..receive.clone() };
+                    &resolved
+                }
+            };
             if !group.serves(self.id) {
                 match self.leader(group.id) {
                     // Elected, but nothing of its own term is applied yet (rule R8): "nothing is there" would
@@ -276,6 +285,8 @@ impl NodeInner {
                 Filter::Sql(text) => text.clone(),
                 Filter::All | Filter::AnyOf(_) => String::new(),
             },
+            reads_lite_topics: receive.lite.is_some(),
+            lite_hashes: receive.lite.clone().unwrap_or_default(),
         };
         let response = match timeout_at(deadline + ANSWER_MARGIN, client.receive(request)).await {
             Ok(Ok(response)) => response.into_inner(),
@@ -308,7 +319,7 @@ impl NodeInner {
         let deadline = now + Duration::from_millis(u64::from(request.timeout_ms));
         let (outcome, records) = match self.groups.get(&GroupId(request.group)) {
             None => (Err(ProposeError::NotLeader(None)), Vec::new()),
-            Some(group) => match receive_in(&request.command, &request.sql, group.id) {
+            Some(group) => match receive_in(&request, group.id) {
                 Err(reason) => (Ok(Outcome::Rejected(Rejection::Invalid(reason))), Vec::new()),
                 Ok(receive) if request.only_wait => {
                     let ready = self.until_ready(group, &receive, wait_until).await;
@@ -325,8 +336,10 @@ impl NodeInner {
 }
 
 /// A receive as a peer sent it.
-fn receive_in(bytes: &Bytes, sql: &str, group: GroupId) -> Result<Receive, String> {
-    let Command::Receive(command) = command::decode(bytes).map_err(|error| error.to_string())? else {
+fn receive_in(request: &peer::ReceiveRequest, group: GroupId) -> Result<Receive, String> {
+    let sql = &request.sql;
+    let Command::Receive(command) = command::decode(&request.command).map_err(|error| error.to_string())?
+    else {
         return Err("a command that is not a receive came as one".to_owned());
     };
     let filter = match command.wanted {
@@ -351,6 +364,7 @@ fn receive_in(bytes: &Bytes, sql: &str, group: GroupId) -> Result<Receive, Strin
         dead_letters: command.dead_letters,
         in_flight_max: command.in_flight_max,
         rules: command.rules,
+        lite: request.reads_lite_topics.then(|| request.lite_hashes.clone()),
     })
 }
 

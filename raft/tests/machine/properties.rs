@@ -228,6 +228,7 @@ fn receive(step: &Step) -> Receive {
         dead_letters: DEAD_LETTERS,
         in_flight_max: None,
         rules: *rules,
+        lite: None,
     }
 }
 

@@ -88,6 +88,7 @@ fn receive(consumer: u32, max: u16, invisible_ms: u64, max_attempts: u16) -> Rec
         dead_letters: DEAD_LETTERS,
         in_flight_max: None,
         rules: TopicRules::default(),
+        lite: None,
     }
 }
 

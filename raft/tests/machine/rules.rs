@@ -49,6 +49,7 @@ fn receive(consumer: u32) -> Receive {
         dead_letters: QueueKey { topic: TopicId(9), number: 0 },
         in_flight_max: None,
         rules: TopicRules::default(),
+        lite: None,
     }
 }
 

@@ -140,6 +140,14 @@ impl Script {
                     "timers={timers} due={due} halves={halves} check={check} given_up={given_up}"
                 );
             }
+            "lite" => {
+                let names = words.text("names").unwrap_or_default().split(',');
+                let lite = names.map(|name| hash64(name.as_bytes())).collect();
+                let receive = Receive { lite: Some(lite), ..receive(&words) };
+                let queues = self.rig.machine.lite_queues(&receive, self.rig.now_ms);
+                let count = self.rig.machine.lite_topic_count();
+                let _ = writeln!(answers, "of {count} lite topics: {queues:?}");
+            }
             "checks" => {
                 let due = self.rig.machine.checks_due(self.rig.now_ms, words.number("max", 10) as usize);
                 let lines = due.iter().map(|half| format!("number={} checks={}", half.number, half.checks));
@@ -345,6 +353,7 @@ fn command(line: &str) -> Bytes {
                 key_hashes: words
                     .text("keys")
                     .map_or(vec![], |keys| keys.split(',').map(|key| hash64(key.as_bytes())).collect()),
+                lite_hash: words.text("lite").map(|name| hash64(name.as_bytes())),
             },
             record: Bytes::from(words.text("body").unwrap_or("x").to_string()),
         }),
@@ -454,6 +463,7 @@ fn receive(words: &Words) -> Receive {
         dead_letters: dead_letters(words),
         in_flight_max: words.text("in-flight").map(|max| max.parse().unwrap()),
         rules: TopicRules { by_priority: words.has("by-priority"), ttl_ms: words.time_ms("ttl", 0) },
+        lite: None,
     }
 }
 

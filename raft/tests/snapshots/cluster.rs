@@ -231,6 +231,7 @@ pub async fn lease(
         dead_letters: QueueKey { topic: consumer.dead_letters, number: 0 },
         in_flight_max: None,
         rules: TopicRules::default(),
+        lite: None,
     };
     let wait = Instant::now() + Duration::from_millis(100);
     node.receive(receive, wait, soon()).await.expect("a batch")

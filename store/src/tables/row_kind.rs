@@ -42,6 +42,8 @@ pub enum RowKind {
     Key = 0x64,
     /// What a frame leased and settled: see [`super::journal`].
     Journal = 0x65,
+    /// A lite topic: see [`super::lite`].
+    Lite = 0x67,
     /// How a timer or a transaction ended: see [`super::ended`].
     Ended = 0x69,
 }
@@ -76,6 +78,7 @@ impl RowKind {
             RowKind::Timer => "timer",
             RowKind::Half => "half message",
             RowKind::DeadLetter => "dead letter",
+            RowKind::Lite => "lite topic",
             RowKind::Ended => "ended",
             RowKind::Key => "key",
             RowKind::Journal => "journal",
