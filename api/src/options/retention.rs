@@ -35,6 +35,8 @@ pub struct DiskSection {
     pub clean_percent: u8,
     /// With a disk that is so full, on whichever node, no messages are taken; consumers go on.
     pub refuse_percent: u8,
+    /// A disk with so much free is not full, whatever part of it that is.
+    pub spare_bytes: ByteCount,
     /// The data directory counts as a disk of so many bytes; 0: the whole disk is the node's.
     pub quota_bytes: ByteCount,
     /// How often a node looks.
@@ -60,6 +62,7 @@ impl Default for DiskSection {
             warn_percent: marks.warn_percent,
             clean_percent: marks.clean_percent,
             refuse_percent: marks.refuse_percent,
+            spare_bytes: ByteCount(marks.spare_bytes),
             quota_bytes: ByteCount(marks.quota_bytes),
             look_every_ms: millis(marks.look_every),
         }
@@ -116,6 +119,7 @@ impl DiskSection {
             warn_percent: self.warn_percent,
             clean_percent: self.clean_percent,
             refuse_percent: self.refuse_percent,
+            spare_bytes: self.spare_bytes.0,
             quota_bytes: self.quota_bytes.0,
             look_every: self.look_every_ms.duration(),
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use api::{Edge, EdgeOptions, TlsOptions};
 use raft::catalog::{NodeInfo, TopicType};
 use raft::names::NodeId;
-use raft::node::{Node, NodeOptions, TransactionChecks, Tuning};
+use raft::node::{DiskMarks, Node, NodeOptions, TransactionChecks, Tuning};
 use raft::request::NewTopic;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -57,7 +57,12 @@ impl Server {
             peer_bind: SocketAddr::from(([127, 0, 0, 1], peer)),
             data: data.path().join("node"),
             broker_groups,
-            tuning: Tuning { segment_bytes: store::limits::SEGMENT_BYTES_MIN, ..Tuning::default() },
+            tuning: Tuning {
+                segment_bytes: store::limits::SEGMENT_BYTES_MIN,
+                // Dozens of servers side by side fill a small disk; that is not what is tested here.
+                disk: DiskMarks { spare_bytes: 0, ..DiskMarks::default() },
+                ..Tuning::default()
+            },
             transaction_checks: TransactionChecks {
                 interval: Duration::from_millis(300),
                 limit: 2,

@@ -101,6 +101,8 @@ pub struct DiskMarks {
     pub clean_percent: u8,
     /// From so much on no messages are taken.
     pub refuse_percent: u8,
+    /// A disk with so many bytes free is not full, whatever part of it that is.
+    pub spare_bytes: u64,
     /// The data directory counts as a disk of so many bytes; 0: the disk is the one that it is on.
     pub quota_bytes: u64,
     /// How often a node looks.
@@ -113,6 +115,7 @@ impl Default for DiskMarks {
             warn_percent: 75,
             clean_percent: 85,
             refuse_percent: 90,
+            spare_bytes: 8 << 30,
             quota_bytes: 0,
             look_every: Duration::from_secs(2),
         }

@@ -80,7 +80,11 @@ fn used_percent(space: DiskSpace) -> u8 {
 
 impl DiskMarks {
     /// What a disk that is so full calls for, after `before`.
-    fn level(&self, used_percent: u8, before: DiskLevel) -> DiskLevel {
+    fn level(&self, space: DiskSpace, before: DiskLevel) -> DiskLevel {
+        let used_percent = used_percent(space);
+        if space.free >= self.spare_bytes {
+            return DiskLevel::Normal;
+        }
         let marks = [
             (self.refuse_percent, DiskLevel::Refuse),
             (self.clean_percent, DiskLevel::Clean),
@@ -138,7 +142,7 @@ impl Space {
             space = DiskSpace { total: marks.quota_bytes, free: left.min(space.free) };
         }
         let before = self.own().level;
-        let level = marks.level(used_percent(space), before);
+        let level = marks.level(space, before);
         let status = DiskStatus { total_bytes: space.total, free_bytes: space.free, level };
         self.own.send_if_modified(|own| {
             let changed = own.level != level;
@@ -217,8 +221,8 @@ mod tests {
         let marks =
             DiskMarks { warn_percent: 75, clean_percent: 85, refuse_percent: 90, ..DiskMarks::default() };
         let mut level = DiskLevel::Normal;
-        let mut after = |used| {
-            level = marks.level(used, level);
+        let mut after = |used: u64| {
+            level = marks.level(DiskSpace { total: 100, free: 100 - used }, level);
             level.name()
         };
         let fills = [74, 75, 84, 85, 90, 89, 88, 84, 83, 74, 73, 100, 0];
@@ -228,6 +232,13 @@ mod tests {
             "normal", "refuse", "normal",
         ];
         assert_eq!(levels, expected);
+    }
+
+    #[test]
+    fn a_disk_with_enough_to_spare_is_not_full() {
+        let marks = DiskMarks { spare_bytes: 50, ..DiskMarks::default() };
+        let level = |free| marks.level(DiskSpace { total: 1000, free }, DiskLevel::Refuse).name();
+        assert_eq!((level(50), level(49)), ("normal", "refuse"));
     }
 
     #[test]

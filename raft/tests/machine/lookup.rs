@@ -118,6 +118,7 @@ fn receive(attempt: u64) -> Bytes {
         max_attempts: u16::MAX,
         in_flight_max: None,
         rules: Default::default(),
+        lite: None,
         start: raft::catalog::StartFrom::First,
         dead_letters: QueueKey { topic: TopicId(9), number: 0 },
     })

@@ -87,6 +87,7 @@ async fn dead_letters(
         filter: Filter::All,
         in_flight_max: None,
         rules: Default::default(),
+        lite: None,
         max_attempts: 16,
         start: reader.start,
         dead_letters: QueueKey { topic: reader.dead_letters, number: 0 },
