@@ -9,6 +9,8 @@ import dataclasses
 import statistics
 
 TAG_FILTER = "a||b"
+# The same messages, by SQL92. Clients take what follows "sql " as the expression.
+SQL_FILTER = "sql TAGS IN ('a', 'b') AND n >= 0 AND origin IS NOT NULL"
 GAP_P50_MS = 300
 GAP_MAX_MS = 700
 # A connection to a dead process is known as such after this: on loopback the reset comes at once.
@@ -60,6 +62,8 @@ def topic_of(stream):
 def wants(stream, tag):
     """Whether a consumer stream subscribed to a tag."""
     filter_ = stream.split(":")[4]
+    if filter_ == SQL_FILTER:
+        filter_ = TAG_FILTER
     return filter_ == "*" or tag in filter_.split("||")
 
 
@@ -126,7 +130,7 @@ def acked_is_delivered(events):
 
 
 def nothing_else_is_delivered(events):
-    """No phantom, and nothing past a tag filter."""
+    """No phantom, and nothing past a filter."""
     sent = {event["key"]: event for event in of(events, "send")}
     for stream, deliveries in deliveries_by_stream(events).items():
         for delivery in deliveries:
@@ -138,7 +142,7 @@ def nothing_else_is_delivered(events):
 
 
 def content_is_intact(events):
-    """Body, tag, keys, properties, message group and id arrive as they were sent."""
+    """Body, tag, keys, properties, message group, priority and id arrive as they were sent."""
     sent = {event["key"]: event for event in of(events, "send")}
     for delivery in of(events, "deliver"):
         key = key_of(delivery)
@@ -152,6 +156,9 @@ def content_is_intact(events):
             "message_group": event["message_group"],
             "properties": {"origin": event["client"], "n": key.rsplit("-", 1)[1]},
         }
+        # Not every client can tell it.
+        if event.get("priority") is not None and "priority" in delivery:
+            expected["priority"] = event["priority"]
         if event["ok"] and event.get("message_id"):
             expected["message_id"] = event["message_id"]
         for field, value in expected.items():

@@ -26,12 +26,14 @@ class Language:
     consumers: tuple
     # Tries a send once only.
     never_retries: bool = False
+    # Its messages can have a priority.
+    priorities: bool = True
 
 
 LANGUAGES = (
     Language("python", (), ("sync", "async"), ("push", "simple")),
     Language("node", ("node", "npm"), ("sync", "async"), ("push", "simple")),
-    Language("rust", ("cargo",), ("sync", "batch"), ("simple",), never_retries=True),
+    Language("rust", ("cargo",), ("sync", "batch"), ("simple",), never_retries=True, priorities=False),
     Language("java", ("java", "javac", "mvn"), ("sync", "async"), ("push", "simple")),
     Language("go", ("go",), ("sync", "async"), ("push", "simple")),
 )

@@ -49,6 +49,14 @@ def streams(language):
         consuming.append(consumer(how, "normal", normal, how))
         consuming.append(consumer(how, "fifo", fifo, f"fifo-{how}"))
     consuming.append(consumer(language.consumers[0], "normal", normal, "filter", checks.TAG_FILTER))
+    for how in language.consumers:
+        consuming.append(consumer(how, "normal", normal, f"sql-{how}", checks.SQL_FILTER))
+    if language.priorities:
+        priority = f"{name}-priority"
+        topics[priority] = "priority"
+        producing.append(f"produce:sync:priority:{priority}")
+        for how in language.consumers:
+            consuming.append(consumer(how, "priority", priority, f"priority-{how}"))
     audit = [consumer("simple", "normal", topic, f"audit-{kind}") for topic, kind in topics.items()]
     return topics, groups, producing, consuming, audit
 

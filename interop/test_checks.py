@@ -113,6 +113,18 @@ class Planted(unittest.TestCase):
         self.events.append(deliver(send(2), FILTERED))
         self.assertEqual(self.found(), {"nothing else is delivered"})
 
+    def test_a_sql_filter_wants_what_its_tags_say(self):
+        stream = f"push:normal:t:s:{checks.SQL_FILTER}"
+        self.assertEqual([checks.wants(stream, tag) for tag in "abc"], [True, True, False])
+
+    def test_an_altered_priority(self):
+        sent = self.find("send", "x-sync-normal-5")
+        delivery = self.find("deliver", "x-sync-normal-5", PUSH)
+        sent["priority"], delivery["priority"] = 3, 3
+        self.assertEqual(self.found(), set())
+        delivery["priority"] = 2
+        self.assertEqual(self.found(), {"content is intact"})
+
     def test_a_phantom(self):
         self.events.append(deliver(send(99), PUSH))
         self.assertEqual(self.found(), {"nothing else is delivered"})

@@ -18,6 +18,7 @@ import (
 
 const (
 	messageGroups = 4
+	priorities    = 4
 	invisible     = 15 * time.Second
 	await         = 5 * time.Second
 )
@@ -63,6 +64,10 @@ func (r *role) build(mode, kind, topic string, n int) (*mq.Message, event) {
 		group := fmt.Sprintf("group-%d", n%messageGroups)
 		message.SetMessageGroup(group)
 		sent["message_group"] = group
+	}
+	if kind == "priority" {
+		// Fails only together with what this message does not have.
+		_ = message.SetPriority(int32(1 + n%priorities))
 	}
 	return message, sent
 }
@@ -123,10 +128,17 @@ func (r *role) recordDelivery(group string, message *mq.MessageView) {
 	})
 }
 
+func expression(filter string) *mq.FilterExpression {
+	if sql, found := strings.CutPrefix(filter, "sql "); found {
+		return mq.NewFilterExpressionWithType(sql, mq.SQL92)
+	}
+	return mq.NewFilterExpression(filter)
+}
+
 func (r *role) push(topic, group, filter string) error {
 	consumer, err := mq.NewPushConsumer(r.config(group),
 		mq.WithPushAwaitDuration(await),
-		mq.WithPushSubscriptionExpressions(map[string]*mq.FilterExpression{topic: mq.NewFilterExpression(filter)}),
+		mq.WithPushSubscriptionExpressions(map[string]*mq.FilterExpression{topic: expression(filter)}),
 		mq.WithPushMessageListener(&mq.FuncMessageListener{Consume: func(message *mq.MessageView) mq.ConsumerResult {
 			r.recordDelivery(group, message)
 			return mq.SUCCESS
@@ -145,7 +157,7 @@ func (r *role) push(topic, group, filter string) error {
 func (r *role) simple(topic, group, filter string) error {
 	consumer, err := mq.NewSimpleConsumer(r.config(group),
 		mq.WithSimpleAwaitDuration(await),
-		mq.WithSimpleSubscriptionExpressions(map[string]*mq.FilterExpression{topic: mq.NewFilterExpression(filter)}))
+		mq.WithSimpleSubscriptionExpressions(map[string]*mq.FilterExpression{topic: expression(filter)}))
 	if err != nil {
 		return err
 	}

@@ -8,12 +8,15 @@ const { performance } = require('node:perf_hooks');
 const { setTimeout: delay } = require('node:timers/promises');
 
 // The packages live in a cache outside the checkout.
-const { Producer, PushConsumer, SimpleConsumer, ConsumeResult } = require(
+const { Producer, PushConsumer, SimpleConsumer, ConsumeResult, FilterExpression } = require(
   path.join(process.env.INTEROP_NODE_MODULES || path.join(__dirname, 'node_modules'), 'rocketmq-client-nodejs'),
 );
 
 const TAGS = ['a', 'b', 'c'];
 const MESSAGE_GROUPS = 4;
+const PRIORITIES = 4;
+// As the protocol numbers the types of filters.
+const SQL = 2;
 const INVISIBLE_MS = 15_000;
 const AWAIT_MS = 5_000;
 
@@ -54,6 +57,10 @@ function write(event) {
   fs.writeSync(history, text + '\n');
 }
 
+function expression(filter) {
+  return filter.startsWith('sql ') ? new FilterExpression(filter.slice('sql '.length), SQL) : filter;
+}
+
 function describe(error) {
   return `${error.name ?? 'Error'}: ${error.message ?? error}`;
 }
@@ -88,7 +95,11 @@ async function sendOne(producer, stream, mode, kind, topic, n) {
   if (kind === 'fifo') {
     message.messageGroup = `group-${n % MESSAGE_GROUPS}`;
   }
+  if (kind === 'priority') {
+    message.priority = 1 + n % PRIORITIES;
+  }
   const event = { op: 'send', stream, topic, key, tag: message.tag, message_group: message.messageGroup ?? null };
+  event.priority = message.priority ?? null;
   event.start_ns = nowNs();
   try {
     const receipt = await producer.send(message);
@@ -110,6 +121,7 @@ function recordDelivery(stream, group, message) {
     keys: message.keys,
     properties: Object.fromEntries(message.properties),
     message_group: message.messageGroup || null,
+    priority: message.priority ?? null,
     message_id: message.messageId,
     attempt: message.deliveryAttempt,
   });
@@ -120,7 +132,7 @@ async function push(stream, kind, topic, group, filter) {
     endpoints: options.endpoint,
     namespace: '',
     consumerGroup: group,
-    subscriptions: new Map([[topic, filter]]),
+    subscriptions: new Map([[topic, expression(filter)]]),
     logger,
     messageListener: {
       async consume(message) {
@@ -140,7 +152,7 @@ async function simple(stream, kind, topic, group, filter) {
     endpoints: options.endpoint,
     namespace: '',
     consumerGroup: group,
-    subscriptions: new Map([[topic, filter]]),
+    subscriptions: new Map([[topic, expression(filter)]]),
     awaitDuration: AWAIT_MS,
     logger,
   });

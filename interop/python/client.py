@@ -18,9 +18,11 @@ from rocketmq import (
     PushConsumer,
     SimpleConsumer,
 )
+from rocketmq.grpc_protocol import FilterType
 
 TAGS = ("a", "b", "c")
 MESSAGE_GROUPS = 4
+PRIORITIES = 4
 INVISIBLE_SECONDS = 15
 AWAIT_SECONDS = 5
 
@@ -53,7 +55,15 @@ def build_message(client, mode, kind, topic, n):
     message.add_property("n", str(n))
     if kind == "fifo":
         message.message_group = f"group-{n % MESSAGE_GROUPS}"
+    if kind == "priority":
+        message.priority = 1 + n % PRIORITIES
     return key, message
+
+
+def expression(filter_):
+    if filter_.startswith("sql "):
+        return FilterExpression(filter_.removeprefix("sql "), FilterType.SQL)
+    return FilterExpression(filter_)
 
 
 def record_send(history, stream, key, message, start_ns, receipt, error):
@@ -64,6 +74,7 @@ def record_send(history, stream, key, message, start_ns, receipt, error):
         key=key,
         tag=message.tag,
         message_group=message.message_group,
+        priority=message.priority,
         start_ns=start_ns,
         end_ns=time.time_ns(),
         ok=error is None,
@@ -126,6 +137,7 @@ def record_delivery(history, stream, group, message):
         keys=list(message.keys),
         properties=dict(message.properties),
         message_group=message.message_group,
+        priority=message.priority,
         message_id=message.message_id,
         attempt=message.delivery_attempt,
     )
@@ -142,7 +154,7 @@ class Listener(MessageListener):
 
 def push(options, history, stop, stream, kind, topic, group, filter_):
     consumer = PushConsumer(
-        configuration(options), group, Listener(history, stream, group), {topic: FilterExpression(filter_)}
+        configuration(options), group, Listener(history, stream, group), {topic: expression(filter_)}
     )
     consumer.startup()
     history.write(op="ready", stream=stream)
@@ -152,7 +164,7 @@ def push(options, history, stop, stream, kind, topic, group, filter_):
 
 def simple(options, history, stop, stream, kind, topic, group, filter_):
     consumer = SimpleConsumer(
-        configuration(options), group, {topic: FilterExpression(filter_)}, await_duration=AWAIT_SECONDS
+        configuration(options), group, {topic: expression(filter_)}, await_duration=AWAIT_SECONDS
     )
     consumer.startup()
     history.write(op="ready", stream=stream)

@@ -1,5 +1,8 @@
 //! Three nodes in one process, over real sockets and real disks.
 
+#[path = "in_process_cluster/sql.rs"]
+mod sql;
+
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::Path;

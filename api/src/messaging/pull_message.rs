@@ -11,7 +11,7 @@ use futures::stream::{self, Stream, StreamExt};
 use proto::v2::pull_message_response::Content;
 use proto::v2::{PullMessageRequest, PullMessageResponse, Status};
 use raft::names::QueueKey;
-use raft::question::{Pull, Pulled};
+use raft::question::{MessagePlace, Pull, Pulled};
 use raft::request::RequestError;
 use tokio::time::Instant;
 
@@ -95,6 +95,23 @@ fn frame(content: Content) -> Result<PullMessageResponse, tonic::Status> {
     Ok(PullMessageResponse { content: Some(content) })
 }
 
+/// Without what is beyond the topic's time to live.
+fn living(pulled: Pulled, ttl_ms: Option<u64>) -> Pulled {
+    let Some(ttl_ms) = ttl_ms else { return pulled };
+    let now_ms = time::now_unix_ms();
+    let Pulled { mut found, records } = pulled;
+    let lives = |place: &MessagePlace| place.stored_ms.saturating_add(ttl_ms) > now_ms;
+    let records = found
+        .places
+        .iter()
+        .zip(records)
+        .filter(|(place, _)| lives(place))
+        .map(|(_, record)| record)
+        .collect();
+    found.places.retain(lives);
+    Pulled { found, records }
+}
+
 async fn pull(edge: &EdgeState, caller: &Caller, request: PullMessageRequest) -> Result<Batch, Fault> {
     let client_id = caller.client_id()?;
     // Nothing is leased, so asking often costs little: there is no shortest wait.
@@ -129,6 +146,7 @@ async fn pull(edge: &EdgeState, caller: &Caller, request: PullMessageRequest) ->
         // A node that stops ends its long polls; the clients ask another.
         () = edge.stopping.cancelled() => return Err(RequestError::Stopping.into()),
     };
+    let pulled = living(pulled, topic.settings.ttl_ms);
     // A replica may not have it yet; the leader has everything that there is.
     if !from_replica {
         within(asked_offset, number, pulled.found.end)?;

@@ -10,6 +10,7 @@ use proto::v2::{
     QueryOffsetRequest, Status, UpdateOffsetRequest,
 };
 use raft::catalog::TopicType;
+use raft::settings::TopicSettings;
 use tokio::time::Instant;
 
 use crate::support::*;
@@ -258,6 +259,22 @@ async fn a_group_is_moved_in_one_queue_and_shows_where_it_stands() {
     ] {
         let refused = admin.reset_offset(bad.clone()).await.expect_err("refused");
         assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{bad:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_pull_passes_over_what_is_beyond_its_time_to_live() {
+    let server = Server::start().await;
+    server.topic("news", TopicType::Normal, 1).await;
+    let client = server.client("c1").await;
+    client.send(message("news", "old")).await;
+    for (ttl_ms, expected) in [(1, Code::MessageNotFound), (3_600_000, Code::Ok)] {
+        let settings = TopicSettings { ttl_ms: Some(ttl_ms), ..TopicSettings::default() };
+        server.node.update_topic("news", None, None, settings, soon()).await.expect("it is changed");
+        // There is no event to wait for: the clock moves on.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let (status, messages, next) = pulled(&client, pull("news", 0, 0, 100)).await;
+        assert_eq!((status.code(), messages.len(), next), (expected, (ttl_ms > 1).into(), Some(1)));
     }
 }
 

@@ -167,7 +167,10 @@ async fn simple(mut role: Role, topic: String, group: String, filter: String) ->
         let start_ns = now_ns();
         let (receiver, from, expression) = (consumer.clone(), topic.clone(), filter.clone());
         let received = guarded(async move {
-            let expression = FilterExpression::new(FilterType::Tag, expression);
+            let expression = match expression.strip_prefix("sql ") {
+                Some(sql) => FilterExpression::new(FilterType::Sql, sql),
+                None => FilterExpression::new(FilterType::Tag, expression),
+            };
             receiver.receive_with(from, &expression, 32, INVISIBLE).await
         })
         .await;

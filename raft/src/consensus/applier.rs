@@ -110,6 +110,9 @@ impl Applier {
         for consumer in &effects.freed {
             self.wakers.free(*consumer);
         }
+        if effects.expired > 0 {
+            tracing::debug!(messages = effects.expired, "settled unread: their time to live was over");
+        }
         if effects.waiting_changed {
             self.wakers.waiting().notify_waiters();
         }

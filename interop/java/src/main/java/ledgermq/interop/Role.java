@@ -16,6 +16,7 @@ import org.apache.rocketmq.client.apis.ClientConfiguration;
 import org.apache.rocketmq.client.apis.ClientServiceProvider;
 import org.apache.rocketmq.client.apis.consumer.ConsumeResult;
 import org.apache.rocketmq.client.apis.consumer.FilterExpression;
+import org.apache.rocketmq.client.apis.consumer.FilterExpressionType;
 import org.apache.rocketmq.client.apis.consumer.PushConsumer;
 import org.apache.rocketmq.client.apis.consumer.SimpleConsumer;
 import org.apache.rocketmq.client.apis.message.Message;
@@ -28,6 +29,8 @@ import org.apache.rocketmq.client.apis.producer.SendReceipt;
 final class Role implements Runnable {
     private static final String[] TAGS = {"a", "b", "c"};
     private static final int MESSAGE_GROUPS = 4;
+    private static final int PRIORITIES = 4;
+    private static final String SQL = "sql ";
     private static final Duration INVISIBLE = Duration.ofSeconds(15);
     private static final Duration AWAIT = Duration.ofSeconds(5);
 
@@ -107,6 +110,16 @@ final class Role implements Runnable {
         return kind.equals("fifo") ? "group-" + n % MESSAGE_GROUPS : null;
     }
 
+    private static Integer priority(String kind, int n) {
+        return kind.equals("priority") ? 1 + n % PRIORITIES : null;
+    }
+
+    private static FilterExpression expression(String filter) {
+        return filter.startsWith(SQL)
+                ? new FilterExpression(filter.substring(SQL.length()), FilterExpressionType.SQL92)
+                : new FilterExpression(filter);
+    }
+
     private Message build(String mode, String kind, String topic, int n) {
         String key = key(mode, kind, n);
         MessageBuilder builder = provider.newMessageBuilder()
@@ -119,6 +132,9 @@ final class Role implements Runnable {
         if (messageGroup(kind, n) != null) {
             builder.setMessageGroup(messageGroup(kind, n));
         }
+        if (priority(kind, n) != null) {
+            builder.setPriority(priority(kind, n));
+        }
         return builder.build();
     }
 
@@ -126,7 +142,7 @@ final class Role implements Runnable {
             String mode, String kind, String topic, int n, long startNs, SendReceipt receipt, Throwable failure) {
         Map<String, Object> event = event(
                 "op", "send", "stream", stream, "topic", topic, "key", key(mode, kind, n), "tag", TAGS[n % TAGS.length],
-                "message_group", messageGroup(kind, n), "start_ns", startNs, "end_ns", nowNs(), "ok", failure == null);
+                "message_group", messageGroup(kind, n), "priority", priority(kind, n), "start_ns", startNs, "end_ns", nowNs(), "ok", failure == null);
         if (failure == null) {
             event.put("message_id", receipt.getMessageId().toString());
         } else {
@@ -158,6 +174,7 @@ final class Role implements Runnable {
                 "body", StandardCharsets.UTF_8.decode(message.getBody()).toString(),
                 "tag", message.getTag().orElse(null), "keys", message.getKeys(),
                 "properties", message.getProperties(), "message_group", message.getMessageGroup().orElse(null),
+                "priority", message.getPriority().orElse(null),
                 "message_id", message.getMessageId().toString(), "attempt", message.getDeliveryAttempt()));
     }
 
@@ -165,7 +182,7 @@ final class Role implements Runnable {
         try (PushConsumer consumer = provider.newPushConsumerBuilder()
                 .setClientConfiguration(configuration)
                 .setConsumerGroup(group)
-                .setSubscriptionExpressions(Collections.singletonMap(topic, new FilterExpression(filter)))
+                .setSubscriptionExpressions(Collections.singletonMap(topic, expression(filter)))
                 .setMessageListener(message -> {
                     recordDelivery(group, message);
                     return ConsumeResult.SUCCESS;
@@ -181,7 +198,7 @@ final class Role implements Runnable {
                 .setClientConfiguration(configuration)
                 .setConsumerGroup(group)
                 .setAwaitDuration(AWAIT)
-                .setSubscriptionExpressions(Collections.singletonMap(topic, new FilterExpression(filter)))
+                .setSubscriptionExpressions(Collections.singletonMap(topic, expression(filter)))
                 .build()) {
             ready();
             while (!isStopped()) {
