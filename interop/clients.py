@@ -99,15 +99,17 @@ def prepare(language):
     PREPARE[language.name]()
 
 
+def java():
+    classes, libraries = CACHE / "interop-java" / "classes", CACHE / "interop-java" / "lib"
+    return ["java", "-XX:+UseSerialGC", "-Xmx256m", "-cp", f"{classes}:{libraries}/*"]
+
+
 def command(language, home):
     return {
         "python": [PYTHON, "-u", HERE / "python" / "client.py"],
         "node": ["node", HERE / "node" / "client.js"],
         "rust": [CACHE / "interop-rust" / "release" / "interop"],
-        "java": [
-            "java", f"-Duser.home={home}", "-XX:+UseSerialGC", "-Xmx256m",
-            "-cp", f"{CACHE / 'interop-java' / 'classes'}:{CACHE / 'interop-java' / 'lib'}/*", "ledgermq.interop.Main",
-        ],
+        "java": [*java(), f"-Duser.home={home}", "ledgermq.interop.Main"],
         "go": [CACHE / "interop-go" / "client"],
     }[language.name]
 

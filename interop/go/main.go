@@ -229,8 +229,16 @@ func main() {
 	flag.StringVar(&o.client, "client", "go", "name in events and keys")
 	flag.Float64Var(&o.rate, "rate", 20, "messages a second and producer")
 	flag.Float64Var(&o.seconds, "seconds", 0, "0: until standard input ends")
+	var f features
+	flag.StringVar(&f.delay, "delay", "", "features: topic of delayed messages")
+	flag.StringVar(&f.transaction, "transaction", "", "features: topic of transactions")
+	flag.StringVar(&f.group, "group", "", "features: what groups begin with")
 	flag.Parse()
 	mq.ResetLogger()
+	if f.delay != "" {
+		f.endpoint = o.endpoint
+		runFeatures(f)
+	}
 
 	h := openHistory(o.history, o.client)
 	stopped, stop := context.WithCancel(context.Background())
