@@ -20,7 +20,10 @@ use crate::messaging::caller::Caller;
 use crate::quota::Quotas;
 use crate::server;
 use crate::session::lite::LiteSubscriptions;
+use crate::session::pending::Pending;
 use crate::session::registry::Registry;
+use crate::session::remote;
+use crate::traffic::Traffic;
 
 /// Why the client edge did not start, or why it stopped.
 #[derive(Debug, Error)]
@@ -84,6 +87,12 @@ pub struct EdgeState {
     pub send_kib: Semaphore,
     /// What may be sent in a second.
     pub quotas: Quotas,
+    /// What goes through.
+    pub traffic: Traffic,
+    /// Commands to clients that wait for an answer.
+    pub pending: Pending,
+    /// Room for connections.
+    pub room: Arc<Semaphore>,
     releases: Arc<Semaphore>,
     store_host: OnceLock<String>,
 }
@@ -95,6 +104,7 @@ impl EdgeState {
             searches: Semaphore::new(SEARCHES_MAX),
             long_polls: Semaphore::new(limits.long_polls.min(Semaphore::MAX_PERMITS)),
             send_kib: Semaphore::new((limits.send_bytes_in_flight / 1024).min(Semaphore::MAX_PERMITS)),
+            room: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
             node,
             options,
             sessions: Registry::default(),
@@ -102,6 +112,8 @@ impl EdgeState {
             closing: CancellationToken::new(),
             stopping: CancellationToken::new(),
             quotas: Quotas::default(),
+            traffic: Traffic::new(Instant::now()),
+            pending: Pending::default(),
             releases: Arc::new(Semaphore::new(RELEASES_MAX)),
             store_host: OnceLock::new(),
         }
@@ -110,6 +122,12 @@ impl EdgeState {
     /// The nodes that can be reached now.
     pub fn live_nodes(&self) -> Arc<Vec<NodeInfo>> {
         self.node.live_nodes().borrow().clone()
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        let room = self.options.limits.connections.min(Semaphore::MAX_PERMITS);
+        room - self.room.available_permits()
     }
 
     /// The address of this node that messages taken here bear.
@@ -155,6 +173,7 @@ pub async fn serve(
     }
     let state = Arc::new(EdgeState::new(node, options));
     state.node.set_clients(state.clone());
+    remote::answer_others(&state);
     let (address, task) = server::start(state.clone()).await?;
     let advertised =
         state.live_nodes().iter().find(|info| info.id == state.node.id()).map(|info| info.grpc.clone());
@@ -180,6 +199,7 @@ async fn sweep(state: Arc<EdgeState>) {
             _ = ticks.tick() => {}
             () = state.stopping.cancelled() => return,
         }
+        state.traffic.sample(Instant::now());
         for client_id in state.sessions.expire(Instant::now()) {
             state.lite.remove(&client_id);
             state.node.client_gone(hash64(client_id.as_bytes()));

@@ -23,9 +23,11 @@ pub mod messaging;
 mod options;
 mod orphans;
 pub mod quota;
+pub mod rocketmq_admin;
 pub mod server;
 pub mod session;
 pub mod tls;
+pub mod traffic;
 
 pub use edge::{Edge, EdgeError, serve};
 pub use edge_options::{EdgeLimits, EdgeOptions, TlsOptions};

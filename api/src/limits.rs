@@ -124,6 +124,12 @@ pub const CLIENT_PROPERTY_VALUE_BYTES_MAX: usize = 256;
 pub const CLIENT_PROPERTIES_BYTES_MAX: usize = 4_096;
 /// Queues of a topic.
 pub const QUEUES_MAX: u32 = 65_536;
+/// How long a client may take to answer a command over telemetry.
+pub const CLIENT_ANSWER_WAIT: Duration = Duration::from_secs(5);
+/// How long another node may take to say who is connected to it.
+pub const EDGE_ANSWER_WAIT: Duration = Duration::from_secs(2);
+/// Commands to clients that may wait for their answers at once.
+pub const PENDING_COMMANDS_MAX: usize = 1_000;
 /// Quotas that one node keeps count of at once.
 pub const QUOTA_BUCKETS_MAX: usize = 100_000;
 /// A repeated message is recognized for at least so long: a client's own repetitions come within this.

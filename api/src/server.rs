@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use proto::admin::admin_server::AdminServer;
+use proto::v2;
 use proto::v2::messaging_service_server::MessagingServiceServer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -25,6 +26,7 @@ use crate::client_port;
 use crate::edge::{EdgeError, EdgeState};
 use crate::limits;
 use crate::messaging::Messaging;
+use crate::rocketmq_admin::RocketmqAdmin;
 use crate::tls;
 
 /// The first byte of every TLS connection: the content type "handshake". HTTP/2 begins with `P`.
@@ -45,7 +47,7 @@ pub async fn start(
     let router = router(state.clone()).await?;
 
     let (ready, connections) = mpsc::channel(limits::READY_CONNECTIONS_MAX);
-    let room = Arc::new(Semaphore::new(state.options.limits.connections.min(Semaphore::MAX_PERMITS)));
+    let room = state.room.clone();
     let accepting = |listener| Accepting {
         listener,
         acceptor: acceptor.clone(),
@@ -89,9 +91,13 @@ async fn router(state: Arc<EdgeState>) -> Result<Router, EdgeError> {
     let messaging = MessagingServiceServer::new(Messaging::new(state.clone()))
         .max_decoding_message_size(limits::INBOUND_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::OUTBOUND_MESSAGE_BYTES_MAX);
+    let rocketmq_admin = v2::admin_server::AdminServer::new(RocketmqAdmin::new(state.clone()))
+        .max_decoding_message_size(limits::INBOUND_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(limits::OUTBOUND_MESSAGE_BYTES_MAX);
     let admin = AdminServer::new(AdminService::new(state));
     health.set_serving::<MessagingServiceServer<Messaging>>().await;
     health.set_serving::<AdminServer<AdminService>>().await;
+    health.set_serving::<v2::admin_server::AdminServer<RocketmqAdmin>>().await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
@@ -112,6 +118,7 @@ async fn router(state: Arc<EdgeState>) -> Result<Router, EdgeError> {
         .http2_keepalive_timeout(Some(limits::KEEPALIVE_TIMEOUT))
         .add_service(messaging)
         .add_service(admin)
+        .add_service(rocketmq_admin)
         .add_service(health_service)
         .add_service(reflection_v1)
         .add_service(reflection_v1alpha))

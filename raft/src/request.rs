@@ -368,6 +368,10 @@ pub struct QueueState {
     pub next: u64,
     /// Leases that are held now.
     pub in_flight: u64,
+    /// Messages below `next` that are not settled: leased, to be delivered again, or behind others of their message
+    /// group.
+    #[serde(default)]
+    pub unsettled: u64,
 }
 
 /// A topic to make.

@@ -15,7 +15,8 @@ use raft::names::{GroupId, NodeId, QueueKey};
 use raft::node::{MessageQuery, Node, NodeOptions, Tuning};
 use raft::question::{By, Pull};
 use raft::request::{
-    Delivered, Extras, Filter, NewConsumer, NewTopic, Publish, Receive, Rejection, RequestError, TopicRules,
+    DeadLettersWanted, Delivered, Extras, Filter, NewConsumer, NewTopic, Publish, Receive, Rejection,
+    RequestError, ResendResult, TopicRules,
 };
 use store::record::MessageRecord;
 use tempfile::TempDir;
@@ -493,4 +494,61 @@ async fn an_id_that_tells_when_it_was_made_is_found_by_the_time_of_storage() {
     let frame =
         cluster.any().frame_of(at.group, at.place.position, soon()).await.expect("answered").expect("held");
     assert_eq!((frame.leader, frame.stamp_ms), (1, at.place.stored_ms));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_go_back_once_while_the_leader_leaves() {
+    let mut cluster = Cluster::start(3, 1).await;
+    let topic = cluster.topic("orders", TopicType::Normal, 2).await;
+    let consumer = cluster.consumer("workers", false).await;
+    let sent: Vec<String> = (0..200).map(|number| format!("m{number}")).collect();
+    let messages = sent.iter().enumerate().map(|(at, id)| message(&topic, at as u32 % 2, id, None));
+    for published in cluster.node(1).publish(messages.collect(), soon()).await {
+        published.expect("committed");
+    }
+    let graves = QueueKey { topic: consumer.dead_letters, number: 0 };
+    let mut buried = 0;
+    while buried < sent.len() {
+        let request = receive(&topic, &consumer, GroupId(1), 1_000 + buried as u64);
+        for delivered in cluster.node(2).receive(request, soon(), soon()).await.expect("a batch") {
+            cluster.node(2).dead_letter(delivered.receipt, graves, soon()).await.expect("buried");
+            buried += 1;
+        }
+    }
+
+    let leader = cluster.any().leader_of(GroupId(1)).expect("a leader");
+    let from = cluster.nodes.iter().flatten().find(|node| node.id() != leader).expect("a follower").clone();
+    let resending = tokio::spawn(async move {
+        let mut results = Vec::new();
+        for first in (0..200u64).step_by(10) {
+            let offsets: Vec<u64> = (first..first + 10).collect();
+            // The second time as if the first answer had been lost.
+            for _ in 0..2 {
+                let resent = from.resend_dead_letters(GroupId(1), graves, &offsets, soon()).await;
+                results.extend(resent.expect("no error reaches who sends again"));
+            }
+        }
+        results
+    });
+    cluster.stop(leader.0).await;
+    let results = resending.await.expect("no panic");
+    cluster.start_node(leader.0).await;
+    let resent = results.iter().filter(|result| matches!(result, ResendResult::Resent { .. })).count();
+    let already = results.iter().filter(|result| matches!(result, ResendResult::Already { .. })).count();
+    // A command that an election left in doubt is tried again, and then its first answer is "already".
+    assert_eq!((resent + already, already >= 200), (400, true), "{resent} resent, {already} already");
+
+    let mut ids = drain(cluster.any(), &topic, &consumer, sent.len()).await;
+    ids.sort();
+    let mut wanted = sent.clone();
+    wanted.sort();
+    assert_eq!(ids, wanted, "each once");
+    cluster.any().ready(soon()).await.expect("leaders");
+    let states = cluster.any().queue_states(&topic, Some(consumer.id), soon()).await.expect("states");
+    assert_eq!(states.iter().map(|state| state.end).sum::<u64>(), 400, "nothing came twice");
+    let wanted =
+        DeadLettersWanted { group: GroupId(1), queue: graves, from: 0, max: 1_000, with_records: true };
+    let letters = cluster.any().dead_letters(&wanted, soon()).await.expect("dead letters");
+    assert_eq!(letters.len(), 200);
+    assert!(letters.iter().all(|letter| letter.resent.is_some() && letter.attempts == 1));
 }

@@ -4,7 +4,7 @@ use proto::admin::{
     CreateGroupRequest, DeleteGroupRequest, DeleteGroupResponse, DescribeGroupRequest, DescribeGroupResponse,
     GroupClient, GroupResponse, ListGroupsResponse, UpdateGroupRequest,
 };
-use raft::catalog::ConsumerGroup;
+use raft::catalog::{ConsumerGroup, Topic};
 use raft::request::{NewConsumer, Rejection};
 use raft::settings::{GroupChange, GroupSettings};
 use tokio::time::Instant;
@@ -16,6 +16,7 @@ use crate::check;
 use crate::convert::status::Fault;
 use crate::edge::EdgeState;
 use crate::limits::{ATTEMPTS_MAX, DESCRIBED_TOPICS_MAX};
+use crate::session::remote;
 
 pub(super) async fn create(
     edge: &EdgeState,
@@ -81,29 +82,31 @@ pub(super) fn list(edge: &EdgeState) -> ListGroupsResponse {
     ListGroupsResponse { groups: catalog.consumers.values().map(wire_group).collect() }
 }
 
-/// Which topics a group reads is nowhere written: they are those that its clients on this node
+/// Which topics a group reads is nowhere written: they are those that its clients, on any node,
 /// subscribe to, and those where it has left a trace.
-pub(super) fn describe(
+pub(super) async fn describe(
     edge: &EdgeState,
     request: &DescribeGroupRequest,
+    deadline: Instant,
 ) -> Result<DescribeGroupResponse, Fault> {
     let catalog = edge.node.catalog();
     let group = known(catalog.consumers.get(&request.name), &request.name)?;
-    let subscribed = edge.sessions.topics_of(&group.name);
+    let clients = remote::clients_of(edge, &group.name, deadline).await;
+    let subscribes = |topic: &Topic| clients.iter().any(|client| client.topics.contains(&topic.name));
     let mut queues = Vec::new();
     for topic in catalog.topics.values().take(DESCRIBED_TOPICS_MAX) {
         let places = edge.node.own_places(topic, Some(group.id))?;
-        if places.iter().any(|place| place.begun) || subscribed.contains(&topic.name) {
+        if places.iter().any(|place| place.begun) || subscribes(topic) {
             queues.extend(queue_statuses(topic, &places));
         }
     }
-    let client = |(client_id, facts): (String, crate::session::registry::ClientFacts)| GroupClient {
-        client_id,
-        language: facts.language.name().to_owned(),
-        version: facts.version,
-        address: facts.address,
+    let client = |client: remote::ClientReport| GroupClient {
+        client_id: client.client_id,
+        language: client.language,
+        version: client.version,
+        address: client.address,
     };
-    let clients = edge.sessions.clients_of(&group.name).into_iter().map(client).collect();
+    let clients = clients.into_iter().map(client).collect();
     Ok(DescribeGroupResponse { group: Some(wire_group(group)), queues, clients })
 }
 

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod convert;
+mod dead_letters;
 mod find;
 mod group;
 mod offsets;
@@ -20,11 +21,12 @@ use proto::admin::{
     ClusterStatusRequest, ClusterStatusResponse, CreateGroupRequest, CreateTopicRequest, DeleteGroupRequest,
     DeleteGroupResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeGroupRequest,
     DescribeGroupResponse, DescribeTopicRequest, DescribeTopicResponse, ExplainDeliveryRequest,
-    ExplainDeliveryResponse, GroupOffsetsRequest, GroupOffsetsResponse, GroupResponse, ListGroupsRequest,
-    ListGroupsResponse, ListTopicsRequest, ListTopicsResponse, ListTransactionsRequest,
-    ListTransactionsResponse, QueryMessagesRequest, QueryMessagesResponse, ResetOffsetRequest,
-    ResetOffsetResponse, TopicResponse, TraceMessageRequest, TraceMessageResponse, TransferLeaderRequest,
-    TransferLeaderResponse, UpdateGroupRequest, UpdateTopicRequest,
+    ExplainDeliveryResponse, GroupOffsetsRequest, GroupOffsetsResponse, GroupResponse,
+    ListDeadLettersRequest, ListDeadLettersResponse, ListGroupsRequest, ListGroupsResponse,
+    ListTopicsRequest, ListTopicsResponse, ListTransactionsRequest, ListTransactionsResponse,
+    QueryMessagesRequest, QueryMessagesResponse, ResendDeadLettersRequest, ResendDeadLettersResponse,
+    ResetOffsetRequest, ResetOffsetResponse, TopicResponse, TraceMessageRequest, TraceMessageResponse,
+    TransferLeaderRequest, TransferLeaderResponse, UpdateGroupRequest, UpdateTopicRequest,
 };
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
@@ -121,7 +123,8 @@ impl Admin for AdminService {
         &self,
         request: Request<DescribeGroupRequest>,
     ) -> Result<Response<DescribeGroupResponse>, Status> {
-        answer(group::describe(&self.edge, request.get_ref()))
+        let (caller, request) = Caller::of(request);
+        answer(group::describe(&self.edge, &request, deadline(&caller)).await)
     }
 
     async fn reset_offset(
@@ -170,6 +173,22 @@ impl Admin for AdminService {
     ) -> Result<Response<ListTransactionsResponse>, Status> {
         let (caller, request) = Caller::of(request);
         answer(transactions::list(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn list_dead_letters(
+        &self,
+        request: Request<ListDeadLettersRequest>,
+    ) -> Result<Response<ListDeadLettersResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(dead_letters::list(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn resend_dead_letters(
+        &self,
+        request: Request<ResendDeadLettersRequest>,
+    ) -> Result<Response<ResendDeadLettersResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(dead_letters::resend(&self.edge, request, deadline(&caller)).await)
     }
 
     async fn transfer_leader(

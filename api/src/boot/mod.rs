@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::exit::Failure;
 use crate::edge::{self, Edge};
-use crate::edge_options::{EdgeOptions, TlsOptions};
+use crate::edge_options::{EdgeLimits, EdgeOptions, TlsOptions};
 use crate::options::{DefaultStart, Member, Options};
 use data_lock::DataLock;
 
@@ -109,6 +109,11 @@ fn edge_options(options: &Options) -> anyhow::Result<EdgeOptions> {
             DefaultStart::Last => StartFrom::Last,
         },
         max_delay_days: messaging.max_delay_days,
+        limits: EdgeLimits {
+            client_messages_per_s: messaging.client_messages_per_second,
+            client_bytes_per_s: messaging.client_bytes_per_second.0,
+            ..EdgeLimits::default()
+        },
         transaction_check_after: options.transactions.check_after_ms.duration(),
         cluster: options.cluster.name.clone(),
         ..EdgeOptions::default()

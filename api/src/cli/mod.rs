@@ -4,6 +4,7 @@ mod bench;
 mod cluster;
 mod completion;
 mod dev;
+mod dlq;
 pub mod exit;
 mod group;
 mod local;
@@ -62,6 +63,9 @@ enum Command {
     /// Make, list, look at, move and delete consumer groups
     #[command(subcommand)]
     Group(group::GroupCommand),
+    /// Look at dead letters, and send them again
+    #[command(subcommand)]
+    Dlq(dlq::DlqCommand),
     /// Send messages
     Send(send::SendArgs),
     /// Receive messages
@@ -136,6 +140,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(args) => args.run().await,
         Command::Topic(command) => command.run().await,
         Command::Group(command) => command.run().await,
+        Command::Dlq(command) => command.run().await,
         Command::Send(args) => args.run().await,
         Command::Receive(args) => args.run().await,
         Command::Message(command) => command.run().await,

@@ -84,6 +84,12 @@ pub enum Fault {
     /// Properties beyond the limits.
     #[error("{0}")]
     PropertiesTooLarge(String),
+    /// Something that was named is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// A client that was asked did not answer.
+    #[error("{0}")]
+    ClientSilent(String),
     /// A quota is used up.
     #[error("{0}")]
     TooManyRequests(String),
@@ -142,6 +148,8 @@ impl Fault {
             Fault::BodyTooLarge { .. } => Code::MessageBodyTooLarge,
             Fault::BodyEmpty => Code::MessageBodyEmpty,
             Fault::PropertiesTooLarge(_) => Code::MessagePropertiesTooLarge,
+            Fault::NotFound(_) => Code::NotFound,
+            Fault::ClientSilent(_) => Code::RequestTimeout,
             Fault::TooManyRequests(_) => Code::TooManyRequests,
             Fault::NoMessage => Code::MessageNotFound,
             Fault::Forbidden(_) => Code::Forbidden,
@@ -178,6 +186,8 @@ impl Fault {
         let text = self.to_string();
         match self {
             Fault::NotImplemented(_) => tonic::Status::unimplemented(text),
+            Fault::NotFound(_) => tonic::Status::not_found(text),
+            Fault::ClientSilent(_) => tonic::Status::deadline_exceeded(text),
             Fault::TooManyRequests(_) => tonic::Status::resource_exhausted(text),
             Fault::Request(RequestError::Rejected(rejection)) => match rejection {
                 Rejection::TopicNotFound { .. } | Rejection::ConsumerNotFound { .. } => {

@@ -6,6 +6,7 @@
 pub mod ack_message;
 pub mod caller;
 pub mod change_invisible_duration;
+pub mod dead_letter_origin;
 pub mod end_transaction;
 pub mod forward_to_dead_letters;
 pub mod get_offset;

@@ -26,6 +26,7 @@ use crate::limits::{
     AUTO_RENEW_LEASE, INVISIBLE_MAX, INVISIBLE_MIN, LITE_POLL_MAX, RECEIVE_BATCH_MAX, RECEIVE_ERROR_PAUSE,
 };
 use crate::messaging::caller::Caller;
+use crate::messaging::dead_letter_origin::{self, Attempts};
 use crate::messaging::resolve;
 use crate::session::lite::LiteSubscription;
 
@@ -37,6 +38,7 @@ struct Batch {
     delivered: Vec<Delivered>,
     asked: AskedTopic,
     invisible: Duration,
+    attempts: Attempts,
 }
 
 /// Answers with headers at once; the wait happens inside the stream.
@@ -79,11 +81,14 @@ async fn pace(edge: &EdgeState, fault: &Fault, language: ClientLanguage) {
 
 /// The records are read as the client takes them, so a slow reader holds records, not copies.
 fn batch_frames(batch: Batch) -> impl Stream<Item = Result<ReceiveMessageResponse, tonic::Status>> + Send {
-    let Batch { delivered, asked, invisible } = batch;
+    let Batch { delivered, asked, invisible, attempts } = batch;
     let messages = delivered
         .into_iter()
         .filter_map(move |delivered| readable(&delivered, &asked, invisible))
-        .map(|message| frame(Content::Message(message)));
+        .map(move |mut message| {
+            dead_letter_origin::mark(&mut message, &attempts);
+            frame(Content::Message(message))
+        });
     let head = std::iter::once_with(|| frame(Content::Status(ok())));
     let tail = std::iter::once_with(delivery_frame);
     stream::iter(head.chain(messages).chain(tail))
@@ -159,7 +164,9 @@ async fn poll(edge: &EdgeState, caller: &Caller, request: ReceiveMessageRequest)
     if delivered.is_empty() {
         return Err(Fault::NoMessage);
     }
-    Ok(Batch { delivered, asked: AskedTopic { resource, full_name: topic_name }, invisible })
+    edge.traffic.delivered(delivered.len());
+    let attempts = dead_letter_origin::attempts(edge, &topic, &delivered, deadline).await;
+    Ok(Batch { delivered, asked: AskedTopic { resource, full_name: topic_name }, invisible, attempts })
 }
 
 /// What a consumer asks of each broker group.

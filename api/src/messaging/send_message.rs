@@ -75,6 +75,7 @@ async fn publish(
         ids.into_iter().zip(&publishes).map(|(id, publish)| Named::of(id, publish)).collect();
     let results = edge.node.publish(publishes, deadline).await;
     assert_eq!(results.len(), named.len(), "publish answers each message");
+    edge.traffic.took(results.iter().filter(|result| result.is_ok()).count());
     let language = caller.language();
     let entry = |(named, result)| entry(named, result, topic, language);
     Ok(named.into_iter().zip(results).map(entry).collect())

@@ -20,6 +20,7 @@ use crate::delivery::filter;
 use crate::edge::EdgeState;
 use crate::limits::TELEMETRY_QUEUE_MAX;
 use crate::messaging::caller::Caller;
+use crate::session::pending::ClientAnswer;
 use crate::session::registry::{ClientRole, CommandSender};
 use crate::session::settings::{self, Terms};
 
@@ -69,8 +70,21 @@ async fn serve(
         // The end of the client's half, or of its connection. Its settings stay.
         let Ok(Some(command)) = command else { return };
         edge.client_seen(client_id, caller);
-        // Answers to commands (stack traces, verified messages) come with the admin service's part.
-        let Some(Command::Settings(wanted)) = command.command else { continue };
+        let wanted = match command.command {
+            Some(Command::Settings(wanted)) => wanted,
+            Some(Command::ThreadStackTrace(it)) => {
+                let answer = ClientAnswer::StackTrace(it.thread_stack_trace.unwrap_or_default());
+                edge.pending.answered(client_id, &it.nonce, answer);
+                continue;
+            }
+            Some(Command::VerifyMessageResult(it)) => {
+                // A client that says nothing of a failure has consumed it.
+                let status = command.status.unwrap_or_else(ok);
+                edge.pending.answered(client_id, &it.nonce, ClientAnswer::Verified(status));
+                continue;
+            }
+            _ => continue,
+        };
         let (answer, last) = match answer(edge, caller, client_id, wanted) {
             Ok(filled) => (Ok(filled), false),
             Err(fault @ Fault::BadRequest(_)) => {

@@ -173,6 +173,10 @@ pub struct MessagingSection {
     pub default_start: DefaultStart,
     /// How far ahead a delivery time may lie.
     pub max_delay_days: u32,
+    /// Messages that one client may send to this node in a second; 0: no bound.
+    pub client_messages_per_second: u32,
+    /// Bytes of bodies that one client may send to this node in a second; 0: no bound.
+    pub client_bytes_per_second: ByteCount,
 }
 
 /// `[transactions]`
@@ -284,6 +288,8 @@ impl Default for MessagingSection {
             default_max_attempts: 16,
             default_start: DefaultStart::First,
             max_delay_days: 365,
+            client_messages_per_second: 0,
+            client_bytes_per_second: ByteCount(0),
         }
     }
 }

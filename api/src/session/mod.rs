@@ -3,5 +3,7 @@
 
 pub mod client_properties;
 pub mod lite;
+pub mod pending;
 pub mod registry;
+pub mod remote;
 pub mod settings;

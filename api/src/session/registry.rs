@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::convert::status::ClientLanguage;
 use crate::limits::{SESSION_EXPIRY, SESSION_LOST_EXPIRY, SESSIONS_MAX};
+use crate::session::remote::ClientReport;
 
 /// What a client is, as far as it said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -172,6 +173,34 @@ impl Registry {
     /// The client whose id has this hash. Linear: for people.
     pub fn name_of(&self, hash: u64) -> Option<String> {
         self.lock().keys().find(|client_id| hash64(client_id.as_bytes()) == hash).cloned()
+    }
+
+    /// The clients of a consumer group on this node, for other nodes; of all groups if it is empty.
+    pub fn reports_of(&self, group: &str) -> Vec<ClientReport> {
+        let sessions = self.lock();
+        let of_it = sessions.iter().filter(|(_, session)| match group {
+            "" => !session.role.group.is_empty(),
+            group => session.role.group == group,
+        });
+        let filter = |(topic, filter): (&String, &FilterExpression)| {
+            (topic.clone(), (filter.r#type, filter.expression.clone()))
+        };
+        let reports = of_it.map(|(client_id, session)| ClientReport {
+            client_id: client_id.clone(),
+            language: session.facts.language.name().to_owned(),
+            version: session.facts.version.clone(),
+            address: session.facts.address.clone(),
+            kind: session.role.kind as i32,
+            group: session.role.group.clone(),
+            topics: session.role.topics.clone(),
+            filters: session.role.filters.iter().map(filter).collect(),
+        });
+        reports.collect()
+    }
+
+    /// How many clients are of such a type.
+    pub fn count(&self, of_it: impl Fn(ClientType) -> bool) -> usize {
+        self.lock().values().filter(|session| of_it(session.role.kind)).count()
     }
 
     /// How many clients are known.

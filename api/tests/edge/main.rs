@@ -3,12 +3,15 @@
 mod admin;
 mod client;
 mod consumers;
+mod dead_letters;
+mod flow;
 mod limits;
 mod lite;
 mod lookup;
 mod port;
 mod priority;
 mod pull;
+mod rocketmq_admin;
 mod send_receive;
 mod sessions;
 mod sql;

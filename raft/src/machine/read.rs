@@ -131,6 +131,7 @@ impl<T: TableStore> Machine<T> {
             end,
             settled: cursor.map_or(first, Cursor::settled),
             next: cursor.map_or(first, |cursor| cursor.next),
+            unsettled: cursor.map_or(0, |cursor| cursor.unsettled.len() as u64),
             in_flight: cursor.map_or(0, |cursor| cursor.deadlines.range(held_from..).count() as u64),
         }
     }

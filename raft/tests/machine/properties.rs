@@ -10,12 +10,12 @@ use raft::catalog::StartFrom;
 use raft::command::{
     OffsetTarget, Verdict, encode_acknowledge, encode_change_lease, encode_dead_letter,
     encode_delete_consumer, encode_delete_topic, encode_doubt_leases, encode_judged_receive, encode_publish,
-    encode_receive, encode_release_client, encode_renew_leases, encode_set_offset,
+    encode_receive, encode_release_client, encode_renew_leases, encode_resend, encode_set_offset,
 };
 use raft::machine::{AppliedFrame, StateMachine};
 use raft::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
 use raft::outcome::{LeasedMessage, Outcome};
-use raft::request::{Extras, Filter, Place, Publish, Receipt, Receive, TopicRules};
+use raft::request::{Extras, Filter, Place, Publish, Receipt, Receive, ResendResult, TopicRules};
 use store::tables::{MemoryTables, RocksTables, TableOptions, TableStore};
 
 const DEAD_LETTERS: QueueKey = QueueKey { topic: TopicId(9), number: 0 };
@@ -57,6 +57,7 @@ enum Step {
     Doubt(u64, u64),
     Move(u32, u32, OffsetTarget),
     Wait(WaitStep),
+    Resend(Vec<u64>),
     DeleteTopic(u32),
     DeleteConsumer(u32),
 }
@@ -86,6 +87,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => proptest::collection::vec(0usize..8, 1..4).prop_map(Step::Acknowledge),
         2 => (0usize..8, 0u64..40).prop_map(|(receipt, seconds)| Step::Change(receipt, seconds * 1000)),
         1 => (0usize..8).prop_map(Step::Bury),
+        1 => proptest::collection::vec(0u64..12, 1..4).prop_map(Step::Resend),
         1 => (1u64..3).prop_map(Step::Release),
         1 => (1u64..3, 0u64..60).prop_map(|(client, seconds)| Step::Renew(client, seconds * 1000)),
         1 => (0u64..20, 0u64..30).prop_map(|(back, within)| Step::Doubt(back * 1000, within * 1000)),
@@ -149,6 +151,7 @@ impl Author {
             Step::Change(back, invisible_ms) => encode_change_lease(&self.receipt(*back), *invisible_ms),
             Step::Bury(back) => encode_dead_letter(&self.receipt(*back), DEAD_LETTERS),
             Step::Wait(step) => self.waiting.command(step, now_ms),
+            Step::Resend(offsets) => encode_resend(DEAD_LETTERS, offsets),
             Step::Release(client) => encode_release_client(*client),
             Step::Doubt(back_ms, within_ms) => {
                 encode_doubt_leases(now_ms.saturating_sub(*back_ms), *within_ms)
@@ -273,6 +276,8 @@ struct Witness {
     waiting: WaitModel,
     /// Leases that were settled: their receipts are answered alike, whatever happened since.
     settled_leases: BTreeSet<((u32, u32, u64), u64)>,
+    /// Where dead letters were put when they were sent again.
+    resent: BTreeMap<u64, (QueueKey, u64)>,
 }
 
 impl Witness {
@@ -338,6 +343,9 @@ impl Witness {
                 }
                 assert_eq!(belief.revision, *revision);
             }
+            (Step::Resend(offsets), Outcome::Resent(results)) => {
+                offsets.iter().zip(results).for_each(|(offset, result)| self.resent(*offset, *result));
+            }
             (Step::Release(client), _) => {
                 let held =
                     self.beliefs.values_mut().filter(|it| it.client == *client && now_ms < it.until_ms);
@@ -364,6 +372,26 @@ impl Witness {
                 self.beliefs.retain(|(c, q, _), _| (c, q) != (consumer, queue));
             }
             _ => {}
+        }
+    }
+
+    /// A dead letter goes back once, to the end of its queue, and stays where it was put then.
+    fn resent(&mut self, offset: u64, result: ResendResult) {
+        match result {
+            ResendResult::Resent { queue, offset: to } => {
+                let end = self.ends.entry(queue.number).or_default();
+                assert_eq!(to.0, *end, "a gap in queue {}", queue.number);
+                self.orders.insert((queue.number, *end), 0);
+                *end += 1;
+                let before = self.resent.insert(offset, (queue, to.0));
+                assert_eq!(before, None, "dead letter {offset} went twice");
+            }
+            ResendResult::Already { queue, offset: to } => {
+                assert_eq!(self.resent.get(&offset), Some(&(queue, to.0)), "dead letter {offset}");
+            }
+            ResendResult::Unknown | ResendResult::TopicGone => {
+                assert_eq!(self.resent.get(&offset), None, "dead letter {offset} is forgotten");
+            }
         }
     }
 

@@ -1,0 +1,143 @@
+//! Messages by id, key or time.
+
+use proto::v2::list_message_request::SearchKey;
+use proto::v2::{ListMessageRequest, ListMessageResponse, Message, Resource};
+use raft::catalog::Topic;
+use raft::hash::hash64;
+use raft::node::{FoundMessage, MessageQuery};
+use raft::question::{By, Mark, MessagePlace};
+
+use super::Call;
+use crate::convert::message::AskedTopic;
+use crate::convert::message_id::by_id;
+use crate::convert::pulled::pulled;
+use crate::convert::status::Fault;
+use crate::convert::time::{now_unix_ms, unix_ms};
+use crate::limits::{FOUND_MESSAGES_DEFAULT, FOUND_MESSAGES_MAX};
+
+/// Pages that a request may ask to skip; beyond, it goes on from where the page before ended.
+const PAGES_SKIPPED_MAX: i32 = 100;
+
+/// One page, by ascending time of storage.
+pub(super) async fn query(
+    call: &Call<'_>,
+    request: ListMessageRequest,
+) -> Result<ListMessageResponse, Fault> {
+    let topic = call.topic(request.topic.as_ref())?;
+    let asked =
+        AskedTopic { resource: request.topic.clone().unwrap_or_default(), full_name: topic.name.clone() };
+    let by = by(&request)?;
+    let limit = [request.page_size.unwrap_or_default(), request.max_message_nums]
+        .into_iter()
+        .find_map(|limit| usize::try_from(limit).ok().filter(|limit| *limit > 0))
+        .unwrap_or(FOUND_MESSAGES_DEFAULT)
+        .min(FOUND_MESSAGES_MAX);
+    let mut after = read_scroll_id(request.scroll_id.as_deref().unwrap_or_default())?;
+    let skipped = request.page_num.unwrap_or(1).saturating_sub(1);
+    if skipped > PAGES_SKIPPED_MAX {
+        return Err(Fault::BadRequest(format!(
+            "at most {PAGES_SKIPPED_MAX} pages are skipped: go on with the scroll id of the page before"
+        )));
+    }
+    for _ in 0..skipped.max(0) {
+        let page = search(call, topic, (by.clone(), after), limit).await?;
+        let Some(next) = page.1 else { return Ok(ListMessageResponse::default()) };
+        after = Some(next);
+    }
+    let (found, next) = search(call, topic, (by, after), limit).await?;
+    let of_queue =
+        |found: &&FoundMessage| request.queue_id.is_none_or(|queue| found.place.queue.number as i32 == queue);
+    let messages = found.iter().filter(of_queue).filter_map(|found| wire(found, &asked)).collect();
+    Ok(ListMessageResponse {
+        messages,
+        scroll_id: next.map(scroll_id).unwrap_or_default(),
+        ..Default::default()
+    })
+}
+
+fn by(request: &ListMessageRequest) -> Result<By, Fault> {
+    match &request.search_key {
+        Some(SearchKey::MessageId(id)) => Ok(by_id(id)),
+        Some(SearchKey::MessageKey(key)) => Ok(By::Key { hash: hash64(key.as_bytes()), key: key.clone() }),
+        Some(SearchKey::Subscription(_) | SearchKey::LiteTopic(_)) => {
+            Err(Fault::BadRequest("messages are searched by id, by key, or by time".into()))
+        }
+        None => {
+            let from_ms = request.begin_timestamp.as_ref().map_or(0, unix_ms);
+            let to_ms = request.end_timestamp.as_ref().map_or_else(now_unix_ms, unix_ms);
+            Ok(By::Time(from_ms, to_ms))
+        }
+    }
+}
+
+async fn search(
+    call: &Call<'_>,
+    topic: &Topic,
+    (by, after): (By, Option<Mark>),
+    limit: usize,
+) -> Result<(Vec<FoundMessage>, Option<Mark>), Fault> {
+    let query = MessageQuery { topic: topic.clone(), by, after, limit, from_replica: false };
+    let page = call.edge.node.query_messages(query, call.deadline).await?;
+    Ok((page.messages, page.next))
+}
+
+/// The message with this id.
+pub(super) async fn by_its_id(
+    call: &Call<'_>,
+    topic: &Topic,
+    resource: &Resource,
+    message_id: &str,
+) -> Result<Message, Fault> {
+    let (found, _) = search(call, topic, (by_id(message_id), None), 1).await?;
+    let asked = AskedTopic { resource: resource.clone(), full_name: topic.name.clone() };
+    let message = found.first().and_then(|found| wire(found, &asked));
+    message
+        .ok_or_else(|| Fault::NotFound(format!("there is no message {message_id} in topic {}", topic.name)))
+}
+
+/// For the wire; none if the record cannot be read.
+fn wire(found: &FoundMessage, asked: &AskedTopic) -> Option<Message> {
+    let place = MessagePlace {
+        offset: found.place.number,
+        stored_ms: found.place.stored_ms,
+        position: found.place.position,
+        length: found.place.length,
+    };
+    pulled(found.place.queue, &place, found.record.clone(), asked)
+        .inspect_err(|error| tracing::error!(place = ?found.place, %error, "a message cannot be read"))
+        .ok()
+}
+
+fn scroll_id(mark: Mark) -> String {
+    format!("{}.{}.{}", mark.stored_ms, mark.queue, mark.number)
+}
+
+fn read_scroll_id(text: &str) -> Result<Option<Mark>, Fault> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let numbers: Option<Vec<u64>> = text.split('.').map(|part| part.parse().ok()).collect();
+    let mark = numbers.and_then(|numbers| match numbers.as_slice() {
+        [stored_ms, queue, number] => {
+            Some(Mark { stored_ms: *stored_ms, queue: u32::try_from(*queue).ok()?, number: *number })
+        }
+        _ => None,
+    });
+    mark.map(Some)
+        .ok_or_else(|| Fault::BadRequest(format!("{text:?} is not a scroll id of an earlier answer")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scroll_ids_read_back() {
+        let mark = Mark { stored_ms: 5, queue: 6, number: 7 };
+        assert_eq!(read_scroll_id(&scroll_id(mark)), Ok(Some(mark)));
+        assert_eq!(read_scroll_id(""), Ok(None));
+        for wrong in ["x", "1.2", "1.2.3.4", "1.99999999999.3"] {
+            assert!(read_scroll_id(wrong).is_err(), "{wrong}");
+        }
+    }
+}
