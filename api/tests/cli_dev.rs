@@ -66,6 +66,66 @@ fn a_sql_filter_picks_by_properties() {
 }
 
 #[test]
+fn messages_are_pulled_found_traced_and_explained() {
+    let scratch = tempfile::tempdir().unwrap();
+    let port = free_base_port(1);
+    let endpoint = format!("127.0.0.1:{port}");
+    let run = |args: &[&str]| ledgermq(&[args, &["--endpoint", &endpoint]].concat());
+    let _node = start(port, scratch.path());
+    run(&["topic", "create", "demo", "--queues", "3"]).code(0);
+    for body in ["a", "b", "c"] {
+        run(&["send", "demo", "--body", body, "--key", &format!("key-{body}")]).code(0);
+    }
+    // Everybody who broadcasts gets everything, and takes nothing.
+    for args in [&["--broadcast"][..], &["--pull", "--from-replica"]] {
+        let all = ["receive", "demo", "--max", "3", "--wait", "10s", "-o", "json"];
+        let received = run(&[&all[..], args].concat()).code(0).out;
+        let bodies = received.lines().map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["body"].as_str().unwrap().to_owned()
+        });
+        let mut bodies: Vec<String> = bodies.collect();
+        bodies.sort();
+        assert_eq!(bodies, ["a", "b", "c"], "{args:?}");
+    }
+    run(&["receive", "demo", "--broadcast", "--from", "last", "--wait", "1s"]).code(3);
+
+    let page = run(&["message", "query", "demo", "--key", "key-b", "-o", "json"]).code(0).json();
+    let found = &page["messages"][0];
+    assert_eq!((&found["body"], page["messages"].as_array().unwrap().len()), (&"b".into(), 1), "{page}");
+    let id = found["message_id"].as_str().unwrap();
+    let (queue, offset) = (found["queue"].to_string(), found["offset"].to_string());
+    let place =
+        ["message", "query", "demo", "--queue", &queue, "--offset", &offset, "--limit", "1", "-o", "json"];
+    assert_eq!(run(&place).code(0).json()["messages"][0]["message_id"], id);
+    let first =
+        run(&["message", "query", "demo", "--time", "1h..", "--limit", "2", "-o", "json"]).code(0).json();
+    let next = first["continuation"].as_str().expect("there is more");
+    let rest = ["message", "query", "demo", "--time", "1h..", "--continuation", next, "-o", "json"];
+    let rest = run(&rest).code(0).json();
+    assert_eq!((rest["messages"].as_array().unwrap().len(), rest["continuation"].is_null()), (1, true));
+    run(&["message", "query", "demo", "--key", "no such key"]).code(3);
+
+    run(&["group", "create", "g"]).code(0);
+    let why = || run(&["message", "why", id, "--group", "g", "-o", "json"]).code(0).json()["reason"].clone();
+    assert_eq!(why(), "consumer_offline");
+    run(&["receive", "demo", "-g", "g", "--max", "3", "--wait", "10s"]).code(0);
+    assert_eq!(why(), "acknowledged");
+    let traced = run(&["message", "trace", id, "-o", "json"]).code(0).json();
+    let what: Vec<_> =
+        traced["messages"][0]["deliveries"].as_array().unwrap().iter().map(|it| &it["what"]).collect();
+    assert_eq!(what, ["leased", "settled"], "{traced}");
+
+    let to =
+        ["group", "reset-offset", "g", "--topic", "demo", "--queue", &queue, "--to-offset", &offset, "--yes"];
+    run(&to).code(0);
+    let offsets = run(&["group", "offsets", "g", "demo", "-o", "json"]).code(0).json();
+    let lags: u64 =
+        offsets["queues"].as_array().unwrap().iter().map(|queue| queue["lag"].as_u64().unwrap()).sum();
+    assert!(lags >= 1, "{offsets}");
+    assert_eq!(why(), "consumer_offline", "it is to come again");
+}
+
+#[test]
 fn topics_and_groups_are_made_shown_changed_and_deleted() {
     let scratch = tempfile::tempdir().unwrap();
     let port = free_base_port(1);

@@ -36,6 +36,13 @@ fn usage_errors_end_with_2() {
         refused.err.contains("at character 5: a text") && refused.err.contains("\n      ^"),
         "{refused:?}"
     );
+    ledgermq(&["receive", "demo"]).code(2);
+    ledgermq(&["receive", "demo", "-g", "g", "--broadcast"]).code(2);
+    ledgermq(&["receive", "demo", "--pull", "--offset", "3"]).code(2);
+    ledgermq(&["receive", "demo", "-g", "g", "--from-replica"]).code(2);
+    ledgermq(&["message", "query", "demo", "--key", "a", "--id", "b"]).code(2);
+    ledgermq(&["message", "query", "demo", "--time", "1h..2h"]).code(2);
+    ledgermq(&["group", "reset-offset", "g", "--topic", "demo", "--to-offset", "3", "--yes"]).code(2);
     ledgermq(&["--log", "a=b=c", "topic", "list"]).code(2);
     let refused = ledgermq(&["topic", "delete", "demo"]).code(2);
     assert!(refused.err.contains("--yes"), "{refused:?}");
