@@ -179,6 +179,8 @@ pub const SNAPSHOT_RETRY_PAUSE: Duration = Duration::from_secs(1);
 pub const QUEUES_AT_ONCE: usize = 256;
 /// Records that retention looks at while it has the machine.
 pub const HELD_AT_ONCE: usize = 1024;
+/// Blocks of queues that retention adds up while it has the machine.
+pub const BLOCKS_AT_ONCE: usize = 512;
 /// Bytes of records that are carried to the log's end in one go...
 pub const CARRY_BYTES_AT_ONCE: u64 = 1024 * 1024;
 /// ... and the pause behind them: at most 50 MiB/s.

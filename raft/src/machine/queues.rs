@@ -299,6 +299,31 @@ impl Queues {
         behind.chain(before).map(|(key, _)| *key).collect()
     }
 
+    /// Adds up the bytes of the records from `from` on, of so many blocks; answers up to which offset.
+    pub(super) fn add_up(
+        &self,
+        tables: &impl TableStore,
+        key: QueueKey,
+        from: u64,
+        blocks: usize,
+    ) -> Result<(u64, u64), MachineFailure> {
+        let (first, end) = self.bounds(key);
+        let (mut at, mut bytes) = (from.max(first), 0);
+        for _ in 0..blocks {
+            if at >= end {
+                break;
+            }
+            let block = match self.in_memory(key, at) {
+                Some(block) => block,
+                None => Arc::new(stored_block(tables, key, at)?),
+            };
+            let entries = block.entries.iter().skip((at - block.first) as usize);
+            bytes += entries.map(|entry| u64::from(entry.length)).sum::<u64>();
+            at = block.end();
+        }
+        Ok((at, bytes))
+    }
+
     /// Every queue, ascending.
     pub(super) fn keys(&self) -> impl Iterator<Item = QueueKey> {
         self.queues.keys().copied()

@@ -248,6 +248,20 @@ impl<T: TableStore> Machine<T> {
         self.first_stored_at(queue, before_ms).map(Some)
     }
 
+    /// First and end of a queue.
+    pub fn bounds(&self, queue: QueueKey) -> (u64, u64) {
+        self.queues.bounds(queue)
+    }
+
+    /// Adds up the bytes of a queue's records from an offset on, of so many blocks at most: up to which
+    /// offset, and how many bytes.
+    ///
+    /// # Errors
+    /// The tables cannot be read.
+    pub fn add_up(&self, queue: QueueKey, from: u64, blocks: usize) -> Result<(u64, u64), MachineFailure> {
+        self.queues.add_up(self.progress.tables(), queue, from, blocks)
+    }
+
     /// Where the first record lies that a queue holds in its order: it needs the log from there on.
     ///
     /// # Errors

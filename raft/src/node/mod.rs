@@ -21,6 +21,7 @@ mod releases;
 mod retention;
 mod route;
 mod server;
+mod sizes;
 mod space;
 mod status;
 mod story;

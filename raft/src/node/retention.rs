@@ -26,6 +26,7 @@ use crate::names::{GroupId, QueueKey, TopicId};
 use crate::node::NodeInner;
 use crate::node::options::Retention;
 use crate::node::route::Leader;
+use crate::node::sizes::Sizes;
 use crate::node::space::DiskLevel;
 use crate::outcome::Outcome;
 use crate::request::{Rejection, RequestError};
@@ -62,6 +63,7 @@ pub(crate) fn start(node: &Arc<NodeInner>) {
 async fn keep_trimming(node: Arc<NodeInner>, group: Group) {
     let mut stop = node.stop.subscribe();
     let mut space = node.space.changes();
+    let sizes = Arc::new(Sizes::default());
     let mut ticks = tokio::time::interval(node.options.tuning.retention.look_every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -77,7 +79,7 @@ async fn keep_trimming(node: Arc<NodeInner>, group: Group) {
         if !leads && !pressed {
             continue;
         }
-        let look = Look { node: node.clone(), group: group.clone() };
+        let look = Look { node: node.clone(), group: group.clone(), sizes: sizes.clone() };
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
             looked = look.run(pressed) => if let Err(error) = looked {
@@ -90,6 +92,7 @@ async fn keep_trimming(node: Arc<NodeInner>, group: Group) {
 struct Look {
     node: Arc<NodeInner>,
     group: Group,
+    sizes: Arc<Sizes>,
 }
 
 impl Look {
@@ -99,6 +102,7 @@ impl Look {
         let bytes = retention.log_bytes;
         let by_bytes = self.blocking(move |_| Ok(stamp_beyond(&log, bytes)?)).await?;
         self.trim(by_bytes.unwrap_or(0)).await?;
+        self.trim_topics_by_bytes().await?;
         self.raise_floor().await?;
         if pressed {
             self.make_room().await?;
@@ -158,6 +162,27 @@ impl Look {
             for ((queue, _), outcome) in found.iter().zip(outcomes) {
                 self.report(*queue, &outcome);
             }
+        }
+        Ok(())
+    }
+
+    /// Trims the queues of topics that have more bytes than they may.
+    async fn trim_topics_by_bytes(&self) -> Result<(), LookError> {
+        let catalog = self.node.catalog.borrow().clone();
+        let bounded = catalog.topics.values().filter_map(|topic| {
+            let bytes = topic.settings.retention_bytes?;
+            Some(topic.queues_of(self.group.id).map(move |queue| (queue, bytes / topic.queues.len() as u64)))
+        });
+        let budgets = bounded.flatten().collect::<BTreeMap<_, _>>();
+        self.sizes.forget_others(&budgets);
+        for (queue, bytes) in budgets {
+            let sizes = self.sizes.clone();
+            let Some(first) = self.blocking(move |group| Ok(sizes.beyond(group, queue, bytes)?)).await?
+            else {
+                continue;
+            };
+            let outcomes = self.submit(vec![encode_trim(queue, first)]).await?;
+            self.report(queue, &outcomes[0]);
         }
         Ok(())
     }

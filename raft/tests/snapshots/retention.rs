@@ -335,3 +335,27 @@ async fn a_full_disk_takes_no_messages_until_the_oldest_are_gone() {
     let again = lease(node, &topic, &consumer, 4, 3).await;
     assert_eq!(again.iter().map(number_of).collect::<Vec<_>>(), [1, 2, 3, 4]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_keeps_about_its_bytes() {
+    let cluster = Cluster::start_with(1, eager).await;
+    let (topic, other) = (cluster.topic(1, "orders").await, cluster.topic(1, "other").await);
+    let consumer = cluster.consumer(1, "workers").await;
+    let settings = TopicSettings { retention_bytes: Some(400 << 10), ..TopicSettings::default() };
+    cluster.node(1).update_topic("orders", None, None, settings, soon()).await.expect("changed");
+    cluster.send(1, &other, 1000..1010).await;
+    for from in [0, 300] {
+        cluster.send(1, &topic, from..from + 300).await;
+        let deadline = soon();
+        // A record is a little longer than its body of 4 KiB.
+        let mut kept = state(&cluster, 1, &topic, &consumer).await;
+        while kept.end - kept.first > 100 {
+            assert!(Instant::now() < deadline, "{kept:?}");
+            tokio::time::sleep(LOOK_EVERY).await;
+            kept = state(&cluster, 1, &topic, &consumer).await;
+        }
+        assert!(kept.end - kept.first >= 85, "{kept:?}");
+        assert_eq!(kept.end, from + 300);
+    }
+    assert_eq!(state(&cluster, 1, &other, &consumer).await.first, 0, "the others keep theirs");
+}
