@@ -2,7 +2,7 @@
 //! many groups. No gRPC type of a client enters here, and no openraft type leaves.
 
 pub mod catalog;
-mod clock;
+pub mod clock;
 pub mod command;
 mod consensus;
 pub mod filter;

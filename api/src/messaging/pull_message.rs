@@ -98,7 +98,7 @@ fn frame(content: Content) -> Result<PullMessageResponse, tonic::Status> {
 /// Without what is beyond the topic's time to live.
 fn living(pulled: Pulled, ttl_ms: Option<u64>) -> Pulled {
     let Some(ttl_ms) = ttl_ms else { return pulled };
-    let now_ms = time::now_unix_ms();
+    let now_ms = raft::clock::now_ms();
     let Pulled { mut found, records } = pulled;
     let lives = |place: &MessagePlace| place.stored_ms.saturating_add(ttl_ms) > now_ms;
     let records = found

@@ -10,7 +10,6 @@ use raft::catalog::{StartFrom, TopicType};
 use crate::check::message::lite_topic;
 use crate::convert::name::full_name;
 use crate::convert::status::{Fault, ok};
-use crate::convert::time;
 use crate::edge::EdgeState;
 use crate::messaging::caller::Caller;
 use crate::messaging::resolve;
@@ -59,7 +58,7 @@ fn start(option: Option<&OffsetOption>) -> StartFrom {
     match option.and_then(|option| option.offset_type.as_ref()) {
         // From now on: also in a lite topic that is made later.
         Some(OffsetType::Policy(policy)) if *policy == Policy::Max as i32 => {
-            StartFrom::Time(time::now_unix_ms())
+            StartFrom::Time(raft::clock::now_ms())
         }
         Some(OffsetType::Timestamp(at_ms)) => StartFrom::Time((*at_ms).max(0) as u64),
         _ => StartFrom::First,
