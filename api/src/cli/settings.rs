@@ -183,7 +183,7 @@ pub fn retry(policy: Option<&admin::RetryPolicy>) -> String {
             (exponential.multiplier_percent / 100, exponential.multiplier_percent % 100);
         let factor = match hundredths {
             0 => whole.to_string(),
-            hundredths => format!("{whole}.{hundredths:02}"),
+            hundredths => format!("{whole}.{hundredths:02}").trim_end_matches('0').to_owned(),
         };
         return format!(
             "exponential:{},{},x{factor}",
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn retries_are_printed_as_they_are_written() {
-        for text in ["levels", "1s,5s,10s", "250ms", "exponential:1s,1m,x2", "exponential:10ms,1h,x1.25"] {
+        for text in ["levels", "1s,5s,10s", "250ms", "exponential:1s,1m,x1.5", "exponential:10ms,1h,x1.25"] {
             let read: Retry = text.parse().unwrap();
             assert_eq!(retry(Some(&read.wire())), text);
         }
