@@ -31,6 +31,8 @@ mod evaluate;
 mod lexer;
 mod number;
 mod parser;
+#[cfg(test)]
+mod refusals;
 mod tree;
 
 use bytes::Bytes;
