@@ -1,12 +1,13 @@
 //! Why a message is not delivered to a consumer group: one answer, with a code and a sentence.
 //!
-//! What the log knows comes from the leader; who is connected, and with which filters, is what this
-//! node has heard of lately.
+//! What the log knows comes from the leader; who is connected, and with which filters, from every node
+//! that answers.
 
 use proto::admin::{ExplainDeliveryRequest, ExplainDeliveryResponse};
 use proto::v2::FilterExpression;
 use raft::catalog::{ConsumerGroup, StartFrom, Topic};
 use raft::filter::SqlFilter;
+use raft::hash::hash64;
 use raft::names::QueueKey;
 use raft::node::{FoundMessage, MessageQuery};
 use raft::question::{By, Delivery, DeliveryState, Happening, JournalFound, Wait};
@@ -21,6 +22,7 @@ use crate::cli::moment::print_unix_ms;
 use crate::convert::status::Fault;
 use crate::delivery::filter;
 use crate::edge::EdgeState;
+use crate::session::remote::{self, ClientReport};
 
 pub(super) async fn explain(
     edge: &EdgeState,
@@ -31,7 +33,8 @@ pub(super) async fn explain(
     let group = known(catalog.consumers.get(&request.group), &request.group)?.clone();
     let (found, cut) = copies(edge, &request.id, &request.topic, deadline).await?;
     let Some((topic, message)) = found.into_iter().next() else { return Ok(not_found(&request, cut)) };
-    let case = Case { edge, group, topic, message, deadline };
+    let clients = remote::clients_of(edge, &group.name, deadline).await;
+    let case = Case { edge, group, topic, message, clients, deadline };
     let mut answer = case.explain().await?;
     answer.message = wire_message(&case.topic, &case.message);
     Ok(answer)
@@ -66,6 +69,8 @@ struct Case<'a> {
     group: ConsumerGroup,
     topic: Topic,
     message: FoundMessage,
+    /// The clients of the group, wherever they are connected.
+    clients: Vec<ClientReport>,
     deadline: Instant,
 }
 
@@ -197,9 +202,8 @@ impl Case<'_> {
             );
             return reason("in_flight_limit", sentence);
         }
-        if self.edge.sessions.clients_of(name).is_empty() {
-            let sentence =
-                format!("No client of {name} is connected to this node: nobody is known to ask for it.");
+        if self.clients.is_empty() {
+            let sentence = format!("No client of {name} is connected: nobody is known to ask for it.");
             return reason("consumer_offline", sentence);
         }
         let before = self.message.place.number.saturating_sub(state.place.state.next);
@@ -220,7 +224,8 @@ impl Case<'_> {
         until_ms: u64,
         (changed, renewed): (bool, bool),
     ) -> ExplainDeliveryResponse {
-        let client = client_name(self.edge, client);
+        let known = self.clients.iter().find(|known| hash64(known.client_id.as_bytes()) == client);
+        let client = known.map_or_else(|| client_name(self.edge, client), |known| known.client_id.clone());
         let until = time(until_ms);
         let how = match (changed, renewed) {
             (true, _) => format!(
@@ -277,7 +282,8 @@ impl Case<'_> {
 
     /// What leaves it out, if the filters of the connected clients do.
     fn excluded(&self) -> Option<String> {
-        let filters = self.edge.sessions.filters_of(&self.group.name, &self.topic.name);
+        let filters: Vec<FilterExpression> =
+            self.clients.iter().filter_map(|client| client.filter(&self.topic.name)).collect();
         let wants = |expression: &FilterExpression| match filter::parse(Some(expression)) {
             Ok(Filter::Sql(text)) => {
                 SqlFilter::parse(&text).is_ok_and(|filter| filter.wants(&self.message.record))

@@ -163,13 +163,6 @@ impl Registry {
         topics
     }
 
-    /// What the clients of a consumer group on this node want of a topic.
-    pub fn filters_of(&self, group: &str, topic: &str) -> Vec<FilterExpression> {
-        let sessions = self.lock();
-        let of_group = sessions.values().filter(|session| session.role.group == group);
-        of_group.filter_map(|session| session.role.filters.get(topic).cloned()).collect()
-    }
-
     /// The client whose id has this hash. Linear: for people.
     pub fn name_of(&self, hash: u64) -> Option<String> {
         self.lock().keys().find(|client_id| hash64(client_id.as_bytes()) == hash).cloned()
