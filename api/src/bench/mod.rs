@@ -48,6 +48,8 @@ pub struct Load {
     pub warm_up: u64,
     /// Message groups to spread messages over; 0: messages without order.
     pub message_groups: u32,
+    /// Messages become visible so long after the run began; `None`: at once.
+    pub delay: Option<Duration>,
 }
 
 impl Load {

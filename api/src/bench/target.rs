@@ -84,7 +84,11 @@ pub async fn end_sessions(sessions: Vec<Session>) {
 }
 
 async fn make_topic(broker: &Broker, load: &Load) -> Result<(), ClientError> {
-    let kind = if load.message_groups > 0 { admin::TopicType::Fifo } else { admin::TopicType::Normal };
+    let kind = match (load.delay, load.message_groups) {
+        (Some(_), _) => admin::TopicType::Delay,
+        (None, 0) => admin::TopicType::Normal,
+        (None, _) => admin::TopicType::Fifo,
+    };
     let request = admin::CreateTopicRequest {
         name: load.topic.clone(),
         r#type: kind as i32,

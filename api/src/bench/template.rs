@@ -91,7 +91,11 @@ fn placeholder(load: &Load, index: usize) -> v2::Message {
         body[..STAMP_BYTES].copy_from_slice(&body_mark(index));
     }
     let fifo = load.message_groups > 0;
-    let kind = if fifo { v2::MessageType::Fifo } else { v2::MessageType::Normal };
+    let kind = match (load.delay, fifo) {
+        (Some(_), _) => v2::MessageType::Delay,
+        (None, true) => v2::MessageType::Fifo,
+        (None, false) => v2::MessageType::Normal,
+    };
     v2::Message {
         topic: Some(resource(&load.topic)),
         system_properties: Some(v2::SystemProperties {
@@ -101,6 +105,7 @@ fn placeholder(load: &Load, index: usize) -> v2::Message {
             body_encoding: v2::Encoding::Identity as i32,
             born_timestamp: Some(std::time::SystemTime::now().into()),
             born_host: "localhost".to_owned(),
+            delivery_timestamp: load.delay.map(|delay| (std::time::SystemTime::now() + delay).into()),
             ..Default::default()
         }),
         body: body.into(),
@@ -150,6 +155,7 @@ pub(super) mod tests {
             seconds: 1,
             warm_up: 0,
             message_groups,
+            delay: None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
@@ -14,6 +15,7 @@ use crate::bench::meter::Meter;
 use crate::bench::report::Report;
 use crate::bench::{Load, ceiling, e2e, echo, receive, send};
 use crate::client::access::{ClientError, HostPort};
+use crate::options::values::parse_duration;
 
 /// Calls under way at once where nothing is said: sends, and receives.
 const SENDS_IN_FLIGHT: usize = 256;
@@ -109,6 +111,9 @@ pub struct ShapeArgs {
     /// Spread messages over so many message groups, in order within each; 0: without order
     #[arg(long, default_value_t = 0)]
     message_groups: u32,
+    /// Messages become visible so long after the run began
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, conflicts_with = "message_groups")]
+    delay: Option<Duration>,
     /// Speak to the endpoint only, not to every broker of the route
     #[arg(long)]
     direct: bool,
@@ -124,7 +129,11 @@ fn size(text: &str) -> Result<usize, String> {
 
 impl ShapeArgs {
     fn load(&self, endpoint: HostPort, in_flight: usize) -> Load {
-        let default = if self.message_groups > 0 { "bench-fifo" } else { "bench" };
+        let default = match (self.delay, self.message_groups) {
+            (Some(_), _) => "bench-delay",
+            (None, 0) => "bench",
+            (None, _) => "bench-fifo",
+        };
         let topic = self.topic.clone().unwrap_or_else(|| default.to_owned());
         Load {
             endpoint,
@@ -140,6 +149,7 @@ impl ShapeArgs {
             seconds: self.seconds,
             warm_up: self.warm_up,
             message_groups: self.message_groups,
+            delay: self.delay,
         }
     }
 }
