@@ -59,7 +59,7 @@ use crate::node::timekeeping::PeerClocks;
 use crate::outcome::Outcome;
 use crate::request::{
     DeadLetter, DeadLettersWanted, Delivered, NewConsumer, NewTopic, Publish, Published, QueueState, Receipt,
-    Receive, Rejection, RequestError, ResendResult, Resolution, Timer, Transaction,
+    Receive, Rejection, RequestError, ResendResult,
 };
 use crate::settings::{GroupChange, TopicSettings};
 
@@ -388,33 +388,6 @@ impl Node {
         deadline: Instant,
     ) -> Result<Bytes, RequestError> {
         self.inner.ask_edge(target, question, deadline).await
-    }
-
-    /// Takes back a message that waits for its time.
-    ///
-    /// # Errors
-    /// [`Rejection::NotWaiting`] if it is visible already, was recalled, or never was.
-    pub async fn recall(&self, timer: Timer, deadline: Instant) -> Result<(), RequestError> {
-        self.inner.submit_done(timer.group, command::encode_recall(&timer), deadline).await
-    }
-
-    /// Ends a transaction. A repetition is answered like the first time; `Some` is where a committed
-    /// message is now.
-    ///
-    /// # Errors
-    /// [`Rejection::TransactionOver`] if it has ended in another way, or never was.
-    pub async fn end_transaction(
-        &self,
-        transaction: Transaction,
-        resolution: Resolution,
-        deadline: Instant,
-    ) -> Result<Option<Published>, RequestError> {
-        let command = command::encode_end_transaction(&transaction, resolution);
-        match self.inner.submit(transaction.group, command, deadline).await? {
-            Outcome::Published(published) => Ok(Some(published)),
-            Outcome::Done => Ok(None),
-            other => Err(unexpected(other)),
-        }
     }
 
     /// Ends every lease that a client holds, in every group: its messages are visible at once.

@@ -1,4 +1,5 @@
-//! Makes messages visible when they fall due: the leader of a group proposes it in time.
+//! Messages that wait for their time: the leader of a group releases them when they fall due, and who sent them may
+//! take them back until then.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,9 @@ use crate::command;
 use crate::group::Group;
 use crate::limits::RELEASE_BATCH;
 use crate::names::GroupId;
-use crate::node::NodeInner;
+use crate::node::{Node, NodeInner};
 use crate::outcome::Outcome;
+use crate::request::{RequestError, Timer};
 
 /// How often to look whether this node leads, if nothing else says so.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -72,5 +74,15 @@ async fn release(node: &NodeInner, group: GroupId, command: bytes::Bytes) -> Opt
             tracing::warn!(%group, %error, "messages that are due wait on");
             None
         }
+    }
+}
+
+impl Node {
+    /// Takes back a message that waits for its time.
+    ///
+    /// # Errors
+    /// [`crate::request::Rejection::NotWaiting`] if it is visible already, was recalled, or never was.
+    pub async fn recall(&self, timer: Timer, deadline: Instant) -> Result<(), RequestError> {
+        self.inner.submit_done(timer.group, command::encode_recall(&timer), deadline).await
     }
 }

@@ -1,4 +1,4 @@
-//! Asks producers about transactions that they have not ended, and gives them up at last.
+//! Ends transactions: as their producers say, or after asking them; what nobody ends is given up at last.
 //!
 //! Only a question that reached a producer counts towards the limit: while none of the topic's
 //! producers is connected (they are being upgraded, say), a transaction waits, up to its own bound.
@@ -21,9 +21,10 @@ use crate::machine::{End, HalfRow, Machine};
 use crate::names::{GroupId, NodeId, TopicId};
 use crate::node::ask::Source;
 use crate::node::peers::Lane;
-use crate::node::{Node, NodeInner};
+use crate::node::{Node, NodeInner, unexpected};
+use crate::outcome::Outcome;
 use crate::question::{Answer, MessagePlace, Question, TransactionPlace};
-use crate::request::{RequestError, Resolution, Transaction};
+use crate::request::{Published, RequestError, Resolution, Transaction};
 
 /// How often to look whether this node leads, if nothing else says so.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -202,6 +203,25 @@ pub struct HalfMessage {
 }
 
 impl Node {
+    /// Ends a transaction. A repetition is answered like the first time; `Some` is where a committed
+    /// message is now.
+    ///
+    /// # Errors
+    /// [`crate::request::Rejection::TransactionOver`] if it has ended in another way, or never was.
+    pub async fn end_transaction(
+        &self,
+        transaction: Transaction,
+        resolution: Resolution,
+        deadline: Instant,
+    ) -> Result<Option<Published>, RequestError> {
+        let command = command::encode_end_transaction(&transaction, resolution);
+        match self.inner.submit(transaction.group, command, deadline).await? {
+            Outcome::Published(published) => Ok(Some(published)),
+            Outcome::Done => Ok(None),
+            other => Err(unexpected(other)),
+        }
+    }
+
     /// Transactions that are open or were given up within the last day, at most `max` of each in
     /// each broker group; by group, the oldest first.
     ///
