@@ -298,8 +298,8 @@ async fn what_was_acknowledged_is_there_after_a_restart_of_everything() {
         cluster.start_node(id).await;
     }
     cluster.node(1).ready(soon()).await.expect("leaders");
-    let states = cluster.node(1).queue_states(&topic, Some(consumer.id), soon()).await.expect("states");
-    assert_eq!(states[0].end, 10);
+    let states = cluster.node(1).places(&topic, Some(consumer.id), soon()).await.expect("states");
+    assert_eq!(states[0].state.end, 10);
     let again = cluster.any().publish(vec![message(&topic, 0, "m3", None)], soon()).await;
     assert!(again[0].clone().expect("answered").duplicate, "the window of ids survives a restart");
 }
@@ -544,8 +544,8 @@ async fn dead_letters_go_back_once_while_the_leader_leaves() {
     wanted.sort();
     assert_eq!(ids, wanted, "each once");
     cluster.any().ready(soon()).await.expect("leaders");
-    let states = cluster.any().queue_states(&topic, Some(consumer.id), soon()).await.expect("states");
-    assert_eq!(states.iter().map(|state| state.end).sum::<u64>(), 400, "nothing came twice");
+    let states = cluster.any().places(&topic, Some(consumer.id), soon()).await.expect("states");
+    assert_eq!(states.iter().map(|place| place.state.end).sum::<u64>(), 400, "nothing came twice");
     let wanted =
         DeadLettersWanted { group: GroupId(1), queue: graves, from: 0, max: 1_000, with_records: true };
     let letters = cluster.any().dead_letters(&wanted, soon()).await.expect("dead letters");

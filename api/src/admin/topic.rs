@@ -72,16 +72,16 @@ pub(super) async fn describe(
     let Some(topic) = catalog.topics.get(&request.name) else {
         return Err(Rejection::TopicNotFound { name: request.name }.into());
     };
-    let states = edge.node.queue_states(topic, None, deadline).await?;
+    let places = edge.node.places(topic, None, deadline).await?;
     let status =
-        |(queue, (group, state)): (usize, (&raft::names::GroupId, raft::request::QueueState))| QueueStatus {
+        |(queue, (group, place)): (usize, (&raft::names::GroupId, raft::question::QueuePlace))| QueueStatus {
             queue: queue as u32,
             broker_group: group.to_string(),
             leader_node: edge.node.leader_of(*group).map_or(0, |leader| leader.0),
-            first_offset: state.first,
-            next_offset: state.end,
+            first_offset: place.state.first,
+            next_offset: place.state.end,
         };
-    let queues = topic.queues.iter().zip(states).enumerate().map(status).collect();
+    let queues = topic.queues.iter().zip(places).enumerate().map(status).collect();
     Ok(DescribeTopicResponse { topic: Some(wire_topic(topic)), queues })
 }
 

@@ -231,7 +231,7 @@ async fn a_group_is_moved_in_one_queue_and_shows_where_it_stands() {
         client.send(message_with("demo", &group, |system| system.message_group = Some(group.clone()))).await;
     }
     let mut admin = AdminClient::connect(format!("http://{}", server.address)).await.unwrap();
-    let ends = server.node.queue_states(&server.node.catalog().topics["demo"], None, soon()).await.unwrap();
+    let ends = server.node.places(&server.node.catalog().topics["demo"], None, soon()).await.unwrap();
     assert_eq!(update(&client, 0, 0).await, Code::Ok);
     let reset = |to: StartFrom, queue, offset| ResetOffsetRequest {
         group: "g".into(),
@@ -244,17 +244,21 @@ async fn a_group_is_moved_in_one_queue_and_shows_where_it_stands() {
     let unset = StartFrom::Unspecified;
     let moved = admin.reset_offset(reset(unset, Some(0), Some(1))).await.unwrap().into_inner().queues;
     let standing: Vec<_> = moved.iter().map(|queue| (queue.begun, queue.next_offset, queue.lag)).collect();
-    assert_eq!(standing, [(true, 1, ends[0].end - 1), (false, 0, ends[1].end)], "only queue 0 is moved");
+    assert_eq!(
+        standing,
+        [(true, 1, ends[0].state.end - 1), (false, 0, ends[1].state.end)],
+        "only queue 0 is moved"
+    );
     admin.reset_offset(reset(StartFrom::Last, Some(1), None)).await.unwrap();
     let asked = GroupOffsetsRequest { group: "g".into(), topic: "demo".into() };
     let shown = admin.group_offsets(asked).await.unwrap().into_inner().queues;
     let shown: Vec<_> = shown.iter().map(|queue| (queue.settled_offset, queue.end_offset)).collect();
-    assert_eq!(shown, [(1, ends[0].end), (ends[1].end, ends[1].end)]);
+    assert_eq!(shown, [(1, ends[0].state.end), (ends[1].state.end, ends[1].state.end)]);
     for bad in [
         reset(unset, None, None),
         reset(unset, None, Some(1)),
         reset(StartFrom::First, Some(0), Some(1)),
-        reset(unset, Some(0), Some(ends[0].end + 1)),
+        reset(unset, Some(0), Some(ends[0].state.end + 1)),
         reset(unset, Some(2), Some(0)),
     ] {
         let refused = admin.reset_offset(bad.clone()).await.expect_err("refused");

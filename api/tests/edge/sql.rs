@@ -86,13 +86,13 @@ async fn a_filter_that_nothing_matches_moves_on() {
     // The place of the group in the queue moved along, so nothing of this is judged again for ever.
     let topic = server.node.catalog().topics["demo"].clone();
     let group = server.node.catalog().consumers["g"].id;
-    let states = server.node.queue_states(&topic, Some(group), soon()).await.unwrap();
-    assert!(states[0].next >= 1_024, "{states:?}");
-    assert!(states[0].in_flight == 0 && states[0].settled == states[0].next, "{states:?}");
+    let state = server.node.places(&topic, Some(group), soon()).await.unwrap()[0].state;
+    assert!(state.next >= 1_024, "{state:?}");
+    assert!(state.in_flight == 0 && state.settled == state.next, "{state:?}");
     // Without a filter the rest comes: what is passed over is settled only as far as that was noted.
     let (status, rest) = client.receive(receive("demo", "g", 5_000)).await;
     assert_eq!(status, ok());
-    assert_eq!(system(&rest[0]).queue_offset, Some(states[0].next as i64));
+    assert_eq!(system(&rest[0]).queue_offset, Some(state.next as i64));
 }
 
 #[tokio::test]

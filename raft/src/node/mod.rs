@@ -58,8 +58,8 @@ use crate::node::space::Space;
 use crate::node::timekeeping::PeerClocks;
 use crate::outcome::Outcome;
 use crate::request::{
-    DeadLetter, DeadLettersWanted, Delivered, NewConsumer, NewTopic, Publish, Published, QueueState, Receipt,
-    Receive, Rejection, RequestError, ResendResult,
+    DeadLetter, DeadLettersWanted, Delivered, NewConsumer, NewTopic, Publish, Published, Receipt, Receive,
+    Rejection, RequestError, ResendResult,
 };
 use crate::settings::{GroupChange, TopicSettings};
 
@@ -435,26 +435,6 @@ impl Node {
             }
         }
         Ok(())
-    }
-
-    /// How the queues of a topic stand, by queue number, and how the consumer group stands in them:
-    /// what this node's replicas have applied, which may lag the leaders by a moment.
-    ///
-    /// # Errors
-    /// If this node does not hold one of the groups.
-    pub async fn queue_states(
-        &self,
-        topic: &Topic,
-        consumer: Option<ConsumerId>,
-        _deadline: Instant,
-    ) -> Result<Vec<QueueState>, RequestError> {
-        let mut states = Vec::with_capacity(topic.queues.len());
-        for (number, group) in topic.queues.iter().enumerate() {
-            let queue = QueueKey { topic: topic.id, number: number as u32 };
-            let group = self.inner.group(*group)?;
-            states.push(group.replica().broker().queue_state(queue, consumer));
-        }
-        Ok(states)
     }
 
     /// How full this node's disk was at the last look.

@@ -38,8 +38,8 @@ async fn until_deleted(cluster: &Cluster, ids: std::ops::RangeInclusive<u64>) {
 }
 
 async fn state(cluster: &Cluster, id: u64, topic: &Topic, consumer: &ConsumerGroup) -> QueueState {
-    let states = cluster.node(id).queue_states(topic, Some(consumer.id), soon()).await;
-    states.expect("the states")[0]
+    let states = cluster.node(id).places(topic, Some(consumer.id), soon()).await;
+    states.expect("the states")[0].state
 }
 
 /// Lets go of a topic's messages that are there now.
@@ -48,8 +48,8 @@ pub async fn let_go(cluster: &Cluster, topic: &Topic) {
     cluster.node(1).update_topic(&topic.name, None, None, settings, soon()).await.expect("changed");
     let deadline = soon();
     loop {
-        let states = cluster.node(1).queue_states(topic, None, soon()).await.expect("the states");
-        if states[0].first == states[0].end {
+        let states = cluster.node(1).places(topic, None, soon()).await.expect("the states");
+        if states[0].state.first == states[0].state.end {
             break;
         }
         assert!(Instant::now() < deadline, "{states:?}");
