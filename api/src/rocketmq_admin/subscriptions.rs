@@ -108,7 +108,7 @@ pub(super) async fn delete(
             client.client_id, group.name, topic.name
         )));
     }
-    call.edge.node.reset_offset(group.id, topic, group.start, call.deadline).await?;
+    call.edge.node.delete_subscription(group.id, topic, call.deadline).await?;
     Ok(DeleteSubscriptionResponse::default())
 }
 

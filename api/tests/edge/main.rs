@@ -15,5 +15,6 @@ mod rocketmq_admin;
 mod send_receive;
 mod sessions;
 mod sql;
+mod subscriptions;
 mod support;
 mod waiting;

@@ -132,6 +132,10 @@ fn payload(kind: Kind, body: &Bytes, start: usize, end: usize) -> Option<Command
             waiting::payload(kind, &mut reader)?
         }
         Kind::DeleteTopic => Command::DeleteTopic(TopicId(reader.varint32()?)),
+        Kind::DeleteSubscription => Command::DeleteSubscription {
+            consumer: ConsumerId(reader.varint32()?),
+            topic: TopicId(reader.varint32()?),
+        },
         Kind::DeleteConsumer => Command::DeleteConsumer(ConsumerId(reader.varint32()?)),
     };
     reader.is_empty().then_some(command)

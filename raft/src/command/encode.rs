@@ -174,6 +174,14 @@ pub fn encode_delete_consumer(consumer: ConsumerId) -> Bytes {
     finish(out)
 }
 
+/// The command that removes what a consumer group knows of a topic.
+pub fn encode_delete_subscription(consumer: ConsumerId, topic: TopicId) -> Bytes {
+    let mut out = begin(Kind::DeleteSubscription, 10);
+    put_varint(&mut out, u64::from(consumer.0));
+    put_varint(&mut out, u64::from(topic.0));
+    finish(out)
+}
+
 /// The command that lets go of what is before `first` in a queue.
 pub fn encode_trim(queue: QueueKey, first: u64) -> Bytes {
     let mut out = begin(Kind::Trim, 20);

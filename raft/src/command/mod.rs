@@ -12,9 +12,9 @@ mod waiting;
 pub use decode::{Commands, decode};
 pub use encode::{
     encode_acknowledge, encode_carry, encode_change_lease, encode_dead_letter, encode_delete_consumer,
-    encode_delete_topic, encode_doubt_leases, encode_judged_receive, encode_meta, encode_publish,
-    encode_raise_floor, encode_receive, encode_release_client, encode_renew_leases, encode_resend,
-    encode_set_offset, encode_trim,
+    encode_delete_subscription, encode_delete_topic, encode_doubt_leases, encode_judged_receive, encode_meta,
+    encode_publish, encode_raise_floor, encode_receive, encode_release_client, encode_renew_leases,
+    encode_resend, encode_set_offset, encode_trim,
 };
 pub use frame::FrameBuilder;
 pub use waiting::{encode_end_transaction, encode_note_checks, encode_recall, encode_release_due};
@@ -59,6 +59,7 @@ pub(crate) enum Kind {
     EndTransaction = 15,
     NoteChecks = 16,
     JudgedReceive = 17,
+    DeleteSubscription = 30,
     Meta = 64,
 }
 
@@ -86,6 +87,7 @@ impl Kind {
             Kind::EndTransaction,
             Kind::NoteChecks,
             Kind::JudgedReceive,
+            Kind::DeleteSubscription,
             Kind::Meta,
         ];
         all.into_iter().find(|kind| *kind as u8 == byte)
@@ -295,6 +297,13 @@ pub enum Command {
     DeleteTopic(TopicId),
     /// Removes what a consumer group knows.
     DeleteConsumer(ConsumerId),
+    /// Removes what a consumer group knows of a topic: it begins there anew when it next reads.
+    DeleteSubscription {
+        /// Who.
+        consumer: ConsumerId,
+        /// Which topic.
+        topic: TopicId,
+    },
     /// Lets go of the beginning of a queue; what consumer groups have not settled of it is kept.
     Trim {
         /// The queue.

@@ -22,6 +22,7 @@ use super::lite::LiteTopics;
 use super::progress::Progress;
 use super::queues::Queues;
 use super::settled_window::SettledWindow;
+use super::subscription::Left;
 use super::timers::Timers;
 use super::transactions::Halves;
 use super::window::DedupWindow;
@@ -47,6 +48,7 @@ pub struct Machine<T> {
     pub(super) halves: Halves,
     pub(super) ended: EndedWindow,
     pub(super) lite: LiteTopics,
+    pub(super) left: Left,
     /// Dead letters that the frame in hand has made or changed.
     pub(super) dead_letters: DeadLetters,
     pub(super) keys: KeyIndex,
@@ -71,6 +73,7 @@ impl<T: TableStore> Machine<T> {
             keys: KeyIndex::open(&tables)?,
             journal: Journal::open(&tables)?,
             lite: LiteTopics::open(&tables)?,
+            left: Left::open(&tables)?,
             progress: Progress::open(tables)?,
             cursors: BTreeMap::new(),
             dedup: DedupWindow::default(),
@@ -117,9 +120,9 @@ impl<T: TableStore> Machine<T> {
             dedup.load(DedupRow::read(key, value)?);
             Some(())
         })?;
-        let (settled, cursors) = (&mut self.settled, &mut self.cursors);
+        let (settled, cursors, left) = (&mut self.settled, &mut self.cursors, &self.left);
         each_row(tables, RowKind::Acknowledged, |key, value| {
-            settled.load(AcknowledgedRow::read(key, value)?, cursors);
+            settled.load(AcknowledgedRow::read(key, value)?, cursors, left);
             Some(())
         })?;
         let deleted = &mut self.deleted;
@@ -170,6 +173,7 @@ impl<T: TableStore> Machine<T> {
             Command::RaiseFloor(floor) => self.raise_floor(frame, floor),
             Command::DeleteTopic(topic) => Ok(self.delete_topic(topic)),
             Command::DeleteConsumer(consumer) => Ok(self.delete_consumer(consumer)),
+            Command::DeleteSubscription { consumer, topic } => Ok(self.delete_subscription(consumer, topic)),
             Command::Meta { .. } => Ok(Outcome::Rejected(Rejection::Invalid(
                 "a broker group takes no commands of the meta group".into(),
             ))),

@@ -22,6 +22,7 @@ impl<T: TableStore> Machine<T> {
         self.dead_letters.retain(|(queue, _), _| queue.topic != topic);
         DeadLetterRow::delete_topic(topic.0, self.progress.batch());
         self.delete_keys(topic);
+        self.left.forget(|_, of| of == topic, self.progress.batch());
         self.remember_deleted(Deleted::Topic(topic.0));
         self.effects.ready.retain(|queue| queue.topic != topic);
         Outcome::Done
@@ -29,19 +30,22 @@ impl<T: TableStore> Machine<T> {
 
     pub(super) fn delete_consumer(&mut self, consumer: ConsumerId) -> Outcome {
         self.delete_cursors(|key| key.consumer == consumer);
+        self.left.forget(|of, _| of == consumer, self.progress.batch());
         self.remember_deleted(Deleted::Consumer(consumer.0));
         Outcome::Done
     }
 
-    fn delete_cursors(&mut self, of_it: impl Fn(&CursorKey) -> bool) {
+    /// The cursors that were there.
+    pub(super) fn delete_cursors(&mut self, of_it: impl Fn(&CursorKey) -> bool) -> Vec<CursorKey> {
         let keys = self.cursors.keys().copied().filter(|key| of_it(key)).collect::<Vec<_>>();
-        for key in keys {
-            self.cursors.remove(&key);
-            self.touched.remove(&key);
+        for key in &keys {
+            self.cursors.remove(key);
+            self.touched.remove(key);
             CursorRow::delete(key.numbers(), self.progress.batch());
             delete_rows(key.numbers(), self.progress.batch());
             self.release_kept(key.queue, ..);
         }
+        keys
     }
 
     fn remember_deleted(&mut self, gone: Deleted) {

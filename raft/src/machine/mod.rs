@@ -33,6 +33,7 @@ mod read;
 mod receive;
 mod retention;
 mod settled_window;
+mod subscription;
 mod timers;
 mod transactions;
 mod view;

@@ -14,7 +14,7 @@ impl<T: TableStore> Machine<T> {
     pub(super) fn begin_reading(&mut self, key: CursorKey, start: StartFrom) -> Result<(), MachineFailure> {
         if !self.cursors.contains_key(&key) {
             let next = self.resolve(key.queue, OffsetTarget::Start(start))?;
-            self.cursors.insert(key, Cursor::at(next, 0));
+            self.cursors.insert(key, Cursor::at(next, self.left.last_lease(key)));
             self.touched.insert(key);
         }
         Ok(())
@@ -33,7 +33,9 @@ impl<T: TableStore> Machine<T> {
         }
         let key = CursorKey { consumer, queue };
         let next = self.resolve(queue, to)?;
-        self.cursors.entry(key).or_default().reset(key, next, self.progress.batch());
+        let before = self.left.last_lease(key);
+        let cursor = self.cursors.entry(key).or_insert_with(|| Cursor::at(next, before));
+        cursor.reset(key, next, self.progress.batch());
         self.release_kept(queue, ..);
         self.touched.insert(key);
         self.wake(queue);

@@ -7,6 +7,7 @@ use store::tables::Batch;
 use store::tables::acknowledged::{AcknowledgedRow, Run};
 
 use super::cursor::{Cursor, CursorKey};
+use super::subscription::Left;
 use crate::limits::{ACKNOWLEDGED_RUNS_MAX, ACKNOWLEDGED_WINDOW_MS};
 
 /// Settled leases by frame. Whole frames leave it, the oldest first. For look-ups each cursor has
@@ -70,9 +71,18 @@ impl SettledWindow {
     }
 
     /// Takes a row in again. Rows come in the order of their frames.
-    pub(super) fn load(&mut self, row: AcknowledgedRow, cursors: &mut BTreeMap<CursorKey, Cursor>) {
+    pub(super) fn load(
+        &mut self,
+        row: AcknowledgedRow,
+        cursors: &mut BTreeMap<CursorKey, Cursor>,
+        left: &Left,
+    ) {
         for run in &row.runs {
-            if let Some(cursor) = cursors.get_mut(&CursorKey::of(run.cursor)) {
+            let key = CursorKey::of(run.cursor);
+            // What was settled before the consumer group left went with its cursor.
+            if run.lease > left.last_lease(key)
+                && let Some(cursor) = cursors.get_mut(&key)
+            {
                 cursor.settled_runs.insert(run.lease, (run.offset, run.count));
             }
         }

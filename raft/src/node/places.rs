@@ -118,6 +118,23 @@ impl Node {
         let command = command::encode_set_offset(consumer, queue, to);
         self.inner.submit_done(group, command, deadline).await
     }
+
+    /// Removes what a consumer group knows of a topic: leases, attempts, progress. It begins there anew when it next
+    /// receives.
+    ///
+    /// # Errors
+    /// As [`Node::places`].
+    pub async fn delete_subscription(
+        &self,
+        consumer: ConsumerId,
+        topic: &Topic,
+        deadline: Instant,
+    ) -> Result<(), RequestError> {
+        let command = command::encode_delete_subscription(consumer, topic.id);
+        let groups = topic.groups();
+        let all = groups.into_iter().map(|group| self.inner.submit_done(group, command.clone(), deadline));
+        futures::future::join_all(all).await.into_iter().collect()
+    }
 }
 
 fn queue_of(topic: &Topic, number: u32) -> Result<(GroupId, QueueKey), RequestError> {

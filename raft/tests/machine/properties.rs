@@ -1,6 +1,6 @@
 //! What holds for a broker group's machine whatever it is told: properties over random commands.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::rig::{EPOCH_MS, Rig};
 use crate::waiting::{WaitAuthor, WaitModel, WaitStep, wait_step};
@@ -9,8 +9,9 @@ use proptest::prelude::*;
 use raft::catalog::StartFrom;
 use raft::command::{
     OffsetTarget, Verdict, encode_acknowledge, encode_change_lease, encode_dead_letter,
-    encode_delete_consumer, encode_delete_topic, encode_doubt_leases, encode_judged_receive, encode_publish,
-    encode_receive, encode_release_client, encode_renew_leases, encode_resend, encode_set_offset,
+    encode_delete_consumer, encode_delete_subscription, encode_delete_topic, encode_doubt_leases,
+    encode_judged_receive, encode_publish, encode_receive, encode_release_client, encode_renew_leases,
+    encode_resend, encode_set_offset,
 };
 use raft::machine::{AppliedFrame, StateMachine};
 use raft::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
@@ -60,6 +61,7 @@ enum Step {
     Resend(Vec<u64>),
     DeleteTopic(u32),
     DeleteConsumer(u32),
+    Leave(u32),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -92,6 +94,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (1u64..3, 0u64..60).prop_map(|(client, seconds)| Step::Renew(client, seconds * 1000)),
         1 => (0u64..20, 0u64..30).prop_map(|(back, within)| Step::Doubt(back * 1000, within * 1000)),
         6 => wait_step().prop_map(Step::Wait),
+        1 => (1u32..3).prop_map(Step::Leave),
         1 => (1u32..3, 0u32..2, target).prop_map(|(consumer, queue, to)| Step::Move(consumer, queue, to)),
     ]
 }
@@ -159,6 +162,7 @@ impl Author {
             Step::Renew(client, within_ms) => encode_renew_leases(&[*client], now_ms + within_ms, 60_000),
             Step::Move(consumer, number, to) => encode_set_offset(ConsumerId(*consumer), queue(*number), *to),
             Step::DeleteTopic(topic) => encode_delete_topic(TopicId(*topic)),
+            Step::Leave(consumer) => encode_delete_subscription(ConsumerId(*consumer), TopicId(1)),
             Step::DeleteConsumer(consumer) => encode_delete_consumer(ConsumerId(*consumer)),
         }
     }
@@ -276,6 +280,8 @@ struct Witness {
     waiting: WaitModel,
     /// Leases that were settled: their receipts are answered alike, whatever happened since.
     settled_leases: BTreeSet<((u32, u32, u64), u64)>,
+    /// Receipts of before their consumer group left: no lease of afterwards has one of them.
+    left: HashSet<Receipt>,
     /// Where dead letters were put when they were sent again.
     resent: BTreeMap<u64, (QueueKey, u64)>,
 }
@@ -371,6 +377,10 @@ impl Witness {
             (Step::Move(consumer, queue, _), Outcome::Done) => {
                 self.beliefs.retain(|(c, q, _), _| (c, q) != (consumer, queue));
             }
+            (Step::Leave(consumer), Outcome::Done) => {
+                self.beliefs.retain(|(c, ..), _| c != consumer);
+                self.left.extend(author.receipts.iter().filter(|it| it.consumer.0 == *consumer));
+            }
             _ => {}
         }
     }
@@ -452,6 +462,7 @@ impl Witness {
     }
 
     fn settled(&mut self, receipt: &Receipt, accepted: bool, now_ms: u64) {
+        assert!(!(accepted && self.left.contains(receipt)), "of before the group left: {receipt:?}");
         let Some(belief) = self.beliefs.get_mut(&key_of(receipt)) else {
             // Moved away: only the memory of an earlier acknowledgement may answer yes.
             return;

@@ -13,10 +13,10 @@ use bytes::Bytes;
 use raft::catalog::StartFrom;
 use raft::command::{
     OffsetTarget, Verdict, encode_acknowledge, encode_change_lease, encode_dead_letter,
-    encode_delete_consumer, encode_delete_topic, encode_doubt_leases, encode_end_transaction,
-    encode_judged_receive, encode_note_checks, encode_publish, encode_raise_floor, encode_recall,
-    encode_receive, encode_release_client, encode_release_due, encode_renew_leases, encode_resend,
-    encode_set_offset, encode_trim,
+    encode_delete_consumer, encode_delete_subscription, encode_delete_topic, encode_doubt_leases,
+    encode_end_transaction, encode_judged_receive, encode_note_checks, encode_publish, encode_raise_floor,
+    encode_recall, encode_receive, encode_release_client, encode_release_due, encode_renew_leases,
+    encode_resend, encode_set_offset, encode_trim,
 };
 use raft::hash::hash64;
 use raft::machine::{AppliedFrame, StateMachine};
@@ -403,6 +403,7 @@ fn command(line: &str) -> Bytes {
         }
         "trim" => encode_trim(queue(&words), words.number("first", 0)),
         "delete-topic" => encode_delete_topic(queue(&words).topic),
+        "delete-subscription" => encode_delete_subscription(consumer, queue(&words).topic),
         "delete-consumer" => encode_delete_consumer(consumer),
         other => panic!("no such command: {other}"),
     }

@@ -25,6 +25,7 @@ pub mod journal;
 pub mod kept;
 pub mod key_index;
 pub mod lease;
+pub mod left;
 pub mod lite;
 pub mod pending;
 pub mod timer;

@@ -46,6 +46,8 @@ pub enum RowKind {
     Lite = 0x67,
     /// How a timer or a transaction ended: see [`super::ended`].
     Ended = 0x69,
+    /// The newest lease of a consumer group in a topic that it left: see [`super::left`].
+    Left = 0x6d,
 }
 
 impl RowKind {
@@ -80,6 +82,7 @@ impl RowKind {
             RowKind::DeadLetter => "dead letter",
             RowKind::Lite => "lite topic",
             RowKind::Ended => "ended",
+            RowKind::Left => "left topic",
             RowKind::Key => "key",
             RowKind::Journal => "journal",
         };
