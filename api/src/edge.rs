@@ -200,6 +200,7 @@ async fn sweep(state: Arc<EdgeState>) {
             () = state.stopping.cancelled() => return,
         }
         state.traffic.sample(Instant::now());
+        state.lite.expire(Instant::now());
         for client_id in state.sessions.expire(Instant::now()) {
             state.lite.remove(&client_id);
             state.node.client_gone(hash64(client_id.as_bytes()));

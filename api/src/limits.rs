@@ -108,8 +108,10 @@ pub const MESSAGE_GROUP_BYTES_END: usize = 64;
 pub const MESSAGE_ID_BYTES_MAX: usize = 255;
 /// Lite topics that one client may subscribe to, of one topic for one consumer group.
 pub const LITE_SUBSCRIPTION_QUOTA: usize = 1_000;
-/// A poll of lite topics ends after so long, so that changed subscriptions count.
-pub const LITE_POLL_MAX: Duration = Duration::from_secs(5);
+/// A lite topic to which nothing is sent is idle after this at the earliest.
+pub const LITE_IDLE_MIN: Duration = Duration::from_secs(1);
+/// What a client subscribes to is forgotten after this silence. Official clients repeat it every 30 s.
+pub const LITE_SILENCE_MAX: Duration = Duration::from_secs(120);
 /// Longest lite topic name.
 pub const LITE_TOPIC_BYTES_MAX: usize = 64;
 /// Longest time until an orphaned transaction is asked about.

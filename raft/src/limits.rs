@@ -57,6 +57,8 @@ pub const PRIORITY_TURN: u64 = 4;
 pub const LITE_QUEUES_FROM: u32 = 1 << 20;
 /// A broker group holds so many lite topics.
 pub const LITE_TOPICS_MAX: usize = 1 << 21;
+/// So many idle lite topics go with one command.
+pub const LITE_GONE_AT_ONCE: usize = 256;
 /// One receive reads so many lite topics at most.
 pub const LITE_QUEUES_POLLED_MAX: usize = 64;
 /// A topic has no more queues.
@@ -86,6 +88,8 @@ pub const JOURNAL_LOOK_RUNS_MAX: usize = 1 << 22;
 pub const JOURNAL_EVENTS_MAX: usize = 1000;
 /// One answer to a search holds no more messages.
 pub const FIND_MESSAGES_MAX: usize = 1000;
+/// A search by time looks into no more lite topics of a broker group.
+pub const FIND_LITE_TOPICS_MAX: usize = 256;
 /// A search by message id looks at no more records.
 pub const FIND_RECORDS_MAX: usize = 20_000;
 /// A search by message id begins so long before the id's second of birth: clocks differ.
@@ -175,6 +179,10 @@ pub const SNAPSHOT_INSTALL_WAIT_MAX: Duration = Duration::from_secs(300);
 /// A refused snapshot is tried again after this.
 pub const SNAPSHOT_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
+/// Lite topics that are looked at, whether they are idle, while the leader has the machine...
+pub const LITE_LOOKS_AT_ONCE: usize = 2048;
+/// ... and in one tick, a second.
+pub const LITE_LOOKS_A_TICK: usize = 16 * 1024;
 /// Queues that retention looks at while it has the machine.
 pub const QUEUES_AT_ONCE: usize = 256;
 /// Records that retention looks at while it has the machine.

@@ -14,6 +14,7 @@
 //! 15 trimmed      varint first | varint count | for each: varint consumer, messages skipped
 //! 16 carried      varint holders
 //! 17 floor        varint position
+//! 24 lite gone    varint count, messages
 //! 9 released      varint count | u8 more
 //! 18 resent       varint count | for each: u8 0 resent, 1 before, 2 unknown, 3 topic gone | 0, 1: varint topic, queue, offset
 //! 10 waiting      varint topic, queue, number | u8 duplicate
@@ -106,6 +107,14 @@ pub enum Outcome {
     },
     /// To a floor that was raised: where it is.
     Floor(LogPosition),
+    /// To the end of idle lite topics.
+    LiteGone {
+        /// So many went.
+        lite_topics: u64,
+        /// So many messages went with them that a consumer group had not settled: each counts for each
+        /// consumer group that had begun to read its lite topic, and once if none had.
+        unread: u64,
+    },
     /// To a release of due messages.
     Released {
         /// So many became visible.
@@ -181,6 +190,11 @@ impl Outcome {
                 out.push(17);
                 put_varint(&mut out, position.0);
             }
+            Outcome::LiteGone { lite_topics, unread } => {
+                out.push(24);
+                put_varint(&mut out, *lite_topics);
+                put_varint(&mut out, *unread);
+            }
             Outcome::Released { released, more } => {
                 out.push(9);
                 put_varint(&mut out, u64::from(*released));
@@ -227,6 +241,7 @@ impl Outcome {
             }
             16 => Outcome::Carried { holders: reader.varint()? },
             17 => Outcome::Floor(LogPosition(reader.varint()?)),
+            24 => Outcome::LiteGone { lite_topics: reader.varint()?, unread: reader.varint()? },
             9 => Outcome::Released { released: reader.varint32()?, more: reader.u8()? != 0 },
             _ => return None,
         };
@@ -398,6 +413,7 @@ mod tests {
             Outcome::Trimmed { first: 300, skipped: vec![(ConsumerId(4), 1 << 40), (ConsumerId(5), 1)] },
             Outcome::Carried { holders: 2 },
             Outcome::Floor(LogPosition(1 << 50)),
+            Outcome::LiteGone { lite_topics: 300, unread: 5 },
         ];
         for outcome in outcomes {
             assert_eq!(Outcome::decode(&outcome.encode()), Some(outcome));

@@ -39,6 +39,10 @@ pub struct TopicSettings {
     /// The property whose value says which message it is, instead of the message id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dedup_property: Option<String>,
+    /// A lite topic goes when nothing was published to it for so long, in milliseconds by the log's time, read or
+    /// not; unset, when it holds no message any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lite_idle_ms: Option<u64>,
 }
 
 impl TopicSettings {
@@ -57,6 +61,7 @@ impl TopicSettings {
             max_bytes_per_s,
             dedup_window_ms,
             dedup_property,
+            lite_idle_ms,
         } = change;
         set(&mut self.retention_ms, retention_ms);
         set(&mut self.retention_bytes, retention_bytes);
@@ -65,6 +70,7 @@ impl TopicSettings {
         set(&mut self.max_bytes_per_s, max_bytes_per_s);
         set(&mut self.dedup_window_ms, dedup_window_ms);
         set(&mut self.dedup_property, dedup_property);
+        set(&mut self.lite_idle_ms, lite_idle_ms);
     }
 }
 

@@ -2,8 +2,9 @@
 
 use proto::admin::query_messages_request::By as Asked;
 use proto::admin::{self, QueryMessagesRequest, QueryMessagesResponse};
-use raft::catalog::Topic;
+use raft::catalog::{Topic, TopicType};
 use raft::hash::hash64;
+use raft::limits::LITE_QUEUES_FROM;
 use raft::node::{FoundMessage, MessagePage, MessageQuery};
 use raft::question::{By, Mark, Wait};
 use raft::request::{Rejection, RequestError};
@@ -31,7 +32,10 @@ pub(super) async fn query(
         Some(Asked::Id(id)) => by_id(&id),
         Some(Asked::Key(key)) => By::Key { hash: hash64(key.as_bytes()), key },
         Some(Asked::Time(time)) => By::Time(unix_ms(time.from_unix_ms)?, unix_ms(time.to_unix_ms)?),
-        Some(Asked::Offset(at)) if (at.queue as usize) < topic.queues.len() => {
+        Some(Asked::Offset(at))
+            if (at.queue as usize) < topic.queues.len()
+                || topic.kind == TopicType::Lite && at.queue >= LITE_QUEUES_FROM =>
+        {
             By::Offset { queue: at.queue, offset: at.offset }
         }
         Some(Asked::Offset(at)) => {

@@ -5,7 +5,7 @@ use raft::limits::DEDUP_WINDOW_MS;
 use raft::settings::{RetryPolicy, TopicSettings};
 
 use crate::convert::status::Fault;
-use crate::limits::DEDUP_WINDOW_MIN;
+use crate::limits::{DEDUP_WINDOW_MIN, LITE_IDLE_MIN};
 
 pub(super) fn wire_topic_settings(settings: &TopicSettings) -> admin::TopicSettings {
     admin::TopicSettings {
@@ -16,6 +16,7 @@ pub(super) fn wire_topic_settings(settings: &TopicSettings) -> admin::TopicSetti
         max_bytes_per_s: settings.max_bytes_per_s,
         dedup_window_ms: settings.dedup_window_ms,
         dedup_property: settings.dedup_property.clone(),
+        lite_idle_ms: settings.lite_idle_ms,
     }
 }
 
@@ -34,6 +35,13 @@ pub(super) fn topic_settings(wire: Option<admin::TopicSettings>) -> Result<Topic
             window_ms / 1000
         )));
     }
+    let shortest_ms = LITE_IDLE_MIN.as_millis() as u64;
+    if let Some(idle_ms) = wire.lite_idle_ms.filter(|idle_ms| (1..shortest_ms).contains(idle_ms)) {
+        return Err(Fault::BadRequest(format!(
+            "a lite topic is idle after {} s at least, not after {idle_ms} ms",
+            LITE_IDLE_MIN.as_secs()
+        )));
+    }
     Ok(TopicSettings {
         retention_ms: wire.retention_ms,
         retention_bytes: wire.retention_bytes,
@@ -42,6 +50,7 @@ pub(super) fn topic_settings(wire: Option<admin::TopicSettings>) -> Result<Topic
         max_bytes_per_s: wire.max_bytes_per_s,
         dedup_window_ms: wire.dedup_window_ms,
         dedup_property: wire.dedup_property,
+        lite_idle_ms: wire.lite_idle_ms,
     })
 }
 
@@ -96,5 +105,15 @@ mod tests {
         assert!(topic_settings(Some(asked(Some(DEDUP_WINDOW_MS)))).is_ok());
         let refused = topic_settings(Some(asked(Some(DEDUP_WINDOW_MS + 1)))).unwrap_err();
         assert!(refused.to_string().contains("10 s to 600 s"), "{refused}");
+    }
+
+    #[test]
+    fn a_lite_topic_is_not_idle_at_once() {
+        let asked = |lite_idle_ms| admin::TopicSettings { lite_idle_ms, ..Default::default() };
+        for good in [None, Some(0), Some(1_000), Some(u64::MAX)] {
+            assert!(topic_settings(Some(asked(good))).is_ok(), "{good:?}");
+        }
+        let refused = topic_settings(Some(asked(Some(999)))).unwrap_err();
+        assert!(refused.to_string().contains("1 s at least"), "{refused}");
     }
 }

@@ -4,7 +4,9 @@ use proto::admin::{
     CreateTopicRequest, DeleteTopicRequest, DeleteTopicResponse, DescribeTopicRequest, DescribeTopicResponse,
     ListTopicsRequest, ListTopicsResponse, QueueStatus, TopicResponse, UpdateTopicRequest,
 };
+use raft::catalog::TopicType;
 use raft::request::{NewTopic, Rejection};
+use raft::settings::TopicSettings;
 use tokio::time::Instant;
 
 use super::convert::{topic_type, wire_topic};
@@ -24,13 +26,11 @@ pub(super) async fn create(
         0 => edge.options.default_queues,
         queues => check_queues(queues)?,
     };
-    let new = NewTopic {
-        name: request.name,
-        kind: topic_type(request.r#type)?.unwrap_or(edge.options.default_topic_type),
-        queues,
-        if_not_exists: request.if_not_exists,
-        settings: topic_settings(request.settings)?,
-    };
+    let kind = topic_type(request.r#type)?.unwrap_or(edge.options.default_topic_type);
+    let settings = topic_settings(request.settings)?;
+    check_lite(&request.name, kind, &settings)?;
+    let if_not_exists = request.if_not_exists;
+    let new = NewTopic { name: request.name, kind, queues, if_not_exists, settings };
     let topic = edge.node.create_topic(new, deadline).await?;
     Ok(TopicResponse { topic: Some(wire_topic(&topic)) })
 }
@@ -43,8 +43,22 @@ pub(super) async fn update(
     let kind = request.r#type.map(topic_type).transpose()?.flatten();
     let queues = request.queues.map(check_queues).transpose()?;
     let settings = topic_settings(request.settings)?;
+    let known = edge.node.catalog().topics.get(&request.name).map(|topic| topic.kind);
+    if let Some(kind) = kind.or(known) {
+        check_lite(&request.name, kind, &settings)?;
+    }
     let topic = edge.node.update_topic(&request.name, kind, queues, settings, deadline).await?;
     Ok(TopicResponse { topic: Some(wire_topic(&topic)) })
+}
+
+/// Only lite topics are ever idle.
+fn check_lite(name: &str, kind: TopicType, settings: &TopicSettings) -> Result<(), Fault> {
+    match settings.lite_idle_ms.filter(|idle_ms| *idle_ms > 0) {
+        Some(_) if kind != TopicType::Lite => {
+            Err(Fault::BadRequest(format!("topic {name} has no lite topics that could be idle")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_queues(queues: u32) -> Result<u32, Fault> {

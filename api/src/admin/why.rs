@@ -206,6 +206,13 @@ impl Case<'_> {
             let sentence = format!("No client of {name} is connected: nobody is known to ask for it.");
             return reason("consumer_offline", sentence);
         }
+        let record = MessageRecord::decode(&self.message.record).ok();
+        if let Some(lite) = record.and_then(|record| record.lite_topic)
+            && !self.edge.lite.is_read(self.topic.id, self.group.id, hash64(lite.as_bytes()))
+        {
+            let sentence = format!("No client of {name} is known to subscribe to the lite topic {lite}.");
+            return reason("not_subscribed", sentence);
+        }
         let before = self.message.place.number.saturating_sub(state.place.state.next);
         let sentence = match state.delivery {
             Delivery::Returned { attempt, since_ms, .. } => format!(
@@ -251,16 +258,18 @@ impl Case<'_> {
         let QueueKey { number: queue, .. } = self.message.place.queue;
         let by = By::Offset { queue, offset };
         let topic = self.topic.clone();
-        let query = MessageQuery { topic, by, after: None, limit: 1, from_replica: false };
+        // Each broker group numbers the queues of its lite topics for itself.
+        let limit = topic.groups().len();
+        let query = MessageQuery { topic, by, after: None, limit, from_replica: false };
         let page = self.edge.node.query_messages(query, self.deadline).await?;
         let id = page
             .messages
-            .first()
-            .filter(|found| found.place.number == offset)
+            .iter()
+            .find(|found| found.group == self.message.group && found.place.number == offset)
             .and_then(|found| MessageRecord::peek_id(&found.record).map(str::to_owned));
         let named = id.as_ref().map_or(String::new(), |id| format!(", id {id}"));
         let sentence = format!(
-            "It waits for an earlier message of its message group: queue {queue}, offset {offset}{named}. Ask why that \
+            "It waits for an earlier message of its message group or lite topic: queue {queue}, offset {offset}{named}. Ask why that \
              one is not settled."
         );
         let answer = reason("behind_predecessor", sentence);

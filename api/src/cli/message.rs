@@ -255,7 +255,7 @@ fn name(host: &str) -> &str {
 
 The reason in the JSON is one of: not_found, not_due, in_transaction, transaction_given_up, acknowledged,
 dead_lettered, filtered, before_start, passed_over, expired, leased, behind_predecessor, group_paused,
-in_flight_limit, consumer_offline, ready. Who is connected, and with which filter, every node that answers is asked.")]
+in_flight_limit, consumer_offline, not_subscribed, ready. Who is connected, and with which filter, every node that answers is asked.")]
 pub struct WhyArgs {
     /// The message id
     id: String,

@@ -35,6 +35,10 @@ pub struct TopicSettingsArgs {
     /// Recognize a repeated message by this property of it instead of its id (`KEYS`: its first key), or `none`
     #[arg(long, value_name = "NAME", value_parser = text)]
     dedup_property: Option<String>,
+    /// Let a lite topic go when nothing was sent to it for so long (30m), read or not, but for what is leased; or
+    /// `none`: when it holds no message any more
+    #[arg(long, value_name = "DURATION", value_parser = duration_ms)]
+    lite_idle: Option<u64>,
 }
 
 impl TopicSettingsArgs {
@@ -48,6 +52,7 @@ impl TopicSettingsArgs {
             max_bytes_per_s: self.max_bytes_per_second,
             dedup_window_ms: self.dedup_window,
             dedup_property: self.dedup_property,
+            lite_idle_ms: self.lite_idle,
         }
     }
 }
@@ -101,6 +106,7 @@ pub fn topic_settings(settings: &admin::TopicSettings) -> Map<String, Value> {
         ("max_bytes_per_second", settings.max_bytes_per_s.map(size)),
         ("dedup_window", settings.dedup_window_ms.map(millis)),
         ("dedup_property", settings.dedup_property.clone().map(Value::from)),
+        ("lite_idle", settings.lite_idle_ms.map(millis)),
     ];
     all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }

@@ -28,7 +28,9 @@ const KEYS: &str = "KEYS";
 /// of ids of the same broker group.
 pub fn publish(message: Message, topic: &Topic, store_host: &str, check_after: Duration) -> Publish {
     let system = message.system_properties.unwrap_or_default();
-    let order_hash = system.message_group.as_ref().map_or(0, |group| hash64(group.as_bytes()));
+    // A FIFO consumer group reads a lite topic in order, as it does a message group.
+    let order = system.lite_topic.as_ref().or(system.message_group.as_ref());
+    let order_hash = order.map_or(0, |name| hash64(name.as_bytes()));
     let tag_hash = system.tag.as_ref().map_or(0, |tag| hash64(tag.as_bytes()));
     let identity = identity(&system, &message.user_properties, topic);
     let place = match order_hash {
@@ -135,8 +137,10 @@ fn extras(system: &SystemProperties, check_after: Duration) -> Extras {
     let due_ms = system.delivery_timestamp.as_ref().map(time::unix_ms);
     let keys = system.keys.iter().take(KEYS_INDEXED_MAX);
     let mut key_hashes: Vec<u64> = keys.map(|key| hash64(key.as_bytes())).collect();
-    // What comes into its queue when it comes is found by the second in its id.
-    if half || due_ms.is_some() || !tells_when_it_came(&system.message_id, time::now_unix_ms()) {
+    // What comes into its queue when it comes is found by the second in its id, but lite topics are too many to
+    // look through.
+    let lite = system.lite_topic.is_some();
+    if half || lite || due_ms.is_some() || !tells_when_it_came(&system.message_id, time::now_unix_ms()) {
         key_hashes.push(index_hash(&system.message_id));
     }
     Extras {

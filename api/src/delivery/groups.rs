@@ -18,11 +18,6 @@ pub async fn receive(
     wait_until: Instant,
     deadline: Instant,
 ) -> Result<Vec<Delivered>, RequestError> {
-    if receives.is_empty() {
-        // Nothing is subscribed to: the poll waits all the same.
-        tokio::time::sleep_until(wait_until).await;
-        return Ok(Vec::new());
-    }
     if receives.len() == 1 {
         let only = receives.remove(0);
         return node.receive(only, wait_until, deadline).await;
@@ -46,6 +41,48 @@ pub async fn receive(
                     return Ok(found);
                 }
             }
+        }
+    }
+}
+
+/// The same, but what is received may change while it waits: `None` as soon as `changed` says so. Only the
+/// wait is given up, never a receive that may have leased something.
+///
+/// # Errors
+/// As for [`receive`].
+pub async fn receive_unless(
+    node: &Node,
+    receives: &[Receive],
+    (wait_until, deadline): (Instant, Instant),
+    changed: impl Future<Output = ()>,
+) -> Result<Option<Vec<Delivered>>, RequestError> {
+    tokio::pin!(changed);
+    let led = |receive: &&Receive| node.leader_of(receive.group).is_some();
+    for receive in receives.iter().filter(led) {
+        if let Ok(found) = try_group(node, receive, deadline).await
+            && !found.is_empty()
+        {
+            return Ok(Some(found));
+        }
+    }
+    loop {
+        let wait = async {
+            match receives {
+                [] => {
+                    tokio::time::sleep_until(wait_until).await;
+                    Ok(None)
+                }
+                _ => first_ready(node, receives, wait_until).await,
+            }
+        };
+        let ready = tokio::select! {
+            ready = wait => ready?,
+            () = &mut changed => return Ok(None),
+        };
+        let Some(ready) = ready else { return Ok(Some(Vec::new())) };
+        let found = try_group(node, &receives[ready], deadline).await?;
+        if !found.is_empty() || Instant::now() >= wait_until {
+            return Ok(Some(found));
         }
     }
 }

@@ -38,8 +38,8 @@ async fn assign(
     let nodes = edge.live_nodes();
     // Who pulls keeps an offset for each queue, so it needs them all by number.
     let pulls = edge.sessions.kind(client_id) == Some(ClientType::PullConsumer);
-    // A priority topic's queues are read together.
-    let by_queue = consumer.fifo && topic.kind != TopicType::Priority;
+    // A priority topic's queues are read together, and so are lite topics.
+    let by_queue = consumer.fifo && !matches!(topic.kind, TopicType::Priority | TopicType::Lite);
     let assigned = assignments(&topic, &resource, &nodes, by_queue || pulls);
     if assigned.is_empty() {
         return Err(Fault::Forbidden(format!("no node can serve topic {}", topic.name)));

@@ -22,9 +22,7 @@ use crate::convert::time;
 use crate::delivery::long_poll::{PollBounds, Polling, polling};
 use crate::delivery::{filter, groups};
 use crate::edge::EdgeState;
-use crate::limits::{
-    AUTO_RENEW_LEASE, INVISIBLE_MAX, INVISIBLE_MIN, LITE_POLL_MAX, RECEIVE_BATCH_MAX, RECEIVE_ERROR_PAUSE,
-};
+use crate::limits::{AUTO_RENEW_LEASE, INVISIBLE_MAX, INVISIBLE_MIN, RECEIVE_BATCH_MAX, RECEIVE_ERROR_PAUSE};
 use crate::messaging::caller::Caller;
 use crate::messaging::dead_letter_origin::{self, Attempts};
 use crate::messaging::resolve;
@@ -148,16 +146,18 @@ async fn poll(edge: &EdgeState, caller: &Caller, request: ReceiveMessageRequest)
         filter: tags,
     };
     let receives = receives(edge, &topic, &consumer, &wanted, deadline).await?;
-    let (receives, wait_until) = match topic.kind {
-        TopicType::Lite => {
-            let subscription = edge.lite.of(client_id, topic.id, consumer.id);
-            (of_lite_topics(&topic, receives, &subscription), wait_until.min(start + LITE_POLL_MAX))
+    let received = async {
+        match topic.kind {
+            TopicType::Lite => {
+                let until = (wait_until, deadline);
+                receive_lite(edge, client_id, (&topic, &consumer), &receives, until).await
+            }
+            _ => groups::receive(&edge.node, receives, wait_until, deadline).await,
         }
-        _ => (receives, wait_until),
     };
     let delivered = tokio::select! {
         biased;
-        delivered = groups::receive(&edge.node, receives, wait_until, deadline) => delivered?,
+        delivered = received => delivered?,
         // A node that stops ends its long polls; the clients ask another.
         () = edge.stopping.cancelled() => Vec::new(),
     };
@@ -184,8 +184,9 @@ struct Wanted {
 /// the id they send: a simple consumer goes round the queues of its route, which stand for nodes,
 /// and would wait at an empty queue while another has messages.
 fn polled_queue(request: &ReceiveMessageRequest, topic: &Topic, fifo: bool) -> Option<u32> {
-    // Nor a priority topic's levels one by one: the highest goes first.
-    let fifo = fifo && topic.kind != TopicType::Priority;
+    // Nor a priority topic's levels one by one: the highest goes first. Nor lite topics, which have queues of
+    // their own.
+    let fifo = fifo && !matches!(topic.kind, TopicType::Priority | TopicType::Lite);
     let id = request.message_queue.as_ref().map_or(-1, |queue| queue.id);
     let number = u32::try_from(id).ok()?;
     (fifo && request.auto_renew && (number as usize) < topic.queues.len()).then_some(number)
@@ -269,8 +270,29 @@ async fn receives(
     Ok(groups.into_iter().zip(dead_letters).map(receive).collect())
 }
 
+/// Receives from the lite topics that the client subscribes to; what it subscribes to meanwhile counts at once.
+async fn receive_lite(
+    edge: &EdgeState,
+    client_id: &str,
+    (topic, consumer): (&Topic, &ConsumerGroup),
+    receives: &[Receive],
+    until: (Instant, Instant),
+) -> Result<Vec<Delivered>, RequestError> {
+    loop {
+        let changes = edge.lite.changes_of(client_id);
+        let changed = changes.notified();
+        tokio::pin!(changed);
+        changed.as_mut().enable();
+        let subscription = edge.lite.of(client_id, topic.id, consumer.id);
+        let receives = of_lite_topics(topic, receives, &subscription);
+        if let Some(found) = groups::receive_unless(&edge.node, &receives, until, changed).await? {
+            return Ok(found);
+        }
+    }
+}
+
 /// The same receives, of the lite topics that the client subscribes to.
-fn of_lite_topics(topic: &Topic, receives: Vec<Receive>, subscription: &LiteSubscription) -> Vec<Receive> {
+fn of_lite_topics(topic: &Topic, receives: &[Receive], subscription: &LiteSubscription) -> Vec<Receive> {
     let by_start = subscription.by_start();
     let one = |receive: &Receive| {
         let group = receive.group;
@@ -316,6 +338,8 @@ mod tests {
         assert_eq!(polled_queue(&asking(4, true), &topic, true), None);
         let levels = Topic { kind: TopicType::Priority, ..topic };
         assert_eq!(polled_queue(&asking(2, true), &levels, true), None);
+        let lite = Topic { kind: TopicType::Lite, ..levels };
+        assert_eq!(polled_queue(&asking(2, true), &lite, true), None);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! `SyncLiteSubscription`: which lite topics of a topic a client reads. Soft state of this node: clients
-//! say it to every node, at their start and every 30 s (PROTOCOL 2).
+//! `SyncLiteSubscription`: which lite topics of a topic a client reads. Soft state of the nodes: clients say it
+//! at their start, when it changes, and every 30 s; some to every node, some to one, which tells the others.
 
 use proto::v2::offset_option::{OffsetType, Policy};
 use proto::v2::{
@@ -14,6 +14,7 @@ use crate::edge::EdgeState;
 use crate::messaging::caller::Caller;
 use crate::messaging::resolve;
 use crate::session::lite::Change;
+use crate::session::remote;
 
 /// Notes what the client subscribes to.
 pub async fn sync_lite_subscription(
@@ -50,7 +51,9 @@ async fn sync(edge: &EdgeState, caller: &Caller, request: SyncLiteSubscriptionRe
         LiteSubscriptionAction::CompleteAdd => Change::Replace(names),
         LiteSubscriptionAction::CompleteRemove => Change::Replace(Vec::new()),
     };
-    edge.lite.change(client_id, topic.id, group.id, change, start)
+    let subscription = edge.lite.change(client_id, topic.id, group.id, change, start)?;
+    remote::share_lite(edge, client_id, (topic.id, group.id), subscription, deadline).await;
+    Ok(())
 }
 
 /// Where to begin in a lite topic that the consumer group has not read yet.

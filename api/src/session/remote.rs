@@ -14,12 +14,13 @@ use proto::v2::{
     ClientType, FilterExpression, Message, PrintThreadStackTraceCommand, Status, TelemetryCommand,
     VerifyMessageCommand,
 };
-use raft::names::NodeId;
+use raft::names::{ConsumerId, NodeId, TopicId};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
 use crate::edge::EdgeState;
 use crate::limits::{CLIENT_ANSWER_WAIT, EDGE_ANSWER_WAIT};
+use crate::session::lite::LiteSubscription;
 use crate::session::pending::ClientAnswer;
 
 /// For the way back of another edge's answer.
@@ -96,8 +97,21 @@ pub enum Done {
 /// A question to an edge.
 #[derive(Debug, Serialize, Deserialize)]
 enum Question {
-    Clients { group: String },
-    Command { client_id: String, command: ClientCommand, wait_ms: u64 },
+    Clients {
+        group: String,
+    },
+    Command {
+        client_id: String,
+        command: ClientCommand,
+        wait_ms: u64,
+    },
+    /// Not a question: what a client reads.
+    LiteSubscription {
+        client_id: String,
+        topic: u32,
+        consumer: u32,
+        subscription: LiteSubscription,
+    },
 }
 
 /// Its answer.
@@ -105,6 +119,7 @@ enum Question {
 enum Answer {
     Clients(Vec<ClientReport>),
     Command(Result<Done, NotDone>),
+    Noted,
     Malformed,
 }
 
@@ -130,6 +145,10 @@ async fn answer(edge: &EdgeState, question: Question) -> Answer {
             let wait = Duration::from_millis(wait_ms).min(CLIENT_ANSWER_WAIT);
             Answer::Command(command_here(edge, &client_id, command, Instant::now() + wait).await)
         }
+        Question::LiteSubscription { client_id, topic, consumer, subscription } => {
+            edge.lite.take(&client_id, TopicId(topic), ConsumerId(consumer), subscription);
+            Answer::Noted
+        }
     }
 }
 
@@ -153,6 +172,25 @@ pub async fn clients_of(edge: &EdgeState, group: &str, deadline: Instant) -> Vec
         }
     }
     found.into_values().collect()
+}
+
+/// Tells the other nodes which lite topics a client reads; those that do not answer hear it the next time.
+pub async fn share_lite(
+    edge: &EdgeState,
+    client_id: &str,
+    (topic, consumer): (TopicId, ConsumerId),
+    subscription: LiteSubscription,
+    deadline: Instant,
+) {
+    let until = deadline.min(Instant::now() + EDGE_ANSWER_WAIT);
+    let own = edge.node.id();
+    let nodes = edge.live_nodes();
+    let told = nodes.iter().filter(|node| node.id != own).map(|node| {
+        let (client_id, subscription) = (client_id.to_owned(), subscription.clone());
+        let (topic, consumer) = (topic.0, consumer.0);
+        ask(edge, node.id, Question::LiteSubscription { client_id, topic, consumer, subscription }, until)
+    });
+    join_all(told).await;
 }
 
 /// Has a client do something, wherever it is connected: here first, else on the first node that has a way to it.

@@ -7,6 +7,7 @@
 mod decode;
 mod encode;
 mod frame;
+mod lite;
 mod waiting;
 
 pub use decode::{Commands, decode};
@@ -17,6 +18,7 @@ pub use encode::{
     encode_resend, encode_set_offset, encode_trim,
 };
 pub use frame::FrameBuilder;
+pub use lite::encode_expire_lite;
 pub use waiting::{encode_end_transaction, encode_note_checks, encode_recall, encode_release_due};
 
 use bytes::Bytes;
@@ -60,6 +62,7 @@ pub(crate) enum Kind {
     NoteChecks = 16,
     JudgedReceive = 17,
     DeleteSubscription = 30,
+    ExpireLite = 25,
     Meta = 64,
 }
 
@@ -88,6 +91,7 @@ impl Kind {
             Kind::NoteChecks,
             Kind::JudgedReceive,
             Kind::DeleteSubscription,
+            Kind::ExpireLite,
             Kind::Meta,
         ];
         all.into_iter().find(|kind| *kind as u8 == byte)
@@ -319,6 +323,16 @@ pub enum Command {
         from: LogPosition,
         /// The record, or nothing, only to let go.
         record: Bytes,
+    },
+    /// Lets go of lite topics that are idle, with their queues and all that consumer groups know of them.
+    ExpireLite {
+        /// Their topic.
+        topic: TopicId,
+        /// One is idle when nothing has been published to it for so long and none of its messages is leased;
+        /// 0 if only those are that hold no message any more.
+        idle_ms: u64,
+        /// Hashes of their names.
+        name_hashes: Vec<u64>,
     },
     /// Says that nothing refers to what lies below in the log. It is refused if that is not so.
     RaiseFloor(LogPosition),

@@ -12,6 +12,7 @@ use store::tables::deleted::Deleted;
 use store::tables::held::Floor;
 use store::tables::{RowKind, TableStore, lease};
 
+use super::busy::Busy;
 use super::cursor::{Cursor, CursorKey};
 use super::dead_letter::DeadLetters;
 use super::ended::EndedWindow;
@@ -37,6 +38,8 @@ pub struct Machine<T> {
     pub(super) progress: Progress<T>,
     pub(super) queues: Queues,
     pub(super) cursors: BTreeMap<CursorKey, Cursor>,
+    /// Those of them that have something unsettled.
+    pub(super) busy: Busy,
     pub(super) dedup: DedupWindow,
     pub(super) settled: SettledWindow,
     pub(super) deleted: BTreeSet<Deleted>,
@@ -76,6 +79,7 @@ impl<T: TableStore> Machine<T> {
             left: Left::open(&tables)?,
             progress: Progress::open(tables)?,
             cursors: BTreeMap::new(),
+            busy: Busy::default(),
             dedup: DedupWindow::default(),
             settled: SettledWindow::default(),
             deleted: BTreeSet::new(),
@@ -106,9 +110,10 @@ impl<T: TableStore> Machine<T> {
             }
             Some(())
         })?;
-        for cursor in cursors.values_mut() {
+        for (key, cursor) in cursors {
             cursor.take_dirty_rows();
             cursor.moved = false;
+            self.busy.note(*key, cursor);
         }
         Ok(())
     }
@@ -170,6 +175,9 @@ impl<T: TableStore> Machine<T> {
                 let to = frame.position + (FRAME_HEADER_BYTES + super::retention::record_at(at));
                 self.carry(from, to, record.len())
             }
+            Command::ExpireLite { topic, idle_ms, name_hashes } => {
+                self.expire_lite(topic, idle_ms, &name_hashes)
+            }
             Command::RaiseFloor(floor) => self.raise_floor(frame, floor),
             Command::DeleteTopic(topic) => Ok(self.delete_topic(topic)),
             Command::DeleteConsumer(consumer) => Ok(self.delete_consumer(consumer)),
@@ -191,6 +199,8 @@ impl<T: TableStore> Machine<T> {
         for key in std::mem::take(&mut self.touched) {
             if let Some(cursor) = self.cursors.get_mut(&key) {
                 cursor.put_rows(key, batch);
+                cursor.fold();
+                self.busy.note(key, cursor);
             }
         }
         self.dedup.end_frame(frame.index, stamp_ms, batch);

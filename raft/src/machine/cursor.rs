@@ -4,6 +4,7 @@
 //! in `unsettled`. Everything else here is derived from those two and from the log's time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Deref, DerefMut};
 
 use store::tables::Batch;
 use store::tables::cursor::{CursorNumbers, CursorRow};
@@ -36,6 +37,15 @@ pub(super) struct Cursor {
     pub next: u64,
     /// The newest lease.
     pub last_lease: u64,
+    /// Whether `next` or `last_lease` changed in the frame in hand.
+    pub moved: bool,
+    /// Nothing for most of a million lite topics: then it takes no room.
+    open: Option<Box<Open>>,
+}
+
+/// What is open between a consumer group and a queue: unsettled messages, and what was settled a moment
+/// ago. A [`Cursor`] is read as one; it makes one when it is written to, and [`Cursor::fold`] lets go of it.
+pub(super) struct Open {
     pub unsettled: BTreeMap<u64, Unsettled>,
     /// (end, offset) of the leases that end after `drained_to_ms`.
     pub deadlines: BTreeSet<(u64, u64)>,
@@ -54,9 +64,37 @@ pub(super) struct Cursor {
     pub orders: BTreeMap<u64, BTreeSet<u64>>,
     /// Leases settled in the last minute: first lease of a run → (first offset, count).
     pub settled_runs: BTreeMap<u64, (u64, u64)>,
-    /// Whether `next` or `last_lease` changed in the frame in hand.
-    pub moved: bool,
     dirty_rows: BTreeSet<u64>,
+}
+
+impl Open {
+    const NOTHING: Open = Open {
+        unsettled: BTreeMap::new(),
+        deadlines: BTreeSet::new(),
+        ready: BTreeSet::new(),
+        drained_to_ms: 0,
+        parked: 0,
+        renewed: 0,
+        grants: BTreeMap::new(),
+        orders: BTreeMap::new(),
+        settled_runs: BTreeMap::new(),
+        dirty_rows: BTreeSet::new(),
+    };
+}
+
+impl Deref for Cursor {
+    type Target = Open;
+
+    fn deref(&self) -> &Open {
+        static NOTHING: Open = Open::NOTHING;
+        self.open.as_deref().unwrap_or(&NOTHING)
+    }
+}
+
+impl DerefMut for Cursor {
+    fn deref_mut(&mut self) -> &mut Open {
+        self.open.get_or_insert_with(|| Box::new(Open::NOTHING))
+    }
 }
 
 impl Cursor {
@@ -131,8 +169,25 @@ impl Cursor {
         }
     }
 
+    /// Lets go of the memory of what is no longer open.
+    pub(super) fn fold(&mut self) {
+        let Some(open) = self.open.as_deref_mut() else { return };
+        if !open.unsettled.is_empty() || !open.dirty_rows.is_empty() {
+            return;
+        }
+        // Maps that got empty keep a node. What remains is derived from what is unsettled.
+        let settled_runs = std::mem::take(&mut open.settled_runs);
+        match settled_runs.is_empty() {
+            true => self.open = None,
+            false => *open = Open { settled_runs, ..Open::NOTHING },
+        }
+    }
+
     /// Moves the leases that ended by `now_ms` to those that are ready.
     pub(super) fn drain(&mut self, now_ms: u64) {
+        if self.unsettled.is_empty() {
+            return;
+        }
         self.drained_to_ms = self.drained_to_ms.max(now_ms);
         while let Some((until_ms, offset)) = self.deadlines.first().copied() {
             if until_ms > now_ms {
@@ -146,8 +201,9 @@ impl Cursor {
 
     /// Gives every message back, and forgets where it was: the rows too.
     pub(super) fn reset(&mut self, key: CursorKey, next: u64, batch: &mut Batch) {
-        let (last_lease, settled_runs) = (self.last_lease, std::mem::take(&mut self.settled_runs));
-        *self = Cursor { settled_runs, ..Cursor::at(next, last_lease) };
+        let settled_runs = self.open.take().map(|open| open.settled_runs);
+        let open = settled_runs.map(|settled_runs| Box::new(Open { settled_runs, ..Open::NOTHING }));
+        *self = Cursor { open, ..Cursor::at(next, self.last_lease) };
         delete_rows(key.numbers(), batch);
     }
 
@@ -169,7 +225,7 @@ impl Cursor {
     }
 
     pub(super) fn take_dirty_rows(&mut self) -> BTreeSet<u64> {
-        std::mem::take(&mut self.dirty_rows)
+        self.open.as_mut().map_or(BTreeSet::new(), |open| std::mem::take(&mut open.dirty_rows))
     }
 
     /// Notes when the lease ends; one that has ended already is ready.

@@ -104,7 +104,7 @@ impl<T: TableStore> Machine<T> {
         if let Some(resent) = row.resent {
             return Ok(ResendResult::Already { queue: to, offset: QueueOffset(resent.offset) });
         }
-        if self.topic_is_gone(to.topic).is_some() {
+        if self.topic_is_gone(to.topic).is_some() || self.lite_is_gone(to) {
             return Ok(ResendResult::TopicGone);
         }
         let at = self.append_held(to, entry);

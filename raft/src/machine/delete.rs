@@ -40,6 +40,7 @@ impl<T: TableStore> Machine<T> {
         let keys = self.cursors.keys().copied().filter(|key| of_it(key)).collect::<Vec<_>>();
         for key in &keys {
             self.cursors.remove(key);
+            self.busy.remove(key);
             self.touched.remove(key);
             CursorRow::delete(key.numbers(), self.progress.batch());
             delete_rows(key.numbers(), self.progress.batch());

@@ -5,8 +5,8 @@
 use store::tables::TableStore;
 
 use super::Machine;
-use super::cursor::{Cursor, CursorKey};
-use crate::names::{ConsumerId, QueueKey, TopicId};
+use super::cursor::Cursor;
+use crate::names::ConsumerId;
 use crate::request::Receive;
 
 impl<T: TableStore> Machine<T> {
@@ -24,21 +24,15 @@ impl<T: TableStore> Machine<T> {
 
     /// How many messages a consumer group has in flight at `now_ms`.
     pub fn in_flight(&self, consumer: ConsumerId, now_ms: u64) -> u64 {
-        self.cursors_of(consumer).map(|cursor| cursor.in_flight(now_ms)).sum()
+        self.busy_cursors_of(consumer).map(|cursor| cursor.in_flight(now_ms)).sum()
     }
 
     /// When the next lease of a consumer group ends, by the log's clock.
     pub fn next_end_ms(&self, consumer: ConsumerId) -> Option<u64> {
-        self.cursors_of(consumer)
+        self.busy_cursors_of(consumer)
             .filter_map(|cursor| cursor.deadlines.first())
             .map(|(end_ms, _)| *end_ms)
             .min()
-    }
-
-    fn cursors_of(&self, consumer: ConsumerId) -> impl Iterator<Item = &Cursor> {
-        let first = CursorKey { consumer, queue: QueueKey { topic: TopicId(0), number: 0 } };
-        let of_it = self.cursors.range(first..).take_while(move |(key, _)| key.consumer == consumer);
-        of_it.map(|(_, cursor)| cursor)
     }
 }
 

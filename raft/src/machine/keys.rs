@@ -1,6 +1,7 @@
 //! Messages by their keys, and by ids that do not tell when they were made.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use store::tables::TableStore;
 use store::tables::key_index::{KeyRow, KeyedPlace, hour_of};
@@ -52,7 +53,17 @@ impl<T: TableStore> Machine<T> {
             return Ok(());
         }
         let mut oldest = hour_of(self.progress.stamp_ms());
-        for other in self.queues.of_topic_from(queue) {
+        // From this one on, and then from the first on.
+        let (mut from, mut wrapped) = (Bound::Included(queue.number), false);
+        loop {
+            let Some(other) = self.queues.of_topic(topic, from).filter(|it| !wrapped || *it < queue) else {
+                if wrapped {
+                    break;
+                }
+                (from, wrapped) = (Bound::Included(0), true);
+                continue;
+            };
+            from = Bound::Excluded(other.number);
             let Some(oldest_ms) = self.queues.oldest_ms(self.progress.tables(), other)? else { continue };
             if hour_of(oldest_ms) <= first_hour {
                 self.keys.witnesses.insert(topic, other);

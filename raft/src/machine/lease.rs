@@ -50,14 +50,15 @@ impl<T: TableStore> Machine<T> {
     pub(super) fn release_client(&mut self, client: u64) -> Outcome {
         let stamp_ms = self.progress.stamp_ms();
         let mut released = Vec::new();
-        for (key, cursor) in &mut self.cursors {
+        for key in self.busy_keys() {
+            let cursor = self.cursors.get_mut(&key).expect("a busy cursor is there");
             let held = cursor.deadlines.range((Bound::Excluded((stamp_ms, u64::MAX)), Bound::Unbounded));
             let offsets = held.map(|(_, offset)| *offset).filter(|at| cursor.unsettled[at].client == client);
             for offset in offsets.collect::<Vec<_>>() {
                 let attempt = cursor.unsettled[&offset].attempt;
-                self.journal.note(Happened::Released, *key, offset, (attempt, client, 0));
+                self.journal.note(Happened::Released, key, offset, (attempt, client, 0));
                 cursor.change(offset, |slot| slot.until_ms = stamp_ms);
-                released.push(*key);
+                released.push(key);
             }
         }
         self.note(released);
@@ -69,7 +70,8 @@ impl<T: TableStore> Machine<T> {
         let stamp_ms = self.progress.stamp_ms();
         let mut clients = clients;
         clients.sort_unstable();
-        for (key, cursor) in &mut self.cursors {
+        for key in self.busy_keys() {
+            let cursor = self.cursors.get_mut(&key).expect("a busy cursor is there");
             if cursor.renewed == 0 || ending_by_ms <= stamp_ms {
                 continue;
             }
@@ -83,7 +85,7 @@ impl<T: TableStore> Machine<T> {
                     let extended = stamp_ms.saturating_add(extend_ms).min(slot.renew_until_ms);
                     slot.until_ms = slot.until_ms.max(extended);
                 });
-                self.touched.insert(*key);
+                self.touched.insert(key);
             }
         }
         Outcome::Done
@@ -96,7 +98,8 @@ impl<T: TableStore> Machine<T> {
         let stamp_ms = self.progress.stamp_ms();
         let end_ms = stamp_ms.saturating_add(end_within_ms);
         let mut doubted = Vec::new();
-        for (key, cursor) in &mut self.cursors {
+        for key in self.busy_keys() {
+            let cursor = self.cursors.get_mut(&key).expect("a busy cursor is there");
             if cursor.renewed == 0 {
                 continue;
             }
@@ -110,7 +113,7 @@ impl<T: TableStore> Machine<T> {
                     slot.until_ms = slot.until_ms.min(end_ms);
                     slot.renew_until_ms = 0;
                 });
-                doubted.push(*key);
+                doubted.push(key);
             }
         }
         self.note(doubted);

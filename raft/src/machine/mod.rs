@@ -10,6 +10,7 @@
 
 mod acknowledge;
 mod broker;
+mod busy;
 mod cursor;
 mod dead_letter;
 mod delete;
@@ -23,6 +24,7 @@ mod journal;
 mod keys;
 mod lease;
 mod lite;
+mod lite_idle;
 mod metadata;
 mod offset;
 mod priority;
@@ -54,6 +56,7 @@ pub use broker::Machine;
 pub use dead_letter::FoundDeadLetter;
 pub use find::Keyed;
 pub use journal::JournalView;
+pub use lite_idle::IdleLook;
 pub use metadata::{MetaAction, MetaCommand, MetaMachine};
 pub use progress::{Durability, Progress};
 pub use read::Fresh;

@@ -8,6 +8,7 @@ use crate::catalog::StartFrom;
 use crate::command::OffsetTarget;
 use crate::names::{ConsumerId, QueueKey};
 use crate::outcome::Outcome;
+use crate::request::Rejection;
 
 impl<T: TableStore> Machine<T> {
     /// Makes the consumer group's place in a queue that it has not read before.
@@ -30,6 +31,10 @@ impl<T: TableStore> Machine<T> {
         let gone = self.consumer_is_gone(consumer).or_else(|| self.topic_is_gone(queue.topic));
         if let Some(rejected) = gone {
             return Ok(rejected);
+        }
+        if self.lite_is_gone(queue) {
+            let why = format!("no lite topic has the queue {}", queue.number);
+            return Ok(Outcome::Rejected(Rejection::Invalid(why)));
         }
         let key = CursorKey { consumer, queue };
         let next = self.resolve(queue, to)?;

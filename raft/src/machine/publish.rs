@@ -11,7 +11,7 @@ use super::window::Window;
 use crate::command::PublishCommand;
 use crate::names::QueueOffset;
 use crate::outcome::Outcome;
-use crate::request::{Place, Published};
+use crate::request::{Place, Published, Rejection};
 
 impl<T: TableStore> Machine<T> {
     /// Takes a message whose record stands at `position`.
@@ -25,6 +25,11 @@ impl<T: TableStore> Machine<T> {
             return Outcome::Published(Published { queue, place, duplicate: true });
         }
         if let Some(name_hash) = message.extras.lite_hash {
+            // It would have to be remembered while it waits; edges take none.
+            if message.extras.due_ms.is_some() || message.extras.check_after_ms.is_some() {
+                let why = "messages of lite topics do not wait".to_string();
+                return Outcome::Rejected(Rejection::Invalid(why));
+            }
             match self.lite.queue_of(queue.topic, name_hash, self.progress.batch()) {
                 Ok(of_lite_topic) => queue = of_lite_topic,
                 Err(rejection) => return Outcome::Rejected(rejection),

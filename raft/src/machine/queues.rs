@@ -1,6 +1,7 @@
 //! The queues: where they begin and end, the newest entries in memory, and older blocks on demand.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use store::position::LogPosition;
@@ -28,6 +29,8 @@ pub(super) struct Queue {
     in_order: Option<(u64, Option<LogPosition>)>,
     /// When the message at this offset was stored, as far as known: that of the first one.
     oldest_ms: Option<(u64, u64)>,
+    /// When the last message was stored; counts only while there is one.
+    newest_ms: u64,
 }
 
 /// All queues of the group.
@@ -64,9 +67,10 @@ impl Queues {
         let mut queues = Queues::default();
         for row in rows {
             let last = Block::at_or_before(tables, row.queue, u64::MAX)?;
+            let newest_ms = last.as_ref().map_or(0, |block| block.stored_ms);
             let end = last.map_or(row.end_at_least, |block| block.end().max(row.end_at_least));
             let key = QueueKey { topic: TopicId(row.queue.0), number: row.queue.1 };
-            queues.queues.insert(key, Queue { first: row.first, end, ..Queue::default() });
+            queues.queues.insert(key, Queue { first: row.first, end, newest_ms, ..Queue::default() });
         }
         let kept = &mut queues.kept;
         each_row(tables, RowKind::Kept, |key, value| {
@@ -102,6 +106,7 @@ impl Queues {
         let block = queue.tail.back_mut().expect("an open queue has a block");
         Arc::make_mut(block).entries.push(entry);
         queue.end += 1;
+        queue.newest_ms = stamp_ms;
         queue.end - 1
     }
 
@@ -128,6 +133,10 @@ impl Queues {
             self.tail_entries -= entries;
             if let Some(queue) = self.queues.get_mut(&key) {
                 queue.tail.pop_front();
+                if queue.tail.is_empty() {
+                    // Its buffer too: most of a million queues have nothing in memory.
+                    queue.tail = VecDeque::new();
+                }
             }
         }
     }
@@ -291,12 +300,36 @@ impl Queues {
         Ok(Some(stored_ms))
     }
 
-    /// The queues of a topic, from this one on and then from the first on.
-    pub(super) fn of_topic_from(&self, queue: QueueKey) -> Vec<QueueKey> {
-        let at = |number| QueueKey { topic: queue.topic, number };
-        let behind = self.queues.range(queue..=at(u32::MAX));
-        let before = self.queues.range(at(0)..queue);
-        behind.chain(before).map(|(key, _)| *key).collect()
+    /// When the newest of the messages was stored that the queue holds, or that somebody has not settled of
+    /// it; `None` if there is none.
+    pub(super) fn newest_ms(&self, key: QueueKey) -> Option<u64> {
+        match self.queues.get(&key).filter(|queue| queue.first < queue.end) {
+            Some(queue) => Some(queue.newest_ms),
+            None => self.kept.get(&key)?.values().map(|(_, stored_ms)| *stored_ms).max(),
+        }
+    }
+
+    /// The first queue of a topic from `from` on.
+    pub(super) fn of_topic(&self, topic: TopicId, from: Bound<u32>) -> Option<QueueKey> {
+        let at = |number| QueueKey { topic, number };
+        let from = from.map(at);
+        self.queues.range((from, Bound::Included(at(u32::MAX)))).next().map(|(key, _)| *key)
+    }
+
+    /// Forgets a queue that the frame in hand put nothing into.
+    pub(super) fn remove(
+        &mut self,
+        tables: &impl TableStore,
+        key: QueueKey,
+        batch: &mut Batch,
+    ) -> Result<(), MachineFailure> {
+        let queue = self.queues.remove(&key);
+        assert!(queue.is_some_and(|queue| !queue.open), "{key:?} is not there, or got a message just now");
+        self.changed.remove(&key);
+        self.moved.retain(|(moved, _), _| *moved != key);
+        self.cache.delete_queue(key);
+        QueueRow::delete(key.numbers(), batch);
+        Ok(Block::delete_queue(tables, key.numbers(), batch)?)
     }
 
     /// Adds up the bytes of the records from `from` on, of so many blocks; answers up to which offset.
@@ -416,6 +449,19 @@ impl BlockCache {
         if let Some(held) = self.blocks.get_mut(&(key, block.first)) {
             *held = block.clone();
         }
+    }
+
+    fn delete_queue(&mut self, key: QueueKey) {
+        let firsts = self.blocks.range((key, 0)..=(key, u64::MAX)).map(|(place, _)| *place);
+        let places = firsts.collect::<Vec<_>>();
+        if places.is_empty() {
+            return;
+        }
+        for place in places {
+            let gone = self.blocks.remove(&place);
+            self.entries -= gone.map_or(0, |block| block.entries.len());
+        }
+        self.order.retain(|(of, _)| *of != key);
     }
 
     fn delete_topic(&mut self, topic: TopicId) {

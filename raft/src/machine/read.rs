@@ -109,7 +109,7 @@ impl<T: TableStore> Machine<T> {
         let stamp_ms = self.progress.stamp_ms();
         let mut clients = BTreeSet::new();
         if before_ms > stamp_ms {
-            for cursor in self.cursors.values().filter(|cursor| cursor.renewed > 0) {
+            for cursor in self.busy_cursors().filter(|cursor| cursor.renewed > 0) {
                 for (_, offset) in cursor.deadlines.range((stamp_ms + 1, 0)..=(before_ms, u64::MAX)) {
                     let slot = &cursor.unsettled[offset];
                     if slot.renew_until_ms > slot.until_ms {

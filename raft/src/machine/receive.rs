@@ -80,7 +80,7 @@ impl<T: TableStore> Machine<T> {
         };
         let mut keys = command.cursors().take(QUEUES_MAX as usize).collect::<Vec<_>>();
         let mut seen = BTreeSet::new();
-        keys.retain(|key| seen.insert(*key));
+        keys.retain(|key| seen.insert(*key) && !self.lite_is_gone(key.queue));
         for key in &keys {
             self.begin_reading(*key, command.start)?;
             self.lease_again(*key, &mut batch)?;

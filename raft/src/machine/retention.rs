@@ -118,7 +118,7 @@ impl<T: TableStore> Machine<T> {
     }
 
     /// Every consumer group's place in a queue, ascending.
-    fn cursors_in(&self, queue: QueueKey) -> Vec<CursorKey> {
+    pub(super) fn cursors_in(&self, queue: QueueKey) -> Vec<CursorKey> {
         let mut found = Vec::new();
         let mut least = Bound::Unbounded;
         while let Some((next, _)) = self.cursors.range((least, Bound::Unbounded)).next() {

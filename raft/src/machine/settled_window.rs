@@ -96,6 +96,7 @@ impl SettledWindow {
             // The cursor may have gone with its topic or consumer group.
             if let Some(cursor) = cursors.get_mut(&CursorKey::of(run.cursor)) {
                 cursor.settled_runs.remove(&run.lease);
+                cursor.fold();
             }
         }
         self.count -= frame.runs.len();

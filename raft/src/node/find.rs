@@ -12,7 +12,8 @@ use crate::catalog::Topic;
 use crate::group::Group;
 use crate::hash::hash64;
 use crate::limits::{
-    FIND_AFTER_BIRTH_MS, FIND_BEFORE_BIRTH_MS, FIND_BYTES_MAX, FIND_MESSAGES_MAX, FIND_RECORDS_MAX, LOOKS_MAX,
+    FIND_AFTER_BIRTH_MS, FIND_BEFORE_BIRTH_MS, FIND_BYTES_MAX, FIND_LITE_TOPICS_MAX, FIND_MESSAGES_MAX,
+    FIND_RECORDS_MAX, LITE_LOOKS_AT_ONCE, LITE_QUEUES_FROM, LOOKS_MAX,
 };
 use crate::machine::Keyed;
 use crate::names::{GroupId, QueueKey};
@@ -129,8 +130,13 @@ fn places_to_look(query: &MessageQuery) -> Vec<(GroupId, Vec<QueueKey>)> {
         let group = topic.queues.get(number as usize)?;
         Some((*group, vec![QueueKey { topic: topic.id, number }]))
     };
-    if let By::Offset { queue, .. } = query.by {
-        return of_queue(queue).into_iter().collect();
+    if let By::Offset { queue: number, .. } = query.by {
+        // Queues of lite topics are numbered by each group for itself.
+        let queue = QueueKey { topic: topic.id, number };
+        return match number >= LITE_QUEUES_FROM {
+            true => topic.groups().into_iter().map(|group| (group, vec![queue])).collect(),
+            false => of_queue(number).into_iter().collect(),
+        };
     }
     let likely = match &query.by {
         By::Id { id, .. } => of_queue((hash64(id.as_bytes()) % topic.queues.len().max(1) as u64) as u32),
@@ -160,7 +166,9 @@ pub(super) fn find(group: &Group, search: &Search) -> Result<Found, AskError> {
     let room = limit + 1;
     match &search.by {
         By::Time(from_ms, to_ms) => {
-            for queue in &search.queues {
+            let (lite, cut) = lite_queues_since(group, &search.queues, *from_ms);
+            found.cut = cut;
+            for queue in search.queues.iter().chain(&lite) {
                 found.places.extend(stored_between(group, *queue, (*from_ms, *to_ms), search.after, room)?);
             }
         }
@@ -201,6 +209,26 @@ fn failed(error: impl std::fmt::Display) -> AskError {
     AskError::Failed(error.to_string())
 }
 
+/// The queues of the topic's lite topics that got something at `from_ms` or later; no more than a number of them,
+/// and whether there are more.
+fn lite_queues_since(group: &Group, queues: &[QueueKey], from_ms: u64) -> (Vec<QueueKey>, bool) {
+    let Some(topic) = queues.first().map(|queue| queue.topic) else { return (Vec::new(), false) };
+    let (mut found, mut after) = (Vec::new(), 0);
+    loop {
+        // The machine is free between two looks.
+        let look = group.replica().broker().lite_queues_since(topic, after, LITE_LOOKS_AT_ONCE, from_ms);
+        found.extend(look.0);
+        if found.len() > FIND_LITE_TOPICS_MAX {
+            found.truncate(FIND_LITE_TOPICS_MAX);
+            return (found, true);
+        }
+        match look.1 {
+            Some(behind) => after = behind,
+            None => return (found, false),
+        }
+    }
+}
+
 /// Whether a bound was hit, and what the rows of a key lead to.
 fn by_key(
     group: &Group,
@@ -217,7 +245,9 @@ fn by_key(
         for row in rows {
             let mark = Mark { stored_ms: row.ms, queue: row.queue, number: row.number };
             after = Some(mark);
-            if places.len() < room && search.queues.iter().any(|queue| queue.number == row.queue) {
+            let is_lite = row.queue >= LITE_QUEUES_FROM;
+            let is_asked = is_lite || search.queues.iter().any(|queue| queue.number == row.queue);
+            if places.len() < room && is_asked {
                 // The machine is free between two rows.
                 let keyed = group.replica().broker().at_key(&row).map_err(failed)?;
                 let found = match keyed {

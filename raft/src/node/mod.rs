@@ -10,6 +10,7 @@ mod find;
 mod flow;
 mod forward;
 mod lifecycle;
+mod lite_idle;
 mod metadata;
 mod options;
 pub(crate) mod peers;

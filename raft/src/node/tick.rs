@@ -11,7 +11,7 @@ use crate::group::Group;
 use crate::names::GroupId;
 use crate::node::route::Leader;
 use crate::node::{NodeInner, retention, space};
-use crate::node::{releases, timekeeping, transactions};
+use crate::node::{lite_idle, releases, timekeeping, transactions};
 
 /// How often the leader looks for leases to renew.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
@@ -35,6 +35,7 @@ pub(crate) fn start(node: &Arc<NodeInner>) {
         if group.id != GroupId::META {
             node.spawn(keep_renewing(node.clone(), group.clone()));
             node.spawn(releases::keep_releasing(node.clone(), group.clone()));
+            node.spawn(lite_idle::keep_expiring(node.clone(), group.clone()));
             node.spawn(transactions::keep_checking(node.clone(), group.clone()));
         }
     }

@@ -1,5 +1,6 @@
 //! Tests of the deterministic state machines, from outside.
 
+mod lite;
 mod lookup;
 mod metadata;
 mod properties;

@@ -14,9 +14,9 @@ use raft::catalog::StartFrom;
 use raft::command::{
     OffsetTarget, Verdict, encode_acknowledge, encode_change_lease, encode_dead_letter,
     encode_delete_consumer, encode_delete_subscription, encode_delete_topic, encode_doubt_leases,
-    encode_end_transaction, encode_judged_receive, encode_note_checks, encode_publish, encode_raise_floor,
-    encode_recall, encode_receive, encode_release_client, encode_release_due, encode_renew_leases,
-    encode_resend, encode_set_offset, encode_trim,
+    encode_end_transaction, encode_expire_lite, encode_judged_receive, encode_note_checks, encode_publish,
+    encode_raise_floor, encode_recall, encode_receive, encode_release_client, encode_release_due,
+    encode_renew_leases, encode_resend, encode_set_offset, encode_trim,
 };
 use raft::hash::hash64;
 use raft::machine::{AppliedFrame, StateMachine};
@@ -147,6 +147,12 @@ impl Script {
                 let queues = self.rig.machine.lite_queues(&receive, self.rig.now_ms);
                 let count = self.rig.machine.lite_topic_count();
                 let _ = writeln!(answers, "of {count} lite topics: {queues:?}");
+            }
+            "idle" => {
+                let idle_ms = words.time_ms("after", 0);
+                let machine = &self.rig.machine;
+                let look = machine.idle_lite_topics(None, 100, |_| Some(idle_ms), self.rig.now_ms);
+                let _ = writeln!(answers, "idle: {} of {}", look.idle.len(), machine.lite_topic_count());
             }
             "checks" => {
                 let due = self.rig.machine.checks_due(self.rig.now_ms, words.number("max", 10) as usize);
@@ -288,6 +294,9 @@ impl Script {
                     let frame = self.rig.frames.iter().find(|(frame, _)| frame.position == *position);
                     format!("floor at frame {}", frame.expect("a frame begins there").0.index)
                 }
+                Outcome::LiteGone { lite_topics, unread } => {
+                    format!("{lite_topics} lite topics gone, unread={unread}")
+                }
                 Outcome::Released { released, more } => format!("released {released}, more: {more}"),
                 Outcome::Resent(results) => {
                     let word = |result: &ResendResult| match result {
@@ -367,6 +376,11 @@ fn command(line: &str) -> Bytes {
             number: words.number("number", 0),
             id: words.text("id").map_or(0, |id| u128::from(hash64(id.as_bytes()))),
         }),
+        "expire-lite" => {
+            let names = words.text("names").unwrap_or_default().split(',');
+            let hashes = names.map(|name| hash64(name.as_bytes())).collect::<Vec<_>>();
+            encode_expire_lite(queue(&words).topic, words.time_ms("idle", 0), &hashes)
+        }
         "commit" => encode_end_transaction(&transaction(&words), Resolution::Commit),
         "rollback" => encode_end_transaction(&transaction(&words), Resolution::Rollback),
         "give-up" => encode_end_transaction(&transaction(&words), Resolution::GiveUp),

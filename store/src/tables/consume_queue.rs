@@ -13,6 +13,8 @@
 //! ```
 //! The block that holds an offset is the last one whose first offset is not behind it.
 
+use std::ops::ControlFlow;
+
 use super::row_kind::{key_u32, key_u64};
 use super::{Batch, RowKind, TableError, TableStore};
 use crate::coding::{Reader, put_varint, put_zigzag};
@@ -23,6 +25,9 @@ const SAME_TAG: u8 = 2;
 const HAS_ORDER: u8 = 4;
 const SAME_ORDER: u8 = 8;
 const IS_HELD: u8 = 16;
+
+/// Blocks of a queue that goes are removed one by one if they are no more than this.
+const BLOCKS_ONE_BY_ONE: usize = 16;
 
 /// A queue's place in the tables: the numbers of its topic and of the queue.
 pub type QueueNumbers = (u32, u32);
@@ -135,6 +140,29 @@ impl Block {
         batch.delete_range(&block_key(queue, 0), &block_key(queue, first));
     }
 
+    /// Removes the blocks of a queue, one by one as long as they are few: a million removed ranges would
+    /// weigh on every read.
+    ///
+    /// # Errors
+    /// The environment failed.
+    pub fn delete_queue(
+        tables: &impl TableStore,
+        queue: QueueNumbers,
+        batch: &mut Batch,
+    ) -> Result<(), TableError> {
+        let (from, to) = (block_key(queue, 0), block_key(queue, u64::MAX));
+        let mut keys = Vec::new();
+        tables.scan(&from, Some(&to), &mut |key, _| {
+            keys.push(key.to_vec());
+            if keys.len() > BLOCKS_ONE_BY_ONE { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        match keys.len() > BLOCKS_ONE_BY_ONE {
+            true => batch.delete_range(&from, &to),
+            false => keys.iter().for_each(|key| batch.delete(key)),
+        }
+        Ok(())
+    }
+
     /// Removes every block of a topic.
     pub fn delete_topic(topic: u32, batch: &mut Batch) {
         delete_topic_rows(RowKind::Block, topic, batch);
@@ -169,6 +197,11 @@ impl QueueRow {
             first: reader.varint()?,
             end_at_least: reader.varint()?,
         })
+    }
+
+    /// Removes the row of a queue.
+    pub fn delete(queue: QueueNumbers, batch: &mut Batch) {
+        batch.delete(&queue_key(queue));
     }
 
     /// Removes every queue of a topic.

@@ -146,6 +146,11 @@ pub fn read_row(key: &[u8], value: &[u8]) -> Option<(CursorNumbers, Vec<(u64, Un
     Some((cursor, slots))
 }
 
+/// Removes the row of a block.
+pub fn delete_row(cursor: CursorNumbers, block: u64, batch: &mut Batch) {
+    batch.delete(&row_key(cursor, block));
+}
+
 /// Removes every row of a consumer group in a queue.
 pub fn delete_rows(cursor: CursorNumbers, batch: &mut Batch) {
     let mut end = row_key(cursor, u64::MAX);

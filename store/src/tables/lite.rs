@@ -4,7 +4,10 @@
 //! ```text
 //! key: 67 | u32 topic | u64 name hash                    (big endian)
 //! value: varint queue
+//! key: 6a | u32 topic
+//! value: varint number of the next queue, at least
 //! ```
+//! Lite topics that nobody uses go; the second row keeps the numbers of their queues from being used again.
 
 use super::row_kind::{key_u32, key_u64};
 use super::{Batch, RowKind};
@@ -36,12 +39,53 @@ impl LiteRow {
         reader.is_empty().then_some(row)
     }
 
+    /// Removes the row.
+    pub fn delete(&self, batch: &mut Batch) {
+        batch.delete(&lite_key(self.topic, self.name_hash));
+    }
+
     /// Removes every row of a topic.
     pub fn delete_topic(topic: u32, batch: &mut Batch) {
         let mut end = lite_key(topic, u64::MAX).to_vec();
         end.push(0);
         batch.delete_range(&lite_key(topic, 0), &end);
     }
+}
+
+/// Where the numbers of a topic's next lite topics begin, if lite topics of it have gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiteNumberRow {
+    /// The topic's number.
+    pub topic: u32,
+    /// No lite topic to come has a queue of a lower number.
+    pub next: u64,
+}
+
+impl LiteNumberRow {
+    /// Writes the row.
+    pub fn put(&self, batch: &mut Batch) {
+        let mut value = Vec::with_capacity(5);
+        put_varint(&mut value, self.next);
+        batch.put(&number_key(self.topic), &value);
+    }
+
+    /// Reads a row; `None` if it is not one.
+    pub fn read(key: &[u8], value: &[u8]) -> Option<LiteNumberRow> {
+        let mut reader = Reader::new(value);
+        let row = LiteNumberRow { topic: key_u32(key, 1)?, next: reader.varint()? };
+        reader.is_empty().then_some(row)
+    }
+
+    /// Removes the row of a topic.
+    pub fn delete(topic: u32, batch: &mut Batch) {
+        batch.delete(&number_key(topic));
+    }
+}
+
+fn number_key(topic: u32) -> [u8; 5] {
+    let mut key = [RowKind::LiteNumber as u8; 5];
+    key[1..].copy_from_slice(&topic.to_be_bytes());
+    key
 }
 
 fn lite_key(topic: u32, name_hash: u64) -> [u8; 13] {
@@ -53,7 +97,7 @@ fn lite_key(topic: u32, name_hash: u64) -> [u8; 13] {
 
 #[cfg(test)]
 mod tests {
-    use super::LiteRow;
+    use super::{LiteNumberRow, LiteRow};
     use crate::tables::{Batch, Operation};
 
     #[test]
@@ -63,5 +107,10 @@ mod tests {
         row.put(&mut batch);
         let Some(Operation::Put(key, value)) = batch.operations().next() else { panic!("no put") };
         assert_eq!(LiteRow::read(key, value), Some(row));
+        let row = LiteNumberRow { topic: 7, next: 1 << 32 };
+        let mut batch = Batch::default();
+        row.put(&mut batch);
+        let Some(Operation::Put(key, value)) = batch.operations().next() else { panic!("no put") };
+        assert_eq!(LiteNumberRow::read(key, value), Some(row));
     }
 }

@@ -44,6 +44,8 @@ pub enum RowKind {
     Journal = 0x65,
     /// A lite topic: see [`super::lite`].
     Lite = 0x67,
+    /// Where the numbers of a topic's next lite topics begin: see [`super::lite`].
+    LiteNumber = 0x6a,
     /// How a timer or a transaction ended: see [`super::ended`].
     Ended = 0x69,
     /// The newest lease of a consumer group in a topic that it left: see [`super::left`].
@@ -81,6 +83,7 @@ impl RowKind {
             RowKind::Half => "half message",
             RowKind::DeadLetter => "dead letter",
             RowKind::Lite => "lite topic",
+            RowKind::LiteNumber => "lite topic number",
             RowKind::Ended => "ended",
             RowKind::Left => "left topic",
             RowKind::Key => "key",
