@@ -191,6 +191,16 @@ fn the_bench_drives_a_broker() {
         received["messages"].as_u64().unwrap() >= sent["messages"].as_u64().unwrap(),
         "{received} {sent}"
     );
+    // Half messages are there once they are committed, and held messages come to nobody else.
+    let half = run(&["send", "--transaction", "--messages", "20", "--in-flight", "4"]);
+    let committed = run(&["send", "--transaction", "--commit", "--messages", "20", "--in-flight", "4"]);
+    assert_eq!((&half["errors"], &committed["errors"]), (&0.into(), &0.into()), "{half} {committed}");
+    let held = run(&["receive", "--topic", "bench-transaction", "--hold", "1h"]);
+    assert_eq!(held["messages"], committed["messages"], "{held}");
+    let rest = ["receive", "--topic", "bench-transaction", "--endpoint", &endpoint, "--seconds", "1"];
+    ledgermq(&[&["bench"], &rest[..]].concat()).code(3);
+    let lite = run(&["send", "--lite-topics", "10", "--messages", "20", "--in-flight", "4"]);
+    assert_eq!(lite["errors"], 0, "{lite}");
     let through = run(&["e2e", "--seconds", "2", "--rate", "200"]);
     assert_eq!(through["errors"], 0, "{through}");
     assert!(through["messages"].as_u64().unwrap() > 300, "{through}");

@@ -22,6 +22,8 @@ pub struct Meter {
     began: Instant,
     from_ns: u64,
     until_ns: u64,
+    enough: u64,
+    all: AtomicU64,
     messages: AtomicU64,
     errors: AtomicU64,
     last_success_ns: AtomicU64,
@@ -43,6 +45,8 @@ impl Meter {
             began: Instant::now(),
             from_ns,
             until_ns: load.duration().as_nanos() as u64,
+            enough: load.messages.unwrap_or(u64::MAX),
+            all: AtomicU64::new(0),
             messages: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             last_success_ns: AtomicU64::new(from_ns),
@@ -63,9 +67,9 @@ impl Meter {
         self.began.elapsed().as_nanos() as u64
     }
 
-    /// Whether the time is up.
+    /// Whether the time is up, or enough succeeded.
     pub fn is_over(&self) -> bool {
-        self.now_ns() >= self.until_ns
+        self.all.load(Ordering::Relaxed) >= self.enough || self.now_ns() >= self.until_ns
     }
 
     /// `messages` succeeded just now; they were meant to start at `intended_ns`.
@@ -74,6 +78,7 @@ impl Meter {
     }
 
     fn success_at(&self, now_ns: u64, worker: usize, messages: u64, intended_ns: u64) {
+        self.all.fetch_add(messages, Ordering::Relaxed);
         if now_ns < self.from_ns || now_ns >= self.until_ns {
             return;
         }

@@ -19,6 +19,41 @@ use std::time::Duration;
 
 use crate::client::access::HostPort;
 
+/// Which messages are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Visible at once, without order.
+    Normal,
+    /// In order within each of so many message groups.
+    Fifo {
+        /// How many.
+        message_groups: u32,
+    },
+    /// Visible so long after the run began.
+    Delayed(Duration),
+    /// Half messages.
+    Half {
+        /// Commit each at once; else nobody ends their transactions.
+        commit: bool,
+    },
+    /// Spread over so many lite topics.
+    Lite {
+        /// How many.
+        topics: u32,
+    },
+}
+
+impl Kind {
+    /// Over how many names messages are spread: message groups, or lite topics. 0: over none.
+    pub fn names(self) -> u32 {
+        match self {
+            Kind::Fifo { message_groups } => message_groups,
+            Kind::Lite { topics } => topics,
+            Kind::Normal | Kind::Delayed(_) | Kind::Half { .. } => 0,
+        }
+    }
+}
+
 /// What to do, and for how long.
 #[derive(Clone, Debug)]
 pub struct Load {
@@ -46,10 +81,12 @@ pub struct Load {
     pub seconds: u64,
     /// How long to run before that.
     pub warm_up: u64,
-    /// Message groups to spread messages over; 0: messages without order.
-    pub message_groups: u32,
-    /// Messages become visible so long after the run began; `None`: at once.
-    pub delay: Option<Duration>,
+    /// Stop after about so many messages: what is under way then is still counted.
+    pub messages: Option<u64>,
+    /// Which messages.
+    pub kind: Kind,
+    /// Received messages are held for so long instead of acknowledged.
+    pub hold: Option<Duration>,
 }
 
 impl Load {

@@ -26,10 +26,11 @@ pub const BATCH_MAX: usize = 32;
 /// A backlog that gives nothing for so long is drained.
 const DRAINED_AFTER: Duration = Duration::from_secs(3);
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long messages are leased that are to be acknowledged.
 const INVISIBLE: Duration = Duration::from_secs(60);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
 
-/// Receives and acknowledges until the time is up or nothing is left. Latency is that of a receive
+/// Receives and acknowledges (or holds) until the time is up or nothing is left. Latency is that of a receive
 /// that brought messages, and its acknowledgement.
 pub async fn run(load: &Load, show: impl Fn(&Meter)) -> Result<Report, ClientError> {
     let target = Target::open(load).await?;
@@ -79,7 +80,7 @@ pub async fn queues(load: &Load, target: &Target) -> Result<Vec<(Broker, Bytes)>
             message_queue: Some(consumer.queue().clone()),
             filter_expression: Some(tag_filter("*")),
             batch_size: load.batch.clamp(1, BATCH_MAX) as i32,
-            invisible_duration: Some(duration(INVISIBLE)),
+            invisible_duration: Some(duration(load.hold.unwrap_or(INVISIBLE))),
             auto_renew: false,
             long_polling_timeout: Some(duration(POLL_WAIT_MIN)),
             attempt_id: None,
@@ -108,6 +109,7 @@ pub fn spawn(load: &Load, queues: &[(Broker, Bytes)], meter: &Arc<Meter>, run: O
             request: request.clone(),
             head: head.clone(),
             meter: meter.clone(),
+            holds: load.hold.is_some(),
             run,
         };
         workers.spawn(worker.work());
@@ -122,6 +124,7 @@ struct Worker {
     request: Bytes,
     head: Bytes,
     meter: Arc<Meter>,
+    holds: bool,
     run: Option<u64>,
 }
 
@@ -131,6 +134,7 @@ impl Worker {
             let began_ns = self.meter.now_ns();
             let result = match self.receive().await {
                 Ok(messages) if messages.is_empty() => Ok(0),
+                Ok(messages) if self.holds => Ok(messages.len() as u64),
                 Ok(messages) => self.settle(&messages).await,
                 Err(error) => Err(error),
             };

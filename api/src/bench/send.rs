@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use proto::v2::Code;
+use prost::Message;
+use proto::v2::{self, Code};
 use tokio::task::JoinSet;
 
-use super::Load;
 use super::meter::Meter;
 use super::pace::Pace;
 use super::report::Report;
 use super::target::{Caller, Target, end_sessions};
 use super::template::{Stamp, Template};
-use super::wire::{LeanSent, LeanStatus, SEND_PATH};
-use crate::client::access::{Broker, ClientError};
+use super::wire::{END_PATH, LeanAcked, LeanSent, LeanStatus, SEND_PATH};
+use super::{Kind, Load};
+use crate::client::access::{Broker, ClientError, resource};
 use crate::client::message_id::MessageIds;
 use crate::client::session::Role;
 
@@ -55,7 +56,8 @@ pub fn spawn(load: &Load, target: &Target, meter: &Arc<Meter>, run: Option<u64>)
             meter: meter.clone(),
             pace: pace.clone(),
             batch: load.batch as u64,
-            message_groups: load.message_groups,
+            names: load.kind.names(),
+            commits: (load.kind == Kind::Half { commit: true }).then(|| load.topic.clone()),
             in_flight: load.in_flight as u64,
             run,
         };
@@ -94,19 +96,25 @@ struct Worker {
     meter: Arc<Meter>,
     pace: Pace,
     batch: u64,
-    message_groups: u32,
+    names: u32,
+    /// The topic whose half messages are committed.
+    commits: Option<String>,
     in_flight: u64,
     run: Option<u64>,
 }
 
 impl Worker {
     async fn work(mut self) {
-        let mut group = self.number as u64 * self.batch;
+        let mut name = self.number as u64 * self.batch;
         while let Some(intended_ns) = self.pace.next(&self.meter).await {
             let stamp = self.run.map(|run| Stamp { run, at_ns: intended_ns });
-            let request = self.template.request(&self.ids, group, self.message_groups, stamp);
-            group += self.in_flight * self.batch;
-            match self.deliver(request).await {
+            let request = self.template.request(&self.ids, name, self.names, stamp);
+            name += self.in_flight * self.batch;
+            let delivered = match self.deliver(request).await {
+                Ok(sent) => self.commit(sent).await,
+                Err(error) => Err(error),
+            };
+            match delivered {
                 Ok(()) if self.run.is_none() => self.meter.success(self.number, self.batch, intended_ns),
                 Ok(()) => {}
                 Err(error) => {
@@ -119,7 +127,7 @@ impl Worker {
 
     /// Sends as an official client does: at once again at the next broker, and after a pause where
     /// the broker asks for one. The ids stay the same.
-    async fn deliver(&mut self, request: Bytes) -> Result<(), ClientError> {
+    async fn deliver(&mut self, request: Bytes) -> Result<LeanSent, ClientError> {
         let mut result = checked(self.caller.unary(SEND_PATH, request.clone()).await);
         let mut backoff = BACKOFF_MIN;
         for attempt in 1..ATTEMPTS {
@@ -133,12 +141,32 @@ impl Worker {
         }
         result
     }
+
+    /// Commits what was sent, if half messages are to be committed.
+    async fn commit(&mut self, sent: LeanSent) -> Result<(), ClientError> {
+        let Some(topic) = &self.commits else { return Ok(()) };
+        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+        for entry in sent.entries {
+            let request = v2::EndTransactionRequest {
+                topic: Some(resource(topic)),
+                message_id: text(&entry.message_id),
+                transaction_id: text(&entry.transaction_id),
+                resolution: v2::TransactionResolution::Commit as i32,
+                source: v2::TransactionSource::SourceClient as i32,
+                trace_context: String::new(),
+            };
+            let ended: LeanAcked = self.caller.unary(END_PATH, request.encode_to_vec().into()).await?;
+            check(ended.status.as_ref())?;
+        }
+        Ok(())
+    }
 }
 
-fn checked(result: Result<LeanSent, ClientError>) -> Result<(), ClientError> {
+fn checked(result: Result<LeanSent, ClientError>) -> Result<LeanSent, ClientError> {
     let sent = result?;
     sent.entries.iter().try_for_each(|entry| check(entry.status.as_ref()))?;
-    check(sent.status.as_ref())
+    check(sent.status.as_ref())?;
+    Ok(sent)
 }
 
 /// OK, or a refusal.

@@ -11,8 +11,8 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 
-use super::Load;
 use super::wire::EncodedCodec;
+use super::{Kind, Load};
 use crate::client::access::{Broker, ClientError, Headers};
 use crate::client::producer::Producer;
 use crate::client::session::{Role, Session};
@@ -65,7 +65,7 @@ impl Target {
     pub async fn make_group(&self, load: &Load) -> Result<(), ClientError> {
         let request = admin::CreateGroupRequest {
             name: load.group.clone(),
-            fifo: load.message_groups > 0,
+            fifo: matches!(load.kind, Kind::Fifo { .. }),
             max_attempts: 16,
             start_from: admin::StartFrom::First as i32,
             if_not_exists: true,
@@ -84,10 +84,12 @@ pub async fn end_sessions(sessions: Vec<Session>) {
 }
 
 async fn make_topic(broker: &Broker, load: &Load) -> Result<(), ClientError> {
-    let kind = match (load.delay, load.message_groups) {
-        (Some(_), _) => admin::TopicType::Delay,
-        (None, 0) => admin::TopicType::Normal,
-        (None, _) => admin::TopicType::Fifo,
+    let kind = match load.kind {
+        Kind::Normal => admin::TopicType::Normal,
+        Kind::Fifo { .. } => admin::TopicType::Fifo,
+        Kind::Delayed(_) => admin::TopicType::Delay,
+        Kind::Half { .. } => admin::TopicType::Transaction,
+        Kind::Lite { .. } => admin::TopicType::Lite,
     };
     let request = admin::CreateTopicRequest {
         name: load.topic.clone(),

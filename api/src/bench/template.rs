@@ -1,15 +1,15 @@
-//! A `SendMessage` request that is encoded once; each call patches ids (and where wanted message
-//! groups and time stamps) into a copy.
+//! A `SendMessage` request that is encoded once; each call patches ids (and where wanted the names of
+//! message groups or lite topics, and time stamps) into a copy.
 
 use bytes::Bytes;
 use prost::Message;
 use proto::v2;
 
-use super::Load;
+use super::{Kind, Load};
 use crate::client::access::resource;
 use crate::client::message_id::{ID_CHARS, MessageIds};
 
-const GROUP_CHARS: usize = 12;
+const NAME_CHARS: usize = 12;
 /// Run and time at the beginning of a body, for end-to-end latency.
 pub const STAMP_BYTES: usize = 16;
 
@@ -18,7 +18,7 @@ pub const STAMP_BYTES: usize = 16;
 pub struct Template {
     encoded: Vec<u8>,
     ids: Vec<usize>,
-    groups: Vec<usize>,
+    names: Vec<usize>,
     bodies: Vec<usize>,
 }
 
@@ -54,26 +54,26 @@ impl Template {
             found.unwrap_or_else(|| panic!("the encoded request lacks {}", mark.escape_ascii()))
         };
         let ids = (0..load.batch).map(|index| find(id_mark(index).as_bytes())).collect();
-        let groups = match load.message_groups {
+        let names = match load.kind.names() {
             0 => Vec::new(),
-            _ => (0..load.batch).map(|index| find(group_mark(index).as_bytes())).collect(),
+            _ => (0..load.batch).map(|index| find(name_mark(index).as_bytes())).collect(),
         };
         let bodies = match load.size >= STAMP_BYTES {
             true => (0..load.batch).map(|index| find(&body_mark(index))).collect(),
             false => Vec::new(),
         };
-        Template { encoded, ids, groups, bodies }
+        Template { encoded, ids, names, bodies }
     }
 
-    /// The next request. `group` numbers the first message's group; the others follow.
-    pub fn request(&self, ids: &MessageIds, group: u64, groups: u32, stamp: Option<Stamp>) -> Bytes {
+    /// The next request. `name` numbers the first message's group or lite topic of `names`; the others follow.
+    pub fn request(&self, ids: &MessageIds, name: u64, names: u32, stamp: Option<Stamp>) -> Bytes {
         let mut bytes = self.encoded.clone();
         for at in &self.ids {
             ids.write(&mut bytes[*at..at + ID_CHARS]);
         }
-        for (offset, at) in self.groups.iter().enumerate() {
-            let number = (group + offset as u64) % u64::from(groups.max(1));
-            write_decimal(number, &mut bytes[at + 2..at + GROUP_CHARS]);
+        for (offset, at) in self.names.iter().enumerate() {
+            let number = (name + offset as u64) % u64::from(names.max(1));
+            write_decimal(number, &mut bytes[at + 2..at + NAME_CHARS]);
         }
         if let Some(stamp) = stamp {
             assert_eq!(self.bodies.len(), self.ids.len(), "bodies are too short for a time stamp");
@@ -90,24 +90,34 @@ fn placeholder(load: &Load, index: usize) -> v2::Message {
     if load.size >= STAMP_BYTES {
         body[..STAMP_BYTES].copy_from_slice(&body_mark(index));
     }
-    let fifo = load.message_groups > 0;
-    let kind = match (load.delay, fifo) {
-        (Some(_), _) => v2::MessageType::Delay,
-        (None, true) => v2::MessageType::Fifo,
-        (None, false) => v2::MessageType::Normal,
+    let now = std::time::SystemTime::now();
+    let mut system = v2::SystemProperties {
+        message_id: id_mark(index),
+        message_type: v2::MessageType::Normal as i32,
+        body_encoding: v2::Encoding::Identity as i32,
+        born_timestamp: Some(now.into()),
+        born_host: "localhost".to_owned(),
+        ..Default::default()
     };
+    match load.kind {
+        Kind::Normal => {}
+        Kind::Fifo { .. } => {
+            system.message_type = v2::MessageType::Fifo as i32;
+            system.message_group = Some(name_mark(index));
+        }
+        Kind::Delayed(delay) => {
+            system.message_type = v2::MessageType::Delay as i32;
+            system.delivery_timestamp = Some((now + delay).into());
+        }
+        Kind::Half { .. } => system.message_type = v2::MessageType::Transaction as i32,
+        Kind::Lite { .. } => {
+            system.message_type = v2::MessageType::Lite as i32;
+            system.lite_topic = Some(name_mark(index));
+        }
+    }
     v2::Message {
         topic: Some(resource(&load.topic)),
-        system_properties: Some(v2::SystemProperties {
-            message_id: id_mark(index),
-            message_type: kind as i32,
-            message_group: fifo.then(|| group_mark(index)),
-            body_encoding: v2::Encoding::Identity as i32,
-            born_timestamp: Some(std::time::SystemTime::now().into()),
-            born_host: "localhost".to_owned(),
-            delivery_timestamp: load.delay.map(|delay| (std::time::SystemTime::now() + delay).into()),
-            ..Default::default()
-        }),
+        system_properties: Some(system),
         body: body.into(),
         ..Default::default()
     }
@@ -117,7 +127,7 @@ fn id_mark(index: usize) -> String {
     format!("<message id {index:021}>")
 }
 
-fn group_mark(index: usize) -> String {
+fn name_mark(index: usize) -> String {
     format!("g-{index:010}")
 }
 
@@ -154,8 +164,12 @@ pub(super) mod tests {
             rate: 0,
             seconds: 1,
             warm_up: 0,
-            message_groups,
-            delay: None,
+            messages: None,
+            kind: match message_groups {
+                0 => Kind::Normal,
+                _ => Kind::Fifo { message_groups },
+            },
+            hold: None,
         }
     }
 

@@ -15,6 +15,9 @@ pub const RECEIVE_PATH: &str = "/apache.rocketmq.v2.MessagingService/ReceiveMess
 /// `AckMessage`
 pub const ACK_PATH: &str = "/apache.rocketmq.v2.MessagingService/AckMessage";
 
+/// `EndTransaction`, which answers with a status alone.
+pub const END_PATH: &str = "/apache.rocketmq.v2.MessagingService/EndTransaction";
+
 /// `Status`
 #[derive(Clone, PartialEq, Message)]
 pub struct LeanStatus {
@@ -32,6 +35,12 @@ pub struct LeanSendEntry {
     /// Of this message.
     #[prost(message, optional, tag = "1")]
     pub status: Option<LeanStatus>,
+    /// The id.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub message_id: Bytes,
+    /// Names the transaction of a half message.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub transaction_id: Bytes,
 }
 
 /// `SendMessageResponse`
@@ -178,12 +187,17 @@ mod tests {
             entries: vec![v2::SendResultEntry {
                 status: status(v2::Code::TooManyRequests),
                 message_id: "id".into(),
+                transaction_id: "transaction".into(),
                 ..Default::default()
             }],
         };
         let lean = LeanSent::decode(sent.encode_to_vec().as_slice()).unwrap();
         assert_eq!(lean.status.unwrap().code, 20000);
         assert_eq!(lean.entries[0].status.as_ref().unwrap().code, 42900);
+        assert_eq!(
+            (&lean.entries[0].message_id[..], &lean.entries[0].transaction_id[..]),
+            (&b"id"[..], &b"transaction"[..])
+        );
 
         let message = v2::Message {
             system_properties: Some(v2::SystemProperties {

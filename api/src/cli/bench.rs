@@ -13,13 +13,17 @@ use super::output::{OutputArgs, line, progress, spinner};
 use crate::bench::ceiling::{Ceiling, EchoProcess};
 use crate::bench::meter::Meter;
 use crate::bench::report::Report;
-use crate::bench::{Load, ceiling, e2e, echo, receive, send};
+use crate::bench::{Kind, Load, ceiling, e2e, echo, receive, send};
 use crate::client::access::{ClientError, HostPort};
 use crate::options::values::parse_duration;
 
 /// Calls under way at once where nothing is said: sends, and receives.
 const SENDS_IN_FLIGHT: usize = 256;
 const POLLS_IN_FLIGHT: usize = 16;
+/// How long is measured where nothing is said, and at most.
+const SECONDS: u64 = 15;
+const WARM_UP_SECONDS: u64 = 2;
+const SECONDS_MAX: u64 = 86_400;
 /// Bodies of `bench e2e` carry a time stamp.
 const STAMPED_BYTES_MIN: usize = 16;
 
@@ -30,14 +34,35 @@ pub enum BenchCommand {
     #[command(after_help = "Examples:
   ledgermq bench send
   ledgermq bench send --size 1024 --batch 32 --in-flight 64 --seconds 30 -o json
-  ledgermq bench send --rate 1000 --message-groups 100")]
-    Send(LoadArgs),
+  ledgermq bench send --rate 1000 --message-groups 100
+  ledgermq bench send --lite-topics 1000000 --batch 32 --messages 1000000")]
+    Send {
+        #[command(flatten)]
+        load: LoadArgs,
+        /// Send half messages, whose transactions nobody ends
+        #[arg(long, conflicts_with_all = ["delay", "message_groups", "lite_topics"])]
+        transaction: bool,
+        /// Commit each half message
+        #[arg(long, requires = "transaction")]
+        commit: bool,
+        /// Spread messages over so many lite topics
+        #[arg(long, value_name = "N", conflicts_with_all = ["delay", "message_groups"],
+            value_parser = clap::value_parser!(u32).range(1..))]
+        lite_topics: Option<u32>,
+    },
     /// Receive and acknowledge what is in a topic, until nothing is left or the time is up
     #[command(after_help = "Example:
   ledgermq bench receive --batch 32 --seconds 30
+  ledgermq bench receive --hold 1h --messages 100000
 
 Latency is that of a receive that brought messages, with its acknowledgement.")]
-    Receive(LoadArgs),
+    Receive {
+        #[command(flatten)]
+        load: LoadArgs,
+        /// Hold what is received for so long instead of acknowledging it
+        #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+        hold: Option<Duration>,
+    },
     /// Send and receive at once; latency is from the intended send to the arrival
     #[command(after_help = "Example:
   ledgermq bench e2e --rate 1000 --seconds 30")]
@@ -102,12 +127,15 @@ pub struct ShapeArgs {
     /// Messages a second; 0: as fast as possible
     #[arg(long, default_value_t = 0)]
     rate: u64,
-    /// How long to measure
-    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    seconds: u64,
-    /// How long to run before that
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(0..=3_600))]
-    warm_up: u64,
+    /// How long to measure [default: 15, or as long as --messages takes]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=SECONDS_MAX))]
+    seconds: Option<u64>,
+    /// Stop after about so many messages
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    messages: Option<u64>,
+    /// How long to run before that [default: 2, or 0 with --messages]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(0..=3_600))]
+    warm_up: Option<u64>,
     /// Spread messages over so many message groups, in order within each; 0: without order
     #[arg(long, default_value_t = 0)]
     message_groups: u32,
@@ -129,10 +157,21 @@ fn size(text: &str) -> Result<usize, String> {
 
 impl ShapeArgs {
     fn load(&self, endpoint: HostPort, in_flight: usize) -> Load {
-        let default = match (self.delay, self.message_groups) {
-            (Some(_), _) => "bench-delay",
-            (None, 0) => "bench",
-            (None, _) => "bench-fifo",
+        let kind = match (self.delay, self.message_groups) {
+            (Some(delay), _) => Kind::Delayed(delay),
+            (None, 0) => Kind::Normal,
+            (None, message_groups) => Kind::Fifo { message_groups },
+        };
+        self.load_of(kind, endpoint, in_flight)
+    }
+
+    fn load_of(&self, kind: Kind, endpoint: HostPort, in_flight: usize) -> Load {
+        let default = match kind {
+            Kind::Normal => "bench",
+            Kind::Fifo { .. } => "bench-fifo",
+            Kind::Delayed(_) => "bench-delay",
+            Kind::Half { .. } => "bench-transaction",
+            Kind::Lite { .. } => "bench-lite",
         };
         let topic = self.topic.clone().unwrap_or_else(|| default.to_owned());
         Load {
@@ -146,10 +185,11 @@ impl ShapeArgs {
             in_flight: self.in_flight.map_or(in_flight, |calls| calls as usize),
             connections: self.connections as usize,
             rate: self.rate,
-            seconds: self.seconds,
-            warm_up: self.warm_up,
-            message_groups: self.message_groups,
-            delay: self.delay,
+            seconds: self.seconds.unwrap_or(if self.messages.is_some() { SECONDS_MAX } else { SECONDS }),
+            warm_up: self.warm_up.unwrap_or(if self.messages.is_some() { 0 } else { WARM_UP_SECONDS }),
+            messages: self.messages,
+            kind,
+            hold: None,
         }
     }
 }
@@ -157,14 +197,21 @@ impl ShapeArgs {
 impl BenchCommand {
     pub async fn run(self) -> Result<(), Failure> {
         match self {
-            BenchCommand::Send(args) => {
-                let load = args.shape.load(args.endpoint, SENDS_IN_FLIGHT);
+            BenchCommand::Send { load: args, transaction, commit, lite_topics } => {
+                let load = match (transaction, lite_topics) {
+                    (true, _) => args.shape.load_of(Kind::Half { commit }, args.endpoint, SENDS_IN_FLIGHT),
+                    (false, Some(topics)) => {
+                        args.shape.load_of(Kind::Lite { topics }, args.endpoint, SENDS_IN_FLIGHT)
+                    }
+                    (false, None) => args.shape.load(args.endpoint, SENDS_IN_FLIGHT),
+                };
                 let bar = spinner("sending");
                 let result = send::run(&load, |meter| show(&bar, meter, &load)).await;
                 finish(&bar, result, &load, args.output)
             }
-            BenchCommand::Receive(args) => {
+            BenchCommand::Receive { load: args, hold } => {
                 let mut load = args.shape.load(args.endpoint, POLLS_IN_FLIGHT);
+                load.hold = hold;
                 if args.shape.batch == 1 {
                     load.batch = receive::BATCH_MAX;
                 }

@@ -3,6 +3,7 @@
 //! Only a question that reached a producer counts towards the limit: while none of the topic's
 //! producers is connected (they are being upgraded, say), a transaction waits, up to its own bound.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +29,10 @@ use crate::request::{Published, RequestError, Resolution, Transaction};
 
 /// How often to look whether this node leads, if nothing else says so.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often a producer is looked for when none is connected.
-const UNHEARD_AGAIN: Duration = Duration::from_secs(5);
+/// How soon a producer is looked for again when none is connected, at first; then less often, the longer
+/// the transaction is open: after a quarter of that.
+const UNHEARD_AGAIN_MIN: Duration = Duration::from_secs(5);
+const UNHEARD_AGE_SHARE: u32 = 4;
 const PEER_ANSWER_WAIT_MAX: Duration = Duration::from_secs(2);
 const LOG_ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
 
@@ -77,7 +80,6 @@ pub(crate) async fn keep_checking(node: Arc<NodeInner>, group: Group) {
 
 /// Asks about all whose time has come. Answers when to look again.
 async fn check_due(node: &NodeInner, group: &Group) -> Instant {
-    let checks = node.options.transaction_checks;
     loop {
         let now_ms = clock::now_ms();
         let (due, next_ms) = {
@@ -90,22 +92,8 @@ async fn check_due(node: &NodeInner, group: &Group) -> Instant {
                 next_ms.map_or(LOOK_EVERY, |next| Duration::from_millis(next.saturating_sub(now_ms) + 1));
             return Instant::now() + wait.min(LOOK_EVERY);
         }
-        let (mut asked, mut unheard) = (Vec::new(), Vec::new());
-        for half in due {
-            let open_ms = now_ms.saturating_sub(half.stored_ms);
-            if half.checks >= checks.limit || u128::from(open_ms) > checks.open_max.as_millis() {
-                give_up(node, group, &half).await;
-            } else if ask(node, group, &half).await {
-                asked.push(half.number);
-            } else {
-                unheard.push(half.number);
-            }
-        }
-        let notes = [(asked, checks.interval, true), (unheard, checks.interval.min(UNHEARD_AGAIN), false)];
-        for (numbers, again, counted) in notes {
-            if numbers.is_empty() {
-                continue;
-            }
+        let asked = ask_all(node, group, due, now_ms).await;
+        for ((counted, again), numbers) in asked {
             let command = command::encode_note_checks(&numbers, again.as_millis() as u64, counted);
             if let Err(error) =
                 node.submit_done(group.id, command, Instant::now() + LOG_ANSWER_WAIT_MAX).await
@@ -115,6 +103,40 @@ async fn check_due(node: &NodeInner, group: &Group) -> Instant {
             }
         }
     }
+}
+
+/// Asks about each, or gives it up. Answers the numbers of those that stay open, by whether a producer
+/// was asked and by when to ask again.
+async fn ask_all(
+    node: &NodeInner,
+    group: &Group,
+    due: Vec<HalfRow>,
+    now_ms: u64,
+) -> BTreeMap<(bool, Duration), Vec<u64>> {
+    let checks = node.options.transaction_checks;
+    let mut notes: BTreeMap<(bool, Duration), Vec<u64>> = BTreeMap::new();
+    // Many transactions of one topic whose producers are away cost one search.
+    let mut silent = BTreeSet::new();
+    for half in due {
+        let topic = half.message.queue.0;
+        let open = Duration::from_millis(now_ms.saturating_sub(half.stored_ms));
+        if half.checks >= checks.limit || open > checks.open_max {
+            give_up(node, group, &half).await;
+        } else if !silent.contains(&topic) && ask(node, group, &half).await {
+            notes.entry((true, checks.interval)).or_default().push(half.number);
+        } else {
+            silent.insert(topic);
+            notes.entry((false, unheard_again(open, checks.interval))).or_default().push(half.number);
+        }
+    }
+    notes
+}
+
+/// When a producer is looked for again that was not there, in whole seconds where it can be: those of
+/// about the same age are noted together.
+fn unheard_again(open: Duration, interval: Duration) -> Duration {
+    let wait = Duration::from_secs((open / UNHEARD_AGE_SHARE).as_secs());
+    wait.max(UNHEARD_AGAIN_MIN).min(interval)
 }
 
 async fn give_up(node: &NodeInner, group: &Group, half: &HalfRow) {
@@ -289,5 +311,18 @@ impl NodeInner {
             id: u128::from_le_bytes(id),
         };
         peer::CheckTransactionResponse { asked: self.check_transaction_here(&transaction, &request.record) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_producer_that_is_away_is_looked_for_less_and_less_often() {
+        let seconds = Duration::from_secs;
+        let again = |open_s| unheard_again(seconds(open_s), seconds(30)).as_secs();
+        assert_eq!([6, 20, 40, 41, 90, 120, 72 * 3600].map(again), [5, 5, 10, 10, 22, 30, 30]);
+        assert_eq!(unheard_again(seconds(6), seconds(1)), seconds(1), "never less often than it is asked");
     }
 }
