@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proto::v2::{Message, MessageType, SystemProperties};
 use raft::catalog::TopicType;
+use raft::clock;
 
 use crate::check::reserved;
 use crate::convert::status::Fault;
@@ -137,7 +138,7 @@ fn message_group(system: &SystemProperties) -> Result<(), Fault> {
 
 fn times(system: &SystemProperties, max_delay: Duration) -> Result<(), Fault> {
     if let Some(due) = &system.delivery_timestamp {
-        let ahead_ms = time::unix_ms(due).saturating_sub(time::now_unix_ms());
+        let ahead_ms = time::unix_ms(due).saturating_sub(clock::now_ms());
         if Duration::from_millis(ahead_ms) > max_delay {
             let (hours, most) = (ahead_ms / 3_600_000, max_delay.as_secs() / 3_600);
             return Err(Fault::IllegalDeliveryTime(format!(
@@ -305,7 +306,7 @@ mod tests {
     #[test]
     fn times_are_bounded() {
         let due = |ahead_ms: u64| {
-            let timestamp = time::wire_timestamp(time::now_unix_ms() + ahead_ms);
+            let timestamp = time::wire_timestamp(clock::now_ms() + ahead_ms);
             system(|system| system.delivery_timestamp = Some(timestamp))
         };
         const DAY_MS: u64 = 24 * 3600 * 1000;

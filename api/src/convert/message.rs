@@ -9,6 +9,7 @@ use proto::v2::{
     DeadLetterQueue, Digest, DigestType, Encoding, Message, MessageType, Resource, SystemProperties,
 };
 use raft::catalog::{Topic, TopicType};
+use raft::clock;
 use raft::hash::hash64;
 use raft::names::{GroupId, QueueKey};
 use raft::request::{Delivered, Extras, Publish};
@@ -69,7 +70,7 @@ pub fn publish(message: Message, topic: &Topic, store_host: &str, check_after: D
         priority,
         lite_topic: system.lite_topic,
         born_host: system.born_host,
-        born_ms: system.born_timestamp.as_ref().map_or_else(time::now_unix_ms, time::unix_ms),
+        born_ms: system.born_timestamp.as_ref().map_or_else(clock::now_ms, time::unix_ms),
         store_host: store_host.to_owned(),
         body_encoding,
         body: message.body,
@@ -140,7 +141,7 @@ fn extras(system: &SystemProperties, check_after: Duration) -> Extras {
     // What comes into its queue when it comes is found by the second in its id, but lite topics are too many to
     // look through.
     let lite = system.lite_topic.is_some();
-    if half || lite || due_ms.is_some() || !tells_when_it_came(&system.message_id, time::now_unix_ms()) {
+    if half || lite || due_ms.is_some() || !tells_when_it_came(&system.message_id, clock::now_ms()) {
         key_hashes.push(index_hash(&system.message_id));
     }
     Extras {

@@ -1,12 +1,18 @@
 //! Message ids as the state machine compares them.
 
 use raft::hash::{hash64, hash128};
+use raft::limits::{FIND_AFTER_BIRTH_MS, FIND_BEFORE_BIRTH_MS};
 use raft::question::By;
 
 /// 2021-01-01, from which official ids count their seconds, in milliseconds since 1970.
 const ID_EPOCH_MS: u64 = 1_609_459_200_000;
-/// An id whose second lies farther from when the message came does not help to find it.
-const BIRTH_MS_MAX: u64 = 60_000;
+/// An id that is older when its message comes does not help to find it.
+const AGE_MS_MAX: u64 = 60_000;
+/// Nor one that lies farther ahead: the clock of its maker is ahead of ours.
+const AHEAD_MS_MAX: u64 = 1_000;
+// What comes within them is found by a search for the id, also when it is stored a while later, or by a leader whose
+// clock differs a little.
+const _: () = assert!(AHEAD_MS_MAX * 2 <= FIND_BEFORE_BIRTH_MS && AGE_MS_MAX * 2 <= FIND_AFTER_BIRTH_MS);
 
 /// 128 bits that stand for a message id in the dedup window, never 0.
 ///
@@ -38,9 +44,10 @@ pub fn index_hash(message_id: &str) -> u64 {
     hash64(&[b"\0id\0", message_id.as_bytes()].concat())
 }
 
-/// Whether a message that comes at `now_ms` is found by the second of birth in its id alone.
+/// Whether a message that comes at `now_ms` by the log's clock is found by the second of birth in its id alone.
 pub fn tells_when_it_came(message_id: &str, now_ms: u64) -> bool {
-    born_ms(message_id).is_some_and(|born_ms| now_ms.abs_diff(born_ms) <= BIRTH_MS_MAX)
+    let fits = |born_ms: u64| born_ms <= now_ms + AHEAD_MS_MAX && now_ms <= born_ms + AGE_MS_MAX;
+    born_ms(message_id).is_some_and(fits)
 }
 
 /// A search by id.
@@ -93,9 +100,9 @@ mod tests {
     fn an_official_id_tells_its_second_of_birth() {
         let id = "01FFEEDDCCBBAA00110000000500000001";
         assert_eq!(born_ms(id), Some(ID_EPOCH_MS + 5_000));
-        assert!(
-            tells_when_it_came(id, ID_EPOCH_MS + 64_000) && !tells_when_it_came(id, ID_EPOCH_MS + 66_000)
-        );
+        for (came_ms, tells) in [(3_900, false), (4_000, true), (64_000, true), (66_000, false)] {
+            assert_eq!(tells_when_it_came(id, ID_EPOCH_MS + came_ms), tells, "at {came_ms}");
+        }
         assert_eq!(born_ms("order-7"), None);
         assert_ne!(index_hash("order-7"), hash64(b"order-7"), "a key with the same text is another one");
     }

@@ -1,6 +1,6 @@
 //! Durations and timestamps of the wire.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// A duration, unless it is negative or malformed.
 pub fn duration(wire: &prost_types::Duration) -> Option<Duration> {
@@ -29,13 +29,6 @@ pub fn wire_timestamp(unix_ms: u64) -> prost_types::Timestamp {
         seconds: i64::try_from(unix_ms / 1_000).unwrap_or(i64::MAX),
         nanos: (unix_ms % 1_000) as i32 * 1_000_000,
     }
-}
-
-/// Milliseconds since 1970 by this machine's clock. For what clients are shown; nothing is decided
-/// by it that replicas must agree on.
-pub fn now_unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use futures::stream::{self, Stream, StreamExt};
 use proto::v2::receive_message_response::Content;
 use proto::v2::{Message, ReceiveMessageRequest, ReceiveMessageResponse};
 use raft::catalog::{ConsumerGroup, Topic, TopicType};
+use raft::clock;
 use raft::hash::hash64;
 use raft::request::{Delivered, Filter, Receive, RequestError, TopicRules};
 use tokio::time::Instant;
@@ -108,7 +109,7 @@ fn frame(content: Content) -> Result<ReceiveMessageResponse, tonic::Status> {
 }
 
 fn delivery_frame() -> Result<ReceiveMessageResponse, tonic::Status> {
-    frame(Content::DeliveryTimestamp(time::wire_timestamp(time::now_unix_ms())))
+    frame(Content::DeliveryTimestamp(time::wire_timestamp(clock::now_ms())))
 }
 
 async fn poll(edge: &EdgeState, caller: &Caller, request: ReceiveMessageRequest) -> Result<Batch, Fault> {

@@ -3,6 +3,7 @@
 use proto::v2::list_message_request::SearchKey;
 use proto::v2::{ListMessageRequest, ListMessageResponse, Message, Resource};
 use raft::catalog::Topic;
+use raft::clock;
 use raft::hash::hash64;
 use raft::node::{FoundMessage, MessageQuery};
 use raft::question::{By, Mark, MessagePlace};
@@ -12,7 +13,7 @@ use crate::convert::message::AskedTopic;
 use crate::convert::message_id::by_id;
 use crate::convert::pulled::pulled;
 use crate::convert::status::Fault;
-use crate::convert::time::{now_unix_ms, unix_ms};
+use crate::convert::time::unix_ms;
 use crate::limits::{FOUND_MESSAGES_DEFAULT, FOUND_MESSAGES_MAX};
 
 /// Pages that a request may ask to skip; beyond, it goes on from where the page before ended.
@@ -64,7 +65,7 @@ fn by(request: &ListMessageRequest) -> Result<By, Fault> {
         }
         None => {
             let from_ms = request.begin_timestamp.as_ref().map_or(0, unix_ms);
-            let to_ms = request.end_timestamp.as_ref().map_or_else(now_unix_ms, unix_ms);
+            let to_ms = request.end_timestamp.as_ref().map_or_else(clock::now_ms, unix_ms);
             Ok(By::Time(from_ms, to_ms))
         }
     }

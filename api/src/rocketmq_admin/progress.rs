@@ -10,6 +10,7 @@ use proto::v2::{
     QueryTimeSpanResponse, ResetGroupOffsetRequest, ResetGroupOffsetResponse, Resource,
 };
 use raft::catalog::{ConsumerGroup, StartFrom, Topic};
+use raft::clock;
 use raft::names::QueueKey;
 use raft::question::{Pull, QueuePlace};
 use raft::request::Filter;
@@ -18,7 +19,7 @@ use tokio::time::Instant;
 use super::Call;
 use crate::convert::name::client_name;
 use crate::convert::status::Fault;
-use crate::convert::time::{self, now_unix_ms, wire_duration};
+use crate::convert::time::{self, wire_duration};
 use crate::limits::DESCRIBED_TOPICS_MAX;
 use crate::session::remote;
 
@@ -102,7 +103,7 @@ impl Accumulation {
     }
 
     fn wire(&self) -> GroupAccumulation {
-        let delay_ms = self.oldest_ms.map_or(0, |oldest_ms| now_unix_ms().saturating_sub(oldest_ms));
+        let delay_ms = self.oldest_ms.map_or(0, |oldest_ms| clock::now_ms().saturating_sub(oldest_ms));
         GroupAccumulation {
             inflight_messages: self.in_flight as i64,
             ready_messages: self.accumulation.saturating_sub(self.in_flight) as i64,
@@ -186,7 +187,7 @@ async fn span(
     };
     // Who has settled everything stands at the end.
     let consumed = waits.or(max);
-    let delay_ms = waits.map_or(0, |waits| now_unix_ms().saturating_sub(waits));
+    let delay_ms = waits.map_or(0, |waits| clock::now_ms().saturating_sub(waits));
     Ok(QueueTimeSpan {
         message_queue: Some(MessageQueue {
             topic: Some(resource),

@@ -9,12 +9,13 @@ use proto::v2::{
     ListSubscriptionResponse, MessageModel, Resource, SubscriptionInfo,
 };
 use raft::catalog::{ConsumerGroup, Topic};
+use raft::clock;
 
 use super::Call;
 use super::clients::client_info;
 use crate::convert::name::client_name;
 use crate::convert::status::Fault;
-use crate::convert::time::{now_unix_ms, wire_timestamp};
+use crate::convert::time::wire_timestamp;
 use crate::limits::DESCRIBED_TOPICS_MAX;
 use crate::session::remote::{self, ClientReport};
 
@@ -134,7 +135,7 @@ fn info(
     };
     let all = FilterExpression { r#type: FilterType::Tag as i32, expression: "*".into() };
     let online = clients.iter().any(|client| client.filters.contains_key(&topic.name));
-    let updated_ms = if online { now_unix_ms() } else { group.created_ms };
+    let updated_ms = if online { clock::now_ms() } else { group.created_ms };
     SubscriptionInfo {
         group: Some(resource(&group.name)),
         topic: Some(resource(&topic.name)),

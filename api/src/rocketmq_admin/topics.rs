@@ -8,12 +8,13 @@ use proto::v2::{
     SendMessageRequest,
 };
 use raft::catalog::TopicType;
+use raft::clock;
 use serde_json::json;
 
 use super::Call;
 use crate::client::message_id::MessageIds;
 use crate::convert::status::Fault;
-use crate::convert::time::{now_unix_ms, wire_timestamp};
+use crate::convert::time::wire_timestamp;
 use crate::edge::EdgeState;
 use crate::messaging::caller::Caller;
 use crate::messaging::send_message::send_message;
@@ -98,7 +99,7 @@ pub(super) async fn send(
         system.born_host = ADMINISTRATOR.to_owned();
     }
     if system.born_timestamp.is_none() {
-        system.born_timestamp = Some(wire_timestamp(now_unix_ms()));
+        system.born_timestamp = Some(wire_timestamp(clock::now_ms()));
     }
     system.tag = request.tag.or(system.tag);
     system.keys.extend(request.key);
