@@ -7,7 +7,7 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 LEDGERMQ := $(CARGO_TARGET_DIR)/release/ledgermq
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test interop interop-tools interop-checks lint install
+.PHONY: help run build test test-tools interop interop-tools interop-checks lint install
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ build: install ## Build the ledgermq binary
 	@echo "built $(LEDGERMQ)"
 
 # One build graph with `build`: other flags would compile RocksDB a second time.
-test: install interop-checks ## Run all tests of the workspace
+test: install test-tools interop-checks ## Run all tests of the workspace
 	@$(CARGO) test --release --locked --workspace
 
 interop: build interop-checks ## The five official clients against three nodes, leader killed on and on (ARGS="--language go")
@@ -34,6 +34,9 @@ interop-checks: ## The self-tests of the checks that interop makes
 
 lint: install ## Formatting, clippy, licences and advisories
 	@scripts/lint.sh
+
+test-tools: ## Install what tests of faults need on Debian
+	@scripts/install-test-tools.sh
 
 install: ## Install what the build needs on Debian
 	@scripts/install-build-tools.sh

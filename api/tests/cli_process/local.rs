@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Ended, free_base_port, ledgermq};
+use super::{Ended, command, ended, free_base_port, ledgermq};
 
 /// A cluster on this machine, in a directory of its own. Stopped when it is dropped.
 pub struct Local {
@@ -28,6 +28,20 @@ impl Local {
     /// `ledgermq local ...` on it.
     pub fn local(&self, args: &[&str]) -> Ended {
         ledgermq(&[&["local"], args, &["--data", self.data.path().to_str().unwrap()]].concat())
+    }
+
+    /// Stops a node and starts it again, with more in its environment.
+    pub fn restart_with(&self, node: u64, environment: &[(&str, &str)]) {
+        let data = self.data.path().to_str().unwrap();
+        let mut command = command(&["local", "restart", &node.to_string(), "--data", data]);
+        command.envs(environment.iter().copied());
+        ended(command).code(0);
+    }
+
+    /// What a node has said so far.
+    pub fn log_of(&self, node: u64) -> String {
+        let path = self.data.path().join(format!("node{node}")).join("log");
+        std::fs::read_to_string(path).expect("the log of a node")
     }
 
     /// A client command, at the first node.

@@ -4,7 +4,7 @@
 
 pub mod local;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -45,12 +45,23 @@ pub fn command(args: &[&str]) -> Command {
 
 /// Runs a command to its end.
 pub fn ledgermq(args: &[&str]) -> Ended {
-    let Output { status, stdout, stderr } = command(args).output().expect("the binary runs");
+    ended(command(args))
+}
+
+/// Runs a command that was prepared.
+pub fn ended(mut command: Command) -> Ended {
+    let Output { status, stdout, stderr } = command.output().expect("the binary runs");
     Ended {
         code: status.code().unwrap_or(-1),
         out: String::from_utf8(stdout).expect("UTF-8"),
         err: String::from_utf8(stderr).expect("UTF-8"),
     }
+}
+
+/// Says that a test checks nothing on this machine, and why: on the terminal, whether the test passes or not.
+pub fn skipped(reason: &str) {
+    // What `eprintln!` writes is kept for tests that fail.
+    let _ = writeln!(std::io::stderr(), "\nSKIPPED, NOTHING WAS TESTED: {reason}");
 }
 
 /// A port such that it and those of the other servers and nodes are free now.

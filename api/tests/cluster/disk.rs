@@ -4,14 +4,14 @@
 
 use std::process::{Command, Output};
 
-use crate::cli_process::free_base_port;
+use crate::cli_process::{free_base_port, skipped};
 
 /// Runs a script in a mount namespace of its own, with the binary as $0, an empty directory as $1 and an endpoint
 /// as $2. Without the right to make one the test says so: a container without privileges cannot run it.
 fn in_a_namespace(script: &str) -> Option<Output> {
     let allowed = Command::new("unshare").args(["-rm", "true"]).status();
     if !allowed.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: this machine does not let the test make a mount namespace (unshare -rm)");
+        skipped("this machine does not let the test make a mount namespace (unshare -rm)");
         return None;
     }
     let dir = tempfile::tempdir().expect("a directory");

@@ -1,10 +1,13 @@
-//! Real processes under what happens to them: killed leaders, strangers, crowds, full disks.
+//! Real processes under what happens to them: killed leaders, strangers, crowds, full disks, clocks that
+//! jump.
 
 #[path = "../cli_process/mod.rs"]
 mod cli_process;
 #[path = "../edge/client.rs"]
 mod client;
+mod clock;
 mod crowd;
 mod disk;
 mod kill;
+mod resend;
 mod strangers;
