@@ -206,15 +206,9 @@ pub fn message(topic: &Topic, number: u64) -> Publish {
     }
 }
 
-/// Leases up to `max` messages for ten minutes.
-pub async fn lease(
-    node: &Node,
-    topic: &Topic,
-    consumer: &ConsumerGroup,
-    max: u16,
-    attempt: u64,
-) -> Vec<Delivered> {
-    let receive = Receive {
+/// A receive of up to `max` messages, leased for ten minutes.
+pub fn receive_of(topic: &Topic, consumer: &ConsumerGroup, max: u16, attempt: u64) -> Receive {
+    Receive {
         consumer: consumer.id,
         topic: topic.id,
         group: GROUP,
@@ -232,9 +226,19 @@ pub async fn lease(
         in_flight_max: None,
         rules: TopicRules::default(),
         lite: None,
-    };
+    }
+}
+
+/// Leases up to `max` messages for ten minutes.
+pub async fn lease(
+    node: &Node,
+    topic: &Topic,
+    consumer: &ConsumerGroup,
+    max: u16,
+    attempt: u64,
+) -> Vec<Delivered> {
     let wait = Instant::now() + Duration::from_millis(100);
-    node.receive(receive, wait, soon()).await.expect("a batch")
+    node.receive(receive_of(topic, consumer, max, attempt), wait, soon()).await.expect("a batch")
 }
 
 /// Reads and settles messages until there are no more, and checks every body.

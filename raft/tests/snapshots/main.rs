@@ -6,3 +6,4 @@ mod lookups;
 mod refusals;
 mod restarts;
 mod retention;
+mod waiting;

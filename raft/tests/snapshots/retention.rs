@@ -27,7 +27,7 @@ fn first_segment(cluster: &Cluster, id: u64) -> PathBuf {
 }
 
 /// Waits until the first segment is gone from the disks of these nodes.
-async fn until_deleted(cluster: &Cluster, ids: std::ops::RangeInclusive<u64>) {
+pub async fn until_deleted(cluster: &Cluster, ids: std::ops::RangeInclusive<u64>) {
     let deadline = soon();
     for id in ids {
         while first_segment(cluster, id).exists() {
@@ -59,7 +59,7 @@ pub async fn let_go(cluster: &Cluster, topic: &Topic) {
     cluster.node(1).update_topic(&topic.name, None, None, settings, soon()).await.expect("changed");
 }
 
-fn number_of(delivered: &Delivered) -> u64 {
+pub fn number_of(delivered: &Delivered) -> u64 {
     let record = MessageRecord::decode(&delivered.record).expect("a record");
     let number = record.message_id[1..].parse().expect("a number");
     assert_eq!(record.body, body(number), "the body of message {number}");
@@ -184,7 +184,7 @@ async fn a_log_keeps_about_its_bytes() {
 }
 
 /// Stops a follower, has the others let go of everything that it lacks, and answers who it is.
-async fn left_behind(cluster: &mut Cluster, topic: &Topic) -> u64 {
+pub async fn left_behind(cluster: &mut Cluster, topic: &Topic) -> u64 {
     let leader = cluster.leader(GROUP);
     let lagging = (1..=3).find(|id| *id != leader && *id != 1).expect("a follower");
     cluster.send(1, topic, 0..20).await;
@@ -198,7 +198,7 @@ async fn left_behind(cluster: &mut Cluster, topic: &Topic) -> u64 {
     lagging
 }
 
-async fn has_caught_up(cluster: &Cluster, id: u64, topic: &Topic) {
+pub async fn has_caught_up(cluster: &Cluster, id: u64, topic: &Topic) {
     let leader = cluster.leader(GROUP);
     let target = cluster.replica(leader, leader, GROUP).await.expect("it answers").applied_index;
     cluster.until("the same applied index", id, GROUP, |replica| replica.applied_index >= target).await;
