@@ -37,7 +37,10 @@ pub enum RequestError {
         what: &'static str,
     },
     /// The disk of a node is too full to take messages; nothing was proposed. Try again when there is room.
-    #[error("the disk of node {node} is {used_percent} % full: no messages are taken until there is room")]
+    #[error(
+        "the disk of node {node} is {used_percent} % full: no messages are taken until old ones have gone; \
+             give it a larger disk, or keep messages for a shorter time"
+    )]
     DiskFull {
         /// The node.
         node: NodeId,

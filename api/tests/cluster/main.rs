@@ -9,5 +9,6 @@ mod clock;
 mod crowd;
 mod disk;
 mod kill;
+mod marks;
 mod resend;
 mod strangers;
