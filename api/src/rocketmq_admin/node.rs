@@ -9,12 +9,19 @@ use crate::edge::EdgeState;
 
 /// Changes what this node logs, until it is changed again or the node restarts.
 pub(super) fn change_log_level(request: &ChangeLogLevelRequest) -> ChangeLogLevelResponse {
-    let level = match request.level() {
-        Level::Trace => "trace",
-        Level::Debug => "debug",
-        Level::Info => "info",
-        Level::Warn => "warn",
-        Level::Error => "error",
+    let level = match Level::try_from(request.level) {
+        Ok(Level::Trace) => "trace",
+        Ok(Level::Debug) => "debug",
+        Ok(Level::Info) => "info",
+        Ok(Level::Warn) => "warn",
+        Ok(Level::Error) => "error",
+        Err(_) => {
+            let remark = format!(
+                "the log level was not changed: {} is none; trace is 0, debug 1, info 2, warn 3, error 4",
+                request.level
+            );
+            return ChangeLogLevelResponse { remark };
+        }
     };
     let remark = match logging::change_level(level) {
         Ok(()) => format!("this node logs {level} from now on"),

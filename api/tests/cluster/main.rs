@@ -9,6 +9,7 @@ mod clock;
 mod crowd;
 mod disk;
 mod kill;
+mod log_level;
 mod marks;
 mod resend;
 mod strangers;

@@ -24,18 +24,18 @@ use tonic::{Request, Streaming};
 
 use crate::support::*;
 
-async fn admin(server: &Server) -> AdminClient<Channel> {
+pub async fn admin(server: &Server) -> AdminClient<Channel> {
     AdminClient::connect(format!("http://{}", server.address)).await.expect("a connection")
 }
 
 /// A push consumer with its telemetry stream.
-struct Consumer {
-    commands: mpsc::Sender<TelemetryCommand>,
+pub struct Consumer {
+    pub commands: mpsc::Sender<TelemetryCommand>,
     back: Streaming<TelemetryCommand>,
 }
 
 impl Consumer {
-    async fn connect(server: &Server, id: &str, group: &str, topics: &[(&str, &str)]) -> Consumer {
+    pub async fn connect(server: &Server, id: &str, group: &str, topics: &[(&str, &str)]) -> Consumer {
         let mut client = server.client(id).await;
         let (commands, outbound) = mpsc::channel(8);
         let request = client.request(ReceiverStream::new(outbound));
@@ -63,11 +63,11 @@ impl Consumer {
         Consumer { commands, back }
     }
 
-    async fn next(&mut self) -> Command {
+    pub async fn next(&mut self) -> Command {
         self.back.message().await.expect("no error").expect("a command").command.expect("of some kind")
     }
 
-    async fn says(&self, command: Command) {
+    pub async fn says(&self, command: Command) {
         let command = TelemetryCommand { status: None, command: Some(command) };
         self.commands.send(command).await.expect("the stream is open");
     }

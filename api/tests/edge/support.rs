@@ -26,6 +26,16 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port()
 }
 
+fn member(id: u64) -> NodeInfo {
+    NodeInfo {
+        id: NodeId(id),
+        name: format!("node{id}"),
+        grpc: format!("127.0.0.1:{}", free_port()),
+        http: String::new(),
+        peer: format!("127.0.0.1:{}", free_port()),
+    }
+}
+
 /// A node that serves clients, in a directory of its own.
 pub struct Server {
     pub node: Node,
@@ -41,20 +51,35 @@ impl Server {
     }
 
     pub async fn start_with(broker_groups: u32, change: impl FnOnce(&mut EdgeOptions)) -> Server {
+        let members = vec![member(1)];
+        Server::start_member(&members, 1, broker_groups, change).await
+    }
+
+    /// Several nodes that are a cluster, and know that all of them live.
+    pub async fn cluster(size: u64) -> Vec<Server> {
+        let members: Vec<NodeInfo> = (1..=size).map(member).collect();
+        let starting = (1..=size).map(|id| Server::start_member(&members, id, 1, |_| {}));
+        let servers = futures::future::join_all(starting).await;
+        for server in &servers {
+            let mut live = server.node.live_nodes();
+            let all = live.wait_for(|nodes| nodes.len() as u64 == size);
+            tokio::time::timeout(PATIENCE, all).await.expect("in time").expect("the node runs");
+        }
+        servers
+    }
+
+    async fn start_member(
+        members: &[NodeInfo],
+        id: u64,
+        broker_groups: u32,
+        change: impl FnOnce(&mut EdgeOptions),
+    ) -> Server {
         let data = tempfile::tempdir().expect("a directory");
-        let (grpc, peer) = (free_port(), free_port());
-        let info = NodeInfo {
-            id: NodeId(1),
-            name: "node1".into(),
-            grpc: format!("127.0.0.1:{grpc}"),
-            http: String::new(),
-            peer: format!("127.0.0.1:{peer}"),
-        };
         let node_options = NodeOptions {
             cluster: "test".into(),
-            id: NodeId(1),
-            members: vec![info],
-            peer_bind: SocketAddr::from(([127, 0, 0, 1], peer)),
+            id: NodeId(id),
+            members: members.to_vec(),
+            peer_bind: members[id as usize - 1].peer.parse().expect("an address"),
             data: data.path().join("node"),
             broker_groups,
             tuning: Tuning {
