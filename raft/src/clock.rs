@@ -10,10 +10,15 @@
 //! - A jump back of the wall clock delays nothing: monotonic time goes on.
 //! - A jump forward by more than the bound releases nothing early; one within it moves the log's time
 //!   by [`SLEW_MS`] a second at most.
+//! - A node that starts with a wrong wall clock stamps nothing by it, not even if it leads at once: the
+//!   first frame waits until the peers' clocks are known, [`SETTLED_WAIT_MAX`] at most.
 //! - A single node, or a pair, can only tell a jump while it runs, not a wrong clock at its start.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// Clocks that differ by more are not followed, but corrected.
 pub const SKEW_MAX_MS: u64 = 1_000;
@@ -24,7 +29,9 @@ pub(crate) const LEAD_EVERY: Duration = Duration::from_secs(1);
 /// Two clocks are read within this, or not compared.
 const READING_MAX: Duration = Duration::from_millis(1);
 /// Clocks of peers that are needed to tell who is wrong.
-const PEERS_MIN: usize = 2;
+pub(crate) const PEERS_MIN: usize = 2;
+/// So long the first frame after the start waits for them: some may be down.
+const SETTLED_WAIT_MAX: Duration = Duration::from_millis(1_500);
 
 /// What became of the clock when it was led.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +40,8 @@ pub(crate) enum Led {
     Agrees,
     /// The wall clock is so far ahead (or behind, if negative), in milliseconds, and is not followed.
     WallJumped(i64),
+    /// It could not be read well enough; it is what it was.
+    Unread,
     /// It was off by so much from the middle of all nodes' clocks, in milliseconds, and was set.
     Corrected(i64),
 }
@@ -102,9 +111,27 @@ pub(crate) fn lead(ahead_ms: &[i64]) -> Led {
     let wall_ms = wall_ms();
     // Held up between the two readings, the thread would take the pause for a difference.
     if now.elapsed() > READING_MAX {
-        return Led::Agrees;
+        return Led::Unread;
     }
     clock().lead(now, wall_ms, ahead_ms)
+}
+
+/// Whether the clock was led by enough peers since the process started, or there are not so many.
+static SETTLED: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
+
+pub(crate) fn settle() {
+    SETTLED.send_if_modified(|settled| !std::mem::replace(settled, true));
+}
+
+pub(crate) fn is_settled() -> bool {
+    *SETTLED.borrow()
+}
+
+/// Waits until the clock may be stamped by.
+pub(crate) async fn settled() {
+    let mut settled = SETTLED.subscribe();
+    // In time or not: with most peers down nobody can tell.
+    let _ = timeout(SETTLED_WAIT_MAX, settled.wait_for(|settled| *settled)).await;
 }
 
 #[cfg(test)]

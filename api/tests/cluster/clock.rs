@@ -39,10 +39,10 @@ struct WallClock {
 }
 
 impl WallClock {
-    /// Starts a node again, with the library.
-    fn of(local: &Local, node: u64, library: &Path) -> WallClock {
+    /// Starts a node again, with the library and a clock that is so far ahead.
+    fn of(local: &Local, node: u64, library: &Path, ahead_seconds: i64) -> WallClock {
         let clock = WallClock { node, file: local.data.path().join(format!("clock-of-{node}")) };
-        clock.set(0);
+        clock.set(ahead_seconds);
         let environment = [
             ("LD_PRELOAD", library.to_str().expect("UTF-8")),
             ("FAKETIME_TIMESTAMP_FILE", clock.file.to_str().expect("UTF-8")),
@@ -123,23 +123,36 @@ async fn time_goes_on(client: &Client, local: &Local) {
     comes(client, "demo", "twice", began).await;
 }
 
-/// The leader's clock jumps; then a follower's, which takes over.
-async fn clocks_jump(leader_seconds: i64, follower_seconds: i64) {
-    let Some(library) = library() else {
-        return skipped("there is no libfaketime here: apt-get install libfaketime");
-    };
-    let (local, started) = Local::start(3, 1);
-    let first = WallClock::of(&local, 1, &library);
-    let second = WallClock::of(&local, 2, &library);
-    local.leader("g1");
-    let lead = |node: u64| {
-        let ended = local.client(&["cluster", "transfer-leader", "g1", "--to", &node.to_string()]);
-        assert!(ended.code == 0 || local.leader("g1") == node, "{ended:?}");
-    };
-    lead(first.node);
+/// Makes a node the leader.
+fn lead(local: &Local, node: u64) {
+    let deadline = Instant::now() + PATIENCE;
+    while local.client(&["cluster", "transfer-leader", "g1", "--to", &node.to_string()]).code != 0
+        && local.leader("g1") != node
+    {
+        assert!(Instant::now() < deadline, "node {node} does not become the leader");
+    }
+}
+
+/// A client of the third node.
+fn client(started: &Value) -> Client {
     let endpoint = format!("http://{}", started["nodes"][2]["grpc"].as_str().expect("an address"));
     let channel: Channel = Endpoint::from_shared(endpoint).expect("a URI").connect_lazy();
-    let client = Client::over(channel, "client");
+    Client::over(channel, "client")
+}
+
+fn no_library() {
+    skipped("there is no libfaketime here: apt-get install libfaketime");
+}
+
+/// The leader's clock jumps; then a follower's, which takes over.
+async fn clocks_jump(leader_seconds: i64, follower_seconds: i64) {
+    let Some(library) = library() else { return no_library() };
+    let (local, started) = Local::start(3, 1);
+    let first = WallClock::of(&local, 1, &library, 0);
+    let second = WallClock::of(&local, 2, &library, 0);
+    local.leader("g1");
+    lead(&local, first.node);
+    let client = client(&started);
 
     for topic in ["demo", "brief"] {
         client.send(message(topic, "leased")).await;
@@ -161,7 +174,7 @@ async fn clocks_jump(leader_seconds: i64, follower_seconds: i64) {
     time_goes_on(&client, &local).await;
 
     second.jump(&local, follower_seconds).await;
-    lead(second.node);
+    lead(&local, second.node);
     time_goes_on(&client, &local).await;
 
     let recall = ["message", "recall", "demo", &waiting.entries[0].recall_handle];
@@ -180,4 +193,19 @@ async fn clocks_that_jump_an_hour_ahead_release_nothing_early() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clocks_that_jump_an_hour_back_hold_nothing_up() {
     clocks_jump(-HOUR, -HOUR).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_starts_with_a_wrong_clock_and_leads_at_once_takes_the_others() {
+    let Some(library) = library() else { return no_library() };
+    let (local, started) = Local::start(3, 1);
+    let client = client(&started);
+    client.send(delayed("waits", now() + Duration::from_secs(1_800))).await;
+    for ahead_seconds in [HOUR, -HOUR] {
+        let wrong = WallClock::of(&local, 1, &library, ahead_seconds);
+        lead(&local, wrong.node);
+        time_goes_on(&client, &local).await;
+        // Another one leads while it starts again.
+        lead(&local, 2);
+    }
 }

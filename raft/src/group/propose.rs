@@ -91,6 +91,7 @@ type InFlight = FuturesUnordered<Answered>;
 
 impl Packer {
     async fn run(mut self) {
+        clock::settled().await;
         let mut in_flight: InFlight = FuturesUnordered::new();
         let mut frame = FrameBuilder::default();
         let mut replies: Vec<oneshot::Sender<Proposed>> = Vec::new();

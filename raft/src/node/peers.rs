@@ -260,6 +260,7 @@ impl PeerWatch {
             let refusal = format!("node {} answers at the address of node {id}", first.node);
             return SessionEnd::Refused(refusal);
         }
+        self.clocks.heard(id, first.clock_ms);
         self.tell(PeerEvent::Up(id)).await;
         while let Ok(Some(news)) = answers.message().await {
             self.clocks.heard(id, news.clock_ms);

@@ -154,7 +154,7 @@ impl Peer for PeerService {
     async fn watch(&self, request: Request<HelloRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let refusal = self.refusal(request.get_ref());
         let node = self.node.id.0;
-        let first = HelloResponse { node, refusal, clock_ms: 0 };
+        let first = HelloResponse { node, refusal, clock_ms: clock::now_ms() };
         let first = futures::stream::once(async move { Ok(first) });
         let clock = futures::stream::unfold((), move |()| async move {
             tokio::time::sleep(clock::LEAD_EVERY).await;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::clock::{self, LEAD_EVERY, Led};
+use crate::clock::{self, LEAD_EVERY, Led, PEERS_MIN};
 use crate::names::NodeId;
 use crate::node::NodeInner;
 
@@ -17,6 +18,7 @@ const READING_ROUNDS: u32 = 5;
 pub(crate) struct PeerClocks {
     // Touched once a second by each peer's watch; never held over an await.
     ahead_ms: Arc<Mutex<BTreeMap<NodeId, (Instant, i64)>>>,
+    news: Arc<Notify>,
 }
 
 impl PeerClocks {
@@ -25,6 +27,7 @@ impl PeerClocks {
         let ahead_ms = clock_ms as i64 - clock::now_ms() as i64;
         let mut all = self.ahead_ms.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(peer, (Instant::now(), ahead_ms));
+        self.news.notify_one();
     }
 
     fn fresh(&self) -> Vec<i64> {
@@ -45,12 +48,22 @@ pub(crate) async fn keep_time(node: Arc<NodeInner>) {
     let mut ticks = tokio::time::interval(LEAD_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = false;
+    if node.options.members.len() <= PEERS_MIN {
+        clock::settle();
+    }
     loop {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
             _ = ticks.tick() => {}
+            () = node.clocks.news.notified(), if !clock::is_settled() => {}
         }
-        match clock::lead(&node.clocks.fresh()) {
+        let peers = node.clocks.fresh();
+        let led = clock::lead(&peers);
+        if led != Led::Unread && peers.len() >= PEERS_MIN {
+            clock::settle();
+        }
+        match led {
+            Led::Unread => {}
             Led::Agrees => told = false,
             Led::WallJumped(ahead_ms) => {
                 if !std::mem::replace(&mut told, true) {
