@@ -115,14 +115,30 @@ fn messages_are_pulled_found_traced_and_explained() {
         traced["messages"][0]["deliveries"].as_array().unwrap().iter().map(|it| &it["what"]).collect();
     assert_eq!(what, ["leased", "settled"], "{traced}");
 
-    let to =
-        ["group", "reset-offset", "g", "--topic", "demo", "--queue", &queue, "--to-offset", &offset, "--yes"];
+    let to = ["group", "reset-offset", "g", "demo", "--queue", &queue, "--to-offset", &offset, "--yes"];
     run(&to).code(0);
     let offsets = run(&["group", "offsets", "g", "demo", "-o", "json"]).code(0).json();
     let lags: u64 =
         offsets["queues"].as_array().unwrap().iter().map(|queue| queue["lag"].as_u64().unwrap()).sum();
     assert!(lags >= 1, "{offsets}");
     assert_eq!(why(), "consumer_offline", "it is to come again");
+
+    let begun = || {
+        let offsets = run(&["group", "offsets", "g", "demo", "-o", "json"]).code(0).json();
+        let queues = offsets["queues"].as_array().unwrap().iter();
+        queues.filter(|queue| queue["begun"].as_bool().unwrap()).count()
+    };
+    assert!(begun() > 0);
+    run(&["group", "delete-subscription", "g", "demo", "--yes"]).code(0);
+    assert_eq!(begun(), 0, "the group has forgotten the topic");
+    for (args, tip) in [
+        (["group", "offsets", "nobody", "demo"], "ledgermq group create nobody"),
+        (["group", "offsets", "g", "nothing"], "ledgermq topic create nothing"),
+        (["message", "why", id, "--group=nobody"], "ledgermq group create nobody"),
+    ] {
+        let missing = run(&args).code(1);
+        assert!(missing.err.contains(tip), "{args:?}: {missing:?}");
+    }
 }
 
 #[test]
@@ -159,7 +175,7 @@ fn topics_and_groups_are_made_shown_changed_and_deleted() {
     assert_eq!(bodies, ["order 0", "order 1", "order 2", "order 3", "order 4"]);
     let group = run(&["group", "describe", "billing", "-o", "json"]).code(0).json();
     assert_eq!(group["lag"], 0, "{group}");
-    run(&["group", "reset-offset", "billing", "--topic", "orders", "--from", "first", "--yes"]).code(0);
+    run(&["group", "reset-offset", "billing", "orders", "--from", "first", "--yes"]).code(0);
     let again = run(&["receive", "orders", "-g", "billing", "--max", "5", "-o", "json"]).code(0).out;
     assert_eq!(again.lines().count(), 5);
 

@@ -63,7 +63,7 @@ fn several_groups_have_leaders_on_several_nodes() {
     leaders.sort_unstable();
     leaders.dedup();
     assert!(leaders.len() > 1, "one node leads everything: {started}");
-    local.client(&["send", "demo", "--body", "{n}", "--count", "20"]).code(0);
+    local.client(&["send", "demo", "--body", "{i}", "--count", "20"]).code(0);
     let received = local.client(&["receive", "demo", "-g", "g", "--max", "20", "-o", "json"]).code(0).out;
     assert_eq!(received.lines().count(), 20);
 }

@@ -42,12 +42,21 @@ fn usage_errors_end_with_2() {
     ledgermq(&["receive", "demo", "-g", "g", "--from-replica"]).code(2);
     ledgermq(&["message", "query", "demo", "--key", "a", "--id", "b"]).code(2);
     ledgermq(&["message", "query", "demo", "--time", "1h..2h"]).code(2);
-    ledgermq(&["group", "reset-offset", "g", "--topic", "demo", "--to-offset", "3", "--yes"]).code(2);
+    ledgermq(&["group", "reset-offset", "g", "demo", "--to-offset", "3", "--yes"]).code(2);
     ledgermq(&["--log", "a=b=c", "topic", "list"]).code(2);
     let refused = ledgermq(&["topic", "delete", "demo"]).code(2);
     assert!(refused.err.contains("--yes"), "{refused:?}");
-    let refused = ledgermq(&["group", "reset-offset", "g", "--topic", "demo", "--from", "first"]).code(2);
-    assert!(refused.err.contains("--yes"), "{refused:?}");
+    for args in [
+        &["group", "reset-offset", "g", "demo", "--from", "first"][..],
+        &["group", "delete", "g"],
+        &["group", "delete-subscription", "g", "demo"],
+        &["dlq", "resend", "g", "--all"],
+        &["message", "recall", "demo", "handle"],
+        &["transaction", "rollback", "demo", "transaction", "--id", "message"],
+    ] {
+        let refused = ledgermq(args).code(2);
+        assert!(refused.err.contains("Repeat the command with --yes"), "{args:?}: {refused:?}");
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn bodies(lines: &str) -> Vec<String> {
 #[test]
 fn what_waits_survives_the_leader_and_comes_once() {
     let (local, started) = Local::start(3, 1);
-    let delayed = ["send", "demo", "--body", "later {n}", "--count", "20", "--delay", "6s", "-o", "json"];
+    let delayed = ["send", "demo", "--body", "later {i}", "--count", "20", "--delay", "6s", "-o", "json"];
     let delayed = local.client(&delayed).code(0).out;
     let recalled: Value = serde_json::from_str(delayed.lines().next().expect("a line")).expect("JSON");
     let open = ["send", "demo", "--body", "half", "--transaction", "leave-open", "-o", "json"];
@@ -37,14 +37,14 @@ fn what_waits_survives_the_leader_and_comes_once() {
     assert_eq!(listed["transactions"].as_array().unwrap().len(), 1, "{listed}");
     assert_eq!(listed["transactions"][0]["transaction_id"], open["transaction_id"], "{listed}");
     let (transaction, id) = (open["transaction_id"].as_str().unwrap(), open["message_id"].as_str().unwrap());
-    let commit = ["transaction", "commit", "demo", transaction, "--message-id", id];
+    let commit = ["transaction", "commit", "demo", transaction, "--id", id];
     with(&commit).code(2);
     let commit = [&commit[..], &["--yes"]].concat();
     with(&commit).code(0);
     with(&commit).code(0);
-    let rollback = ["transaction", "rollback", "demo", transaction, "--message-id", id, "--yes"];
+    let rollback = ["transaction", "rollback", "demo", transaction, "--id", id, "--yes"];
     assert!(with(&rollback).code(1).err.contains("committed"), "the other end is refused");
-    let recall = ["message", "recall", "demo", recalled["recall_handle"].as_str().unwrap()];
+    let recall = ["message", "recall", "demo", recalled["recall_handle"].as_str().unwrap(), "--yes"];
     with(&recall).code(0);
 
     let receive = ["receive", "demo", "-g", "g", "--max", "20", "--wait", "20s", "-o", "json"];

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::names::{ConsumerId, GroupId, NodeId, QueueKey, TopicId};
 use crate::settings::{GroupSettings, TopicSettings};
 
+/// What stands before the name of a consumer group in the name of its topic of dead letters.
+pub const DEAD_LETTERS_PREFIX: &str = "%DLQ%";
+
 /// Which messages a topic takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

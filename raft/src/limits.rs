@@ -96,6 +96,8 @@ pub const FIND_RECORDS_MAX: usize = 20_000;
 pub const FIND_BEFORE_BIRTH_MS: u64 = 2_000;
 /// And ends so long after it: a message is sent soon after its id is made.
 pub const FIND_AFTER_BIRTH_MS: u64 = 5 * 60_000;
+/// A search by message id looks at no more entries of a queue of dead letters.
+pub const FIND_DEAD_LETTERS_MAX: usize = 1_000_000;
 /// And holds no more bytes of records (one longer record goes alone).
 pub const FIND_BYTES_MAX: usize = 16 << 20;
 
@@ -183,6 +185,10 @@ pub const SNAPSHOT_RETRY_PAUSE: Duration = Duration::from_secs(1);
 pub const LITE_LOOKS_AT_ONCE: usize = 2048;
 /// ... and in one tick, a second.
 pub const LITE_LOOKS_A_TICK: usize = 16 * 1024;
+
+/// What is wrong for long is said again after this.
+pub const SAID_AGAIN_AFTER: Duration = Duration::from_secs(600);
+
 /// Queues that retention looks at while it has the machine.
 pub const QUEUES_AT_ONCE: usize = 256;
 /// Records that retention looks at while it has the machine.

@@ -220,6 +220,9 @@ pub(crate) struct Search {
     pub by: By,
     pub after: Option<Mark>,
     pub limit: usize,
+    /// They hold dead letters.
+    #[serde(default)]
+    pub dead_letters: bool,
 }
 
 /// What one group found.

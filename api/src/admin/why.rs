@@ -19,6 +19,7 @@ use super::find::{copies, wire_message};
 use super::group::known;
 use super::trace::client_name;
 use crate::cli::moment::print_unix_ms;
+use crate::convert::name::DEAD_LETTERS;
 use crate::convert::status::Fault;
 use crate::delivery::filter;
 use crate::edge::EdgeState;
@@ -32,10 +33,19 @@ pub(super) async fn explain(
     let catalog = edge.node.catalog();
     let group = known(catalog.consumers.get(&request.group), &request.group)?.clone();
     let (found, cut) = copies(edge, &request.id, &request.topic, deadline).await?;
+    let dead_letters = format!("{DEAD_LETTERS}{}", group.name);
+    let buried = found.iter().any(|(topic, _)| topic.name == dead_letters);
     let Some((topic, message)) = found.into_iter().next() else { return Ok(not_found(&request, cut)) };
     let clients = remote::clients_of(edge, &group.name, deadline).await;
     let case = Case { edge, group, topic, message, clients, deadline };
     let mut answer = case.explain().await?;
+    if buried && answer.reason == "passed_over" {
+        // Longer ago than deliveries are known.
+        let name = &case.group.name;
+        let sentence =
+            format!("{name} got it too often without an acknowledgement: it is in {dead_letters}.");
+        answer = reason("dead_lettered", sentence);
+    }
     answer.message = wire_message(&case.topic, &case.message);
     Ok(answer)
 }

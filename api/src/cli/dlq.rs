@@ -6,7 +6,7 @@ use proto::admin::resend_result::Kind;
 use serde_json::{Value, json};
 
 use super::exit::Failure;
-use super::moment::{parse_unix_ms, print_unix_ms};
+use super::moment::{Span, parse_span, print_unix_ms};
 use super::output::{ConfirmArgs, progress, table};
 use super::target::ADMIN_TIMEOUT;
 use super::topic::CommonArgs;
@@ -73,30 +73,13 @@ pub struct SelectionArgs {
     time: Option<Span>,
 }
 
-/// From one time to, not including, another; 0 for no bound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    from_ms: i64,
-    to_ms: i64,
-}
-
-fn parse_span(text: &str) -> Result<Span, String> {
-    let (from, to) = text.split_once("..").ok_or_else(|| format!("`{text}` is not a span: write A..B"))?;
-    let bound = |text: &str| if text.is_empty() { Ok(0) } else { parse_unix_ms(text) };
-    let span = Span { from_ms: bound(from)?, to_ms: bound(to)? };
-    match span.to_ms != 0 && span.to_ms <= span.from_ms {
-        true => Err(format!("`{text}` ends before it begins")),
-        false => Ok(span),
-    }
-}
-
 impl SelectionArgs {
     fn request(&self, group: &str) -> admin::ListDeadLettersRequest {
         admin::ListDeadLettersRequest {
             group: group.to_owned(),
             message_ids: self.ids.clone(),
-            from_unix_ms: self.time.map_or(0, |span| span.from_ms),
-            to_unix_ms: self.time.map_or(0, |span| span.to_ms),
+            from_unix_ms: self.time.and_then(|span| span.from_ms).unwrap_or(0),
+            to_unix_ms: self.time.and_then(|span| span.to_ms).unwrap_or(0),
             ..Default::default()
         }
     }
@@ -168,10 +151,10 @@ fn letter_value(letter: &admin::DeadLetter) -> Value {
     json!({
         "message_id": letter.message_id, "topic": letter.topic, "queue": letter.topic_queue,
         "offset": letter.topic_offset, "attempts": letter.attempts,
-        "given_up": print_unix_ms(letter.buried_unix_ms), "tag": letter.tag, "keys": letter.keys,
+        "given_up_unix_ms": letter.buried_unix_ms, "tag": letter.tag, "keys": letter.keys,
         "body": String::from_utf8_lossy(&letter.body), "dead_letter_queue": letter.queue,
         "dead_letter_offset": letter.offset, "resent_offset": letter.resent_offset,
-        "resent": letter.resent_offset.map(|_| print_unix_ms(letter.resent_unix_ms)),
+        "resent_unix_ms": letter.resent_offset.map(|_| letter.resent_unix_ms),
     })
 }
 
@@ -243,20 +226,4 @@ fn sentence(tally: &Tally) -> String {
         text.push_str(&format!(", {count} {what}"));
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spans_may_be_open() {
-        let span = |from_ms, to_ms| Ok(Span { from_ms, to_ms });
-        assert_eq!(parse_span("1000..2000"), span(1_000, 2_000));
-        assert_eq!(parse_span("1970-01-02.."), span(86_400_000, 0));
-        assert_eq!(parse_span("..2000"), span(0, 2_000));
-        for wrong in ["1000", "2000..1000", "a..b"] {
-            assert!(parse_span(wrong).is_err(), "{wrong}");
-        }
-    }
 }

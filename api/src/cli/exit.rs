@@ -85,6 +85,19 @@ impl Failure {
             false => error.into(),
         }
     }
+
+    /// From a failed call about a consumer group in a topic: either may be missing.
+    pub fn about_group_in_topic(error: ClientError, group: &str, topic: &str) -> Failure {
+        let is_topic = match &error {
+            ClientError::Refused { code, .. } => *code == Code::TopicNotFound,
+            ClientError::Status(status) => status.message().starts_with("topic "),
+            _ => false,
+        };
+        match is_topic {
+            true => Failure::about_topic(error, topic),
+            false => Failure::about_group(error, group),
+        }
+    }
 }
 
 fn is_missing(error: &ClientError, code: Code) -> bool {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::exit::Failure;
 use super::moment::{parse_unix_ms, print_unix_ms};
-use super::offsets::{OffsetsArgs, ResetOffsetArgs, queue_table, queue_values};
+use super::offsets::{DeleteSubscriptionArgs, OffsetsArgs, ResetOffsetArgs, queue_table, queue_values};
 use super::output::{ConfirmArgs, table};
 use super::settings::{Retry, group_settings};
 use super::target::ADMIN_TIMEOUT;
@@ -121,6 +121,8 @@ pub enum GroupCommand {
     },
     /// Move a consumer group in a topic
     ResetOffset(ResetOffsetArgs),
+    /// Have a consumer group forget a topic
+    DeleteSubscription(DeleteSubscriptionArgs),
     /// Show where a consumer group stands in each queue of a topic, as the leaders have it
     Offsets(OffsetsArgs),
 }
@@ -163,7 +165,7 @@ struct GroupView {
     fifo: bool,
     max_attempts: u32,
     from: String,
-    created: String,
+    created_unix_ms: i64,
     #[serde(flatten)]
     settings: Map<String, Value>,
 }
@@ -183,7 +185,7 @@ impl GroupView {
             fifo: group.fifo,
             max_attempts: group.max_attempts,
             from,
-            created: print_unix_ms(group.created_unix_ms),
+            created_unix_ms: group.created_unix_ms,
             settings,
         }
     }
@@ -196,7 +198,10 @@ impl GroupView {
         let paused = if set("paused") == Some(&json!(true)) { ", PAUSED" } else { "" };
         format!(
             "consumer group {}{paused}: from {}, at most {} deliveries, retry {retry}{bound}{fifo}, made {}",
-            self.name, self.from, self.max_attempts, self.created
+            self.name,
+            self.from,
+            self.max_attempts,
+            print_unix_ms(self.created_unix_ms)
         )
     }
 }
@@ -258,6 +263,7 @@ impl GroupCommand {
                 Ok(())
             }
             GroupCommand::ResetOffset(args) => args.run().await,
+            GroupCommand::DeleteSubscription(args) => args.run().await,
             GroupCommand::Offsets(args) => args.run().await,
         }
     }
@@ -295,7 +301,13 @@ async fn list(common: &CommonArgs) -> Result<(), Failure> {
             .map(|view| {
                 let fifo = if view.fifo { "yes" } else { "no" };
                 let attempts = view.max_attempts.to_string();
-                [view.name.clone(), fifo.to_owned(), attempts, view.from.clone(), view.created.clone()]
+                [
+                    view.name.clone(),
+                    fifo.to_owned(),
+                    attempts,
+                    view.from.clone(),
+                    print_unix_ms(view.created_unix_ms),
+                ]
             })
             .collect();
         table(["NAME", "FIFO", "ATTEMPTS", "FROM", "MADE"], &rows)

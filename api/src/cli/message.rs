@@ -6,7 +6,7 @@ use proto::admin::query_messages_request::{self, By};
 use serde_json::{Map, Value, json};
 
 use super::exit::Failure;
-use super::moment::{now_unix_ms, parse_unix_ms, print_unix_ms};
+use super::moment::{Span, now_unix_ms, parse_span, print_unix_ms};
 use super::output::table;
 use super::recall::RecallArgs;
 use super::target::ADMIN_TIMEOUT;
@@ -54,9 +54,9 @@ pub struct QueryArgs {
     /// The message with this id
     #[arg(long, group = "what")]
     id: Option<String>,
-    /// Messages stored between two times, both included; without the second one up to now
+    /// Messages stored between two times, both included, or since or before one: A..B, A.., ..B
     #[arg(long, group = "what", value_name = "A..B", value_parser = parse_span)]
-    time: Option<(i64, i64)>,
+    time: Option<Span>,
     /// Messages of this queue, from --offset on
     #[arg(long, group = "what", value_name = "N", requires = "offset")]
     queue: Option<u32>,
@@ -76,21 +76,13 @@ pub struct QueryArgs {
     common: CommonArgs,
 }
 
-/// Reads `A..B` or `A..`.
-fn parse_span(text: &str) -> Result<(i64, i64), String> {
-    let (from, to) = text.split_once("..").ok_or_else(|| format!("`{text}` is not A..B, such as 2h..1h"))?;
-    let (from, to) = (parse_unix_ms(from)?, if to.is_empty() { now_unix_ms() } else { parse_unix_ms(to)? });
-    match from <= to {
-        true => Ok((from, to)),
-        false => Err(format!("`{text}` ends before it begins")),
-    }
-}
-
 impl QueryArgs {
     fn by(&self) -> Option<By> {
         let id = self.id.clone().map(By::Id);
         let key = self.key.clone().map(By::Key);
-        let time = self.time.map(|(from_unix_ms, to_unix_ms)| {
+        let time = self.time.map(|span| {
+            let (from_unix_ms, to_unix_ms) =
+                (span.from_ms.unwrap_or(0), span.to_ms.unwrap_or_else(now_unix_ms));
             By::Time(query_messages_request::Time { from_unix_ms, to_unix_ms })
         });
         let place = self.queue.map(|queue| {
@@ -136,7 +128,10 @@ impl QueryArgs {
 
 fn cut_note(cut: bool) -> &'static str {
     match cut {
-        true => " (a bound was hit before everything was looked at; --time finds it if it is there)",
+        true => {
+            " (a bound was hit before everything was looked at: 20,000 messages a broker group for an id; it may be there \
+             all the same: name its topic, or look with `ledgermq message query TOPIC --time A..B`)"
+        }
         false => "",
     }
 }
@@ -170,7 +165,7 @@ impl TraceArgs {
         }
         let copies: Vec<Value> = answer.messages.iter().map(traced_value).collect();
         self.common.output.print(&json!({ "messages": copies, "cut": answer.cut }), || {
-            answer.messages.iter().map(traced_text).collect::<Vec<_>>().join("\n")
+            answer.messages.iter().map(traced_text).collect::<Vec<_>>().join("\n") + cut_note(answer.cut)
         });
         Ok(())
     }
@@ -203,7 +198,7 @@ fn traced_text(traced: &admin::TracedMessage) -> String {
         row(
             message.born_unix_ms,
             "sent",
-            &format!("by {}, to {}", name(&message.born_host), message.sent_to),
+            &format!("by {}, to {}, by its own clock", name(&message.born_host), message.sent_to),
         ),
         row(
             message.stored_unix_ms,
@@ -272,10 +267,15 @@ pub struct WhyArgs {
 impl WhyArgs {
     async fn run(self) -> Result<(), Failure> {
         let broker = self.common.target.connect().await?;
-        let request =
-            admin::ExplainDeliveryRequest { id: self.id.clone(), group: self.group, topic: self.topic };
+        let request = admin::ExplainDeliveryRequest {
+            id: self.id.clone(),
+            group: self.group.clone(),
+            topic: self.topic.clone(),
+        };
         let request = broker.headers.request(request, ADMIN_TIMEOUT);
-        let answer = broker.answer(broker.admin().explain_delivery(request).await)?;
+        let answer = broker
+            .answer(broker.admin().explain_delivery(request).await)
+            .map_err(|error| Failure::about_group_in_topic(error, &self.group, &self.topic))?;
         let explained = json!({
             "id": self.id, "reason": answer.reason, "sentence": answer.sentence,
             "message": answer.message.as_ref().map(value),
@@ -339,20 +339,4 @@ fn text_of(message: &admin::FoundMessage) -> String {
     properties.sort();
     facts.extend(properties);
     format!("{}\n  {}", String::from_utf8_lossy(&message.body), facts.join(", "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_span_has_two_ends_in_order() {
-        assert_eq!(parse_span("1000..2000"), Ok((1000, 2000)));
-        let (from, to) = parse_span("2h..1h").unwrap();
-        assert!((3_599_000..=3_601_000).contains(&(to - from)));
-        assert!(parse_span("5000..").is_ok_and(|(from, to)| from == 5000 && to > from));
-        for bad in ["1000", "2000..1000", "x..y", ".."] {
-            assert!(parse_span(bad).is_err(), "{bad}");
-        }
-    }
 }

@@ -26,6 +26,28 @@ pub fn parse_unix_ms(text: &str) -> Result<i64, String> {
     parse_calendar(text).ok_or_else(wrong)
 }
 
+/// From one time to another; open where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// In milliseconds since 1970.
+    pub from_ms: Option<i64>,
+    /// In milliseconds since 1970.
+    pub to_ms: Option<i64>,
+}
+
+/// Reads `A..B`, `A..` or `..B`.
+pub fn parse_span(text: &str) -> Result<Span, String> {
+    let bounds = text.split_once("..").filter(|(from, to)| !from.is_empty() || !to.is_empty());
+    let (from, to) =
+        bounds.ok_or_else(|| format!("`{text}` is not a span: write A..B, A.. or ..B, such as 2h..1h"))?;
+    let bound = |text: &str| (!text.is_empty()).then(|| parse_unix_ms(text)).transpose();
+    let span = Span { from_ms: bound(from)?, to_ms: bound(to)? };
+    match span.from_ms.zip(span.to_ms).is_some_and(|(from, to)| from > to) {
+        true => Err(format!("`{text}` ends before it begins")),
+        false => Ok(span),
+    }
+}
+
 fn parse_calendar(text: &str) -> Option<i64> {
     let (date, time) = match text.split_once(['T', ' ']) {
         Some((date, time)) => (date, time),
@@ -110,6 +132,20 @@ mod tests {
         assert!(parse_unix_ms("1h").unwrap().abs_diff(hour_ago) < 5_000);
         for wrong in ["", "yesterday", "2023-02-29", "2021-13-01", "2021-01-01T25:00:00Z", "-5", "21-1-1"] {
             assert!(parse_unix_ms(wrong).is_err(), "{wrong:?} was taken as a time");
+        }
+    }
+
+    #[test]
+    fn spans_have_ends_in_order_and_may_be_open() {
+        let span = |from_ms, to_ms| Ok(Span { from_ms, to_ms });
+        assert_eq!(parse_span("1000..2000"), span(Some(1_000), Some(2_000)));
+        assert_eq!(parse_span("1000..1000"), span(Some(1_000), Some(1_000)));
+        assert_eq!(parse_span("1970-01-02.."), span(Some(86_400_000), None));
+        assert_eq!(parse_span("..2000"), span(None, Some(2_000)));
+        let ago = parse_span("2h..1h").unwrap();
+        assert!((3_599_000..=3_601_000).contains(&(ago.to_ms.unwrap() - ago.from_ms.unwrap())));
+        for wrong in ["1000", "2000..1000", "a..b", "..", "1h..2h"] {
+            assert!(parse_span(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -1,7 +1,7 @@
-//! `ledgermq group offsets` and `ledgermq group reset-offset`
+//! Where a consumer group stands in a topic: `ledgermq group offsets`, `reset-offset` and `delete-subscription`
 
 use clap::Args;
-use proto::admin;
+use proto::{admin, v2};
 use serde_json::{Value, json};
 
 use super::exit::Failure;
@@ -9,6 +9,7 @@ use super::group::From;
 use super::output::{ConfirmArgs, table};
 use super::target::ADMIN_TIMEOUT;
 use super::topic::CommonArgs;
+use crate::client::access::{ClientError, resource};
 
 /// Arguments of `group offsets`.
 #[derive(Debug, Args)]
@@ -29,9 +30,12 @@ pub struct OffsetsArgs {
 impl OffsetsArgs {
     pub async fn run(self) -> Result<(), Failure> {
         let broker = self.common.target.connect().await?;
-        let request = admin::GroupOffsetsRequest { group: self.name, topic: self.topic };
+        let request = admin::GroupOffsetsRequest { group: self.name.clone(), topic: self.topic.clone() };
         let request = broker.headers.request(request, ADMIN_TIMEOUT);
-        let queues = broker.answer(broker.admin().group_offsets(request).await)?.queues;
+        let queues = broker
+            .answer(broker.admin().group_offsets(request).await)
+            .map_err(|error| Failure::about_group_in_topic(error, &self.name, &self.topic))?
+            .queues;
         print(&self.common, &queues);
         Ok(())
     }
@@ -40,9 +44,9 @@ impl OffsetsArgs {
 /// Arguments of `group reset-offset`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  ledgermq group reset-offset billing --topic orders --from first --yes
-  ledgermq group reset-offset billing --topic orders --from 2026-01-31T08:00:00.250Z --yes
-  ledgermq group reset-offset billing --topic orders --queue 3 --to-offset 1200 --yes
+  ledgermq group reset-offset billing orders --from first --yes
+  ledgermq group reset-offset billing orders --from 2026-01-31T08:00:00.250Z --yes
+  ledgermq group reset-offset billing orders --queue 3 --to-offset 1200 --yes
 
 A time counts to the millisecond, by the time at which the broker stored a message. What the group holds in the
 queues is given back: its receipts are not valid any more.")]
@@ -50,7 +54,6 @@ pub struct ResetOffsetArgs {
     /// Its name
     name: String,
     /// The topic
-    #[arg(long)]
     topic: String,
     /// Where to: first, last, or a time (2h: two hours ago)
     #[arg(long, value_name = "first|last|TIME", required_unless_present = "to_offset")]
@@ -75,16 +78,60 @@ impl ResetOffsetArgs {
         let (to, unix_ms) = self.from.map_or((0, 0), From::wire);
         let broker = self.common.target.connect().await?;
         let request = admin::ResetOffsetRequest {
-            group: self.name,
-            topic: self.topic,
+            group: self.name.clone(),
+            topic: self.topic.clone(),
             to,
             unix_ms,
             queue: self.queue,
             offset: self.to_offset,
         };
         let request = broker.headers.request(request, ADMIN_TIMEOUT);
-        let queues = broker.answer(broker.admin().reset_offset(request).await)?.queues;
+        let queues = broker
+            .answer(broker.admin().reset_offset(request).await)
+            .map_err(|error| Failure::about_group_in_topic(error, &self.name, &self.topic))?
+            .queues;
         print(&self.common, &queues);
+        Ok(())
+    }
+}
+
+/// Arguments of `group delete-subscription`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  ledgermq group delete-subscription billing orders --yes
+
+The group forgets what it has read of the topic, and what it holds of it. When it receives from it again, it begins where
+its setting --from says. Stop its consumers first.")]
+pub struct DeleteSubscriptionArgs {
+    /// Its name
+    name: String,
+    /// The topic
+    topic: String,
+    #[command(flatten)]
+    confirm: ConfirmArgs,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+impl DeleteSubscriptionArgs {
+    pub async fn run(self) -> Result<(), Failure> {
+        let (name, topic) = (&self.name, &self.topic);
+        self.confirm.confirm(&format!(
+            "This deletes what consumer group {name} has read of topic {topic}, and what it holds of it."
+        ))?;
+        let broker = self.common.target.connect().await?;
+        let request = v2::DeleteSubscriptionRequest {
+            group: Some(resource(name)),
+            topic: Some(resource(topic)),
+            ..Default::default()
+        };
+        let request = broker.headers.request(request, ADMIN_TIMEOUT);
+        let answer = broker.answer(broker.rocketmq_admin().delete_subscription(request).await)?;
+        ClientError::of_answer(answer.status)
+            .map_err(|error| Failure::about_group_in_topic(error, name, topic))?;
+        self.common.output.print(&json!({ "group": name, "topic": topic, "deleted": true }), || {
+            format!("consumer group {name} knows nothing of topic {topic} any more")
+        });
         Ok(())
     }
 }

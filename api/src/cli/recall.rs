@@ -5,15 +5,16 @@ use proto::v2;
 use serde_json::json;
 
 use super::exit::Failure;
-use super::output::OutputArgs;
-use super::target::{ADMIN_TIMEOUT, TargetArgs};
+use super::output::ConfirmArgs;
+use super::target::ADMIN_TIMEOUT;
+use super::topic::CommonArgs;
 use crate::client::access::{ClientError, resource};
 
 /// Arguments of `message recall`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ledgermq send demo --body later --delay 1h      prints the recall handle
-  ledgermq message recall demo HANDLE
+  ledgermq message recall demo HANDLE --yes
 
 A message can be recalled until it is due; then it is on its way.")]
 pub struct RecallArgs {
@@ -22,14 +23,16 @@ pub struct RecallArgs {
     /// What `ledgermq send --delay` printed, or a client got with its send receipt
     handle: String,
     #[command(flatten)]
-    target: TargetArgs,
+    confirm: ConfirmArgs,
     #[command(flatten)]
-    output: OutputArgs,
+    common: CommonArgs,
 }
 
 impl RecallArgs {
     pub async fn run(self) -> Result<(), Failure> {
-        let broker = self.target.connect().await?;
+        self.confirm
+            .confirm(&format!("This takes a message of topic {} back: it is gone then.", self.topic))?;
+        let broker = self.common.target.connect().await?;
         let request = v2::RecallMessageRequest {
             topic: Some(resource(&self.topic)),
             recall_handle: self.handle.clone(),
@@ -39,7 +42,7 @@ impl RecallArgs {
         let about = |error| Failure::about_topic(error, &self.topic);
         ClientError::of_answer(answer.status).map_err(about)?;
         let value = json!({ "topic": self.topic, "message_id": answer.message_id, "recalled": true });
-        self.output.print(&value, || format!("recalled {} from {}", answer.message_id, self.topic));
+        self.common.output.print(&value, || format!("recalled {} from {}", answer.message_id, self.topic));
         Ok(())
     }
 }

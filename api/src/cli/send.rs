@@ -42,7 +42,7 @@ pub enum TransactionEnd {
   ledgermq send orders --body '{\"id\": 7}' --key 7 --tag paid --message-group customer-3
   ledgermq send alarms --priority 7 --body fire
   date | ledgermq send demo --body -
-  ledgermq send demo --body 'load {n}' --count 1000
+  ledgermq send demo --body 'load {i}' --count 1000
   ledgermq send demo --body later --delay 10s
   ledgermq send demo --body 'all or nothing' --transaction commit
 
@@ -50,7 +50,7 @@ Exits with 0 when every message is durable on a quorum.")]
 pub struct SendArgs {
     /// The topic
     topic: String,
-    /// The body; `-` reads it from standard input; `{n}` is the message's number with --count
+    /// The body; `-` reads it from standard input; `{i}` is the message's number with --count
     #[arg(long, default_value = "hello", value_name = "TEXT|-")]
     body: String,
     /// A key to find the message by; may be repeated
@@ -212,8 +212,8 @@ impl SendArgs {
     }
 
     fn message(&self, ids: &MessageIds, body: &[u8], number: u64) -> v2::Message {
-        let body = match self.body.contains("{n}") && self.body != "-" {
-            true => self.body.replace("{n}", &number.to_string()).into_bytes(),
+        let body = match self.body.contains("{i}") && self.body != "-" {
+            true => self.body.replace("{i}", &number.to_string()).into_bytes(),
             false => body.to_vec(),
         };
         let now = SystemTime::now();

@@ -135,7 +135,7 @@ struct TopicView {
     id: u32,
     r#type: String,
     queues: u32,
-    created: String,
+    created_unix_ms: i64,
     settings: Map<String, Value>,
 }
 
@@ -148,14 +148,20 @@ impl TopicView {
             name: topic.name,
             id: topic.id,
             queues: topic.queues,
-            created: print_unix_ms(topic.created_unix_ms),
+            created_unix_ms: topic.created_unix_ms,
             settings: topic_settings(&topic.settings.unwrap_or_default()),
         }
     }
 
     fn sentence(&self) -> String {
         let set = listed(&self.settings);
-        format!("topic {}: {}, {} queues{set}, made {}", self.name, self.r#type, self.queues, self.created)
+        format!(
+            "topic {}: {}, {} queues{set}, made {}",
+            self.name,
+            self.r#type,
+            self.queues,
+            print_unix_ms(self.created_unix_ms)
+        )
     }
 }
 
@@ -227,7 +233,12 @@ async fn list(all: bool, common: &CommonArgs) -> Result<(), Failure> {
         let rows: Vec<_> = views
             .iter()
             .map(|view| {
-                [view.name.clone(), view.r#type.clone(), view.queues.to_string(), view.created.clone()]
+                [
+                    view.name.clone(),
+                    view.r#type.clone(),
+                    view.queues.to_string(),
+                    print_unix_ms(view.created_unix_ms),
+                ]
             })
             .collect();
         table(["NAME", "TYPE", "QUEUES", "MADE"], &rows)
@@ -258,7 +269,7 @@ async fn describe(name: String, common: &CommonArgs) -> Result<(), Failure> {
         })
         .collect();
     let value = json!({
-        "name": view.name, "id": view.id, "type": view.r#type, "created": view.created,
+        "name": view.name, "id": view.id, "type": view.r#type, "created_unix_ms": view.created_unix_ms,
         "settings": view.settings, "queues": queues,
     });
     common.output.print(&value, || {

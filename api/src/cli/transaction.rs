@@ -1,15 +1,14 @@
 //! `ledgermq transaction`: what waits for its end, and ending it by hand.
 
-use std::time::Duration;
-
 use clap::{Args, Subcommand};
 use proto::{admin, v2};
 use serde_json::json;
 
 use super::exit::Failure;
 use super::moment::print_unix_ms;
-use super::output::{ConfirmArgs, OutputArgs, table};
-use super::target::{ADMIN_TIMEOUT, TargetArgs};
+use super::output::{ConfirmArgs, table};
+use super::target::ADMIN_TIMEOUT;
+use super::topic::CommonArgs;
 use crate::client::access::{ClientError, resource};
 
 /// Subcommands of `transaction`.
@@ -33,16 +32,14 @@ pub struct ListArgs {
     #[arg(long, default_value_t = 100, value_name = "N")]
     limit: u32,
     #[command(flatten)]
-    target: TargetArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    common: CommonArgs,
 }
 
 /// Arguments of `transaction commit` and `transaction rollback`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  ledgermq transaction commit orders TRANSACTION-ID --message-id 01F0A1B2C3D4E5F60708090A0B0C0D0E0F
-  ledgermq transaction rollback orders TRANSACTION-ID --message-id 01F0A1B2C3D4E5F60708090A0B0C0D0E0F --yes
+  ledgermq transaction commit orders TRANSACTION-ID --id 01F0A1B2C3D4E5F60708090A0B0C0D0E0F
+  ledgermq transaction rollback orders TRANSACTION-ID --id 01F0A1B2C3D4E5F60708090A0B0C0D0E0F --yes
 
 `ledgermq transaction list` shows both ids. What a producer says later is refused.")]
 pub struct EndArgs {
@@ -51,14 +48,12 @@ pub struct EndArgs {
     /// The transaction, as `transaction list` or `send` names it
     transaction_id: String,
     /// The message's id
-    #[arg(long, value_name = "ID")]
+    #[arg(long = "id", value_name = "ID")]
     message_id: String,
     #[command(flatten)]
     confirm: ConfirmArgs,
     #[command(flatten)]
-    target: TargetArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    common: CommonArgs,
 }
 
 impl TransactionCommand {
@@ -73,12 +68,12 @@ impl TransactionCommand {
 
 impl ListArgs {
     async fn run(self) -> Result<(), Failure> {
-        let broker = self.target.connect().await?;
+        let broker = self.common.target.connect().await?;
         let request = admin::ListTransactionsRequest { limit: self.limit };
         let result = broker.admin().list_transactions(broker.headers.request(request, ADMIN_TIMEOUT)).await;
         let found = broker.answer(result)?.transactions;
         let value = json!({ "transactions": found.iter().map(entry).collect::<Vec<_>>() });
-        self.output.print(&value, || match found.is_empty() {
+        self.common.output.print(&value, || match found.is_empty() {
             true => "no transaction is open, and none was given up within the last day".to_owned(),
             false => table(["TOPIC", "STATE", "CHECKS", "SENT", "MESSAGE", "TRANSACTION"], &rows(&found)),
         });
@@ -126,7 +121,7 @@ impl EndArgs {
             "{verb} the transaction of message {} in {}? Its producer does not decide it then.",
             self.message_id, self.topic
         ))?;
-        let broker = self.target.connect().await?;
+        let broker = self.common.target.connect().await?;
         let request = v2::EndTransactionRequest {
             topic: Some(resource(&self.topic)),
             message_id: self.message_id.clone(),
@@ -135,11 +130,12 @@ impl EndArgs {
             source: v2::TransactionSource::SourceClient as i32,
             ..Default::default()
         };
-        let timeout = Duration::from_secs(15);
-        let result = broker.messaging().end_transaction(broker.headers.request(request, timeout)).await;
-        ClientError::of_answer(broker.answer(result)?.status)?;
+        let request = broker.headers.request(request, ADMIN_TIMEOUT);
+        let result = broker.messaging().end_transaction(request).await;
+        ClientError::of_answer(broker.answer(result)?.status)
+            .map_err(|error| Failure::about_topic(error, &self.topic))?;
         let value = json!({ "message_id": self.message_id, "resolution": done });
-        self.output.print(&value, || format!("{done}: message {} in {}", self.message_id, self.topic));
+        self.common.output.print(&value, || format!("{done}: message {} in {}", self.message_id, self.topic));
         Ok(())
     }
 }

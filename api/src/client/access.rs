@@ -284,6 +284,11 @@ impl Broker {
         AdminClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
+    /// The public service for consoles.
+    pub fn rocketmq_admin(&self) -> v2::admin_client::AdminClient<Channel> {
+        v2::admin_client::AdminClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
     /// Turns the result of a call to this broker into ours.
     pub fn answer<T>(&self, result: Result<tonic::Response<T>, Status>) -> Result<T, ClientError> {
         result.map(tonic::Response::into_inner).map_err(|status| ClientError::of_call(&self.endpoint, status))

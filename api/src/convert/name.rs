@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use proto::v2::Resource;
 
 /// Begins the name of the topic of a consumer group's dead letters.
-pub const DEAD_LETTERS: &str = "%DLQ%";
+pub const DEAD_LETTERS: &str = raft::catalog::DEAD_LETTERS_PREFIX;
 /// Begins the name of a retry topic of the older protocol.
 pub const RETRIES: &str = "%RETRY%";
 

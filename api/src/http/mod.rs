@@ -76,11 +76,19 @@ async fn metrics(State(node): State<Node>) -> impl IntoResponse {
         disk.level as u64,
     );
     gauge("process_resident_memory_bytes", "Memory of the process.", resident_memory_bytes());
-    text.push_str(&format!(
-        "# HELP ledgermq_messages_skipped_total Messages that went by retention before a consumer group got them.\n\
-         # TYPE ledgermq_messages_skipped_total counter\nledgermq_messages_skipped_total {}\n",
-        node.messages_skipped()
-    ));
+    let mut counter = |name: &str, help: &str, value: u64| {
+        text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}\n"));
+    };
+    counter(
+        "ledgermq_messages_skipped_total",
+        "Messages that went by retention before a consumer group got them.",
+        node.messages_skipped(),
+    );
+    counter(
+        "ledgermq_messages_expired_total",
+        "Messages that a consumer group did not get because their time to live was over.",
+        node.messages_expired(),
+    );
     text.push_str(
         "# HELP ledgermq_leader Whether this node leads the group.\n# TYPE ledgermq_leader gauge\n",
     );

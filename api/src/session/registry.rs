@@ -153,16 +153,6 @@ impl Registry {
         found
     }
 
-    /// The topics that the clients of a consumer group on this node read.
-    pub fn topics_of(&self, group: &str) -> Vec<String> {
-        let sessions = self.lock();
-        let of_group = sessions.values().filter(|session| session.role.group == group);
-        let mut topics: Vec<_> = of_group.flat_map(|session| session.role.topics.iter().cloned()).collect();
-        topics.sort_unstable();
-        topics.dedup();
-        topics
-    }
-
     /// The client whose id has this hash. Linear: for people.
     pub fn name_of(&self, hash: u64) -> Option<String> {
         self.lock().keys().find(|client_id| hash64(client_id.as_bytes()) == hash).cloned()
@@ -261,7 +251,6 @@ mod tests {
         registry.stream_closed("a", &stream);
         let ids: Vec<_> = registry.clients_of("g").into_iter().map(|(id, _)| id).collect();
         assert_eq!(ids, ["a", "b"]);
-        assert_eq!(registry.topics_of("g"), ["t"]);
         assert_eq!(registry.kind("a"), Some(ClientType::PushConsumer));
         assert!(registry.remove("a") && !registry.remove("a"));
     }

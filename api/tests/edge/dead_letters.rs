@@ -1,8 +1,14 @@
 //! Dead letters: what they say of their past, and sending them again.
 
+use std::time::SystemTime;
+
 use proto::admin::admin_client::AdminClient;
+use proto::admin::query_messages_request::By;
 use proto::admin::resend_result::Kind;
-use proto::admin::{DeadLetter, DeadLetterPlace, ListDeadLettersRequest, ResendDeadLettersRequest};
+use proto::admin::{
+    DeadLetter, DeadLetterPlace, ListDeadLettersRequest, QueryMessagesRequest, ResendDeadLettersRequest,
+    TraceMessageRequest,
+};
 use proto::v2::{ForwardMessageToDeadLetterQueueRequest, Message};
 use raft::catalog::TopicType;
 use tonic::Code;
@@ -139,4 +145,42 @@ async fn a_dead_letter_that_is_received_says_where_it_came_from_and_how_often_it
     assert_eq!(properties["DLQ_ORIGIN_ATTEMPTS"], "1");
     assert_eq!(system(&dead[0]).delivery_attempt, Some(1), "it is counted anew here");
     assert_eq!(client.ack("%DLQ%g", "inspectors", &dead).await.status, Some(ok()));
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_found_by_its_id_whenever_it_was_given_up() {
+    let server = Server::start_with(2, |_| {}).await;
+    server.topic("orders", TopicType::Normal, 4).await;
+    let client = server.client("c1").await;
+    let mut admin = admin(&server).await;
+    // Born now; born years ago, as far as the id tells; and an id that tells nothing.
+    let since_2021 =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() - 1_609_459_200;
+    let now = format!("01AABBCCDDEEFF0001{since_2021:08X}00000001");
+    for id in [&now, &message_id(), "an id of another shape"] {
+        let sent = message_with("orders", id, |system| system.message_id = id.into());
+        client.send(sent).await;
+        let (_, received) = client.receive(receive("orders", "g", 5_000)).await;
+        give_up(&client, "orders", "g", &received[0]).await;
+        let query = QueryMessagesRequest {
+            topic: "%DLQ%g".into(),
+            by: Some(By::Id(id.into())),
+            ..QueryMessagesRequest::default()
+        };
+        let found = admin.query_messages(query).await.unwrap().into_inner();
+        let bodies: Vec<_> = found.messages.iter().map(|message| message.body.clone()).collect();
+        assert_eq!((bodies, found.cut), (vec![id.to_owned().into()], false), "{id}");
+        let trace = TraceMessageRequest { id: id.into(), topic: String::new() };
+        let copies = admin.trace_message(trace).await.unwrap().into_inner().messages;
+        let topics: Vec<_> =
+            copies.iter().map(|copy| copy.message.as_ref().unwrap().topic.as_str()).collect();
+        assert_eq!(topics, ["orders", "%DLQ%g"], "{id}");
+    }
+    let query = QueryMessagesRequest {
+        topic: "%DLQ%g".into(),
+        by: Some(By::Id("no such id".into())),
+        ..QueryMessagesRequest::default()
+    };
+    let found = admin.query_messages(query).await.unwrap().into_inner();
+    assert_eq!((found.messages.len(), found.cut), (0, false));
 }

@@ -11,6 +11,7 @@ mod lookup;
 mod port;
 mod priority;
 mod pull;
+mod receipts;
 mod remote_clients;
 mod rocketmq_admin;
 mod send_receive;

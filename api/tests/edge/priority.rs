@@ -125,6 +125,7 @@ async fn a_message_beyond_its_time_to_live_is_not_delivered_any_more() {
     for group in ["g", "h"] {
         assert_eq!(client.receive(receive("news", group, 200)).await.0.code(), Code::MessageNotFound);
     }
+    assert_eq!(server.node.messages_expired(), 3, "one for g, two for h");
     // Who holds a lease may still settle it.
     assert_eq!(client.ack("news", "g", &leased).await.status, Some(ok()));
     live(0).await.expect("the topic is changed");

@@ -178,11 +178,13 @@ async fn a_wrong_filter_is_refused_before_anything_happens() {
     let server = Server::start().await;
     let mut client = server.client("c1").await;
     let deep = "(".repeat(1000);
+    let endless = "a = 1 OR ".repeat(100_000);
     for (text, sentence) in [
         ("a > 'x'", "at character 5: a text cannot be compared with <"),
         ("a LIKE 'x'", "at character 3: AND, OR or the end of the filter must stand here, not LIKE"),
         ("", "at character 1: "),
         (deep.as_str(), "conditions stand in each other more than"),
+        (endless.as_str(), "the filter has 900000 bytes; at most"),
     ] {
         let start = Instant::now();
         let (status, received) = client.receive(wanting(text, "demo", "g", 20_000)).await;

@@ -18,6 +18,7 @@ use crate::consensus::snapshot::{Builder, rebuild, snapshot_out};
 use crate::consensus::types::{
     Answer, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig, id_of_applied,
 };
+use crate::group::counters::Counters;
 use crate::group::replica::Replica;
 use crate::group::wakers::Wakers;
 use crate::machine::{Effects, FrameContext};
@@ -28,6 +29,7 @@ pub(crate) struct Applier {
     replica: Arc<Mutex<Replica>>,
     durable: watch::Receiver<Option<u64>>,
     wakers: Arc<Wakers>,
+    counters: Arc<Counters>,
     catalog: Option<watch::Sender<Arc<crate::catalog::Catalog>>>,
     place: SnapshotPlace,
 }
@@ -50,11 +52,11 @@ impl Applier {
     pub(crate) fn new(
         replica: Arc<Mutex<Replica>>,
         durable: watch::Receiver<Option<u64>>,
-        wakers: Arc<Wakers>,
+        (wakers, counters): (Arc<Wakers>, Arc<Counters>),
         catalog: Option<watch::Sender<Arc<crate::catalog::Catalog>>>,
         place: SnapshotPlace,
     ) -> Applier {
-        Applier { replica, durable, wakers, catalog, place }
+        Applier { replica, durable, wakers, counters, catalog, place }
     }
 
     /// Rule R1: apply only what is durable here. openraft lets a leader commit and apply before its
@@ -91,6 +93,7 @@ impl Applier {
             }
             FrameKind::Commands => {
                 let applied = replica.apply(context, &frame.body).map_err(io::Error::other)?;
+                self.counters.applied(&context, &applied.effects);
                 self.carry_out(&replica, &applied.effects);
                 return Ok(Answer { outcomes: applied.outcomes });
             }
@@ -109,9 +112,6 @@ impl Applier {
         }
         for consumer in &effects.freed {
             self.wakers.free(*consumer);
-        }
-        if effects.expired > 0 {
-            tracing::debug!(messages = effects.expired, "settled unread: their time to live was over");
         }
         if effects.waiting_changed {
             self.wakers.waiting().notify_waiters();
@@ -226,7 +226,7 @@ mod tests {
         let (sender, durable) = watch::channel(None);
         let place =
             SnapshotPlace { group: GroupId(1), dirs, memory_bytes: 8 << 20, log: None, rebuilt: None };
-        let mut applier = Applier::new(replica.clone(), durable, Arc::default(), None, place);
+        let mut applier = Applier::new(replica.clone(), durable, Default::default(), None, place);
         let entry = Entry::of(Frame::new(FrameKind::Blank, 0, 1, 1, 0, 0, Bytes::new())).expect("an entry");
         let mut applying = Box::pin(applier.apply(futures::stream::iter([Ok((entry, None))])));
         for _ in 0..100 {

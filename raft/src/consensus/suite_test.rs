@@ -92,7 +92,8 @@ impl StoreBuilder<TypeConfig, Gapless, Applier, TempDir> for Builder {
         let replica = Replica::open(group, &tables, memory_bytes).expect("the tables open");
         let (_, everything) = watch::channel(Some(u64::MAX));
         let place = SnapshotPlace { group, dirs, memory_bytes, log: None, rebuilt: None };
-        let applier = Applier::new(Arc::new(Mutex::new(replica)), everything, Arc::default(), None, place);
+        let applier =
+            Applier::new(Arc::new(Mutex::new(replica)), everything, Default::default(), None, place);
         Ok((dir, Gapless(LogStore::new(log)), applier))
     }
 }

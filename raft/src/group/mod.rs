@@ -1,5 +1,6 @@
 //! One Raft group as this node holds it: its log, its tables, its part in the consensus.
 
+pub(crate) mod counters;
 pub(crate) mod judged;
 pub(crate) mod propose;
 pub(crate) mod replica;
@@ -24,6 +25,7 @@ use crate::consensus::log_store::LogStore;
 use crate::consensus::network::NetworkFactory;
 use crate::consensus::snapshot::rebuild;
 use crate::consensus::types::TypeConfig;
+use crate::group::counters::Counters;
 use crate::group::judged::JudgedStretches;
 use crate::group::propose::Proposer;
 use crate::group::replica::Replica;
@@ -131,6 +133,7 @@ pub(crate) struct Group {
     pub store: LogStore,
     pub proposer: Proposer,
     pub wakers: Arc<Wakers>,
+    pub counters: Arc<Counters>,
     pub judged: Arc<JudgedStretches>,
     pub dirs: SnapshotDirs,
     /// Held while a snapshot is received: one at a time.
@@ -167,6 +170,7 @@ impl Group {
         let last_stamp_ms = replica.stamp_ms();
         let replica = Arc::new(Mutex::new(replica));
         let wakers = Arc::new(Wakers::default());
+        let counters = Arc::new(Counters::of(setup.node));
         let store = LogStore::new(log);
         let place = SnapshotPlace {
             group: id,
@@ -175,7 +179,13 @@ impl Group {
             log: Some(store.log().clone()),
             rebuilt: Some((dir.clone(), store.clone())),
         };
-        let applier = Applier::new(replica.clone(), store.durable(), wakers.clone(), setup.catalog, place);
+        let applier = Applier::new(
+            replica.clone(),
+            store.durable(),
+            (wakers.clone(), counters.clone()),
+            setup.catalog,
+            place,
+        );
         let network = NetworkFactory { group: id, peers: setup.peers, log: store.log().clone() };
         let config = raft_config(&setup.cluster, &setup.tuning)
             .map_err(|reason| GroupOpenError::Consensus { group: id, reason })?;
@@ -190,6 +200,7 @@ impl Group {
             store,
             proposer,
             wakers,
+            counters,
             judged: Arc::default(),
             dirs,
             receiving: Arc::default(),

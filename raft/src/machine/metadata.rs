@@ -15,16 +15,13 @@ use store::tables::{RowKind, TableStore};
 use super::broker::each_row;
 use super::progress::Progress;
 use super::{AppliedFrame, FrameContext, MachineFailure, StateMachine};
-use crate::catalog::{Catalog, ConsumerGroup, NodeInfo, Topic, TopicType};
+use crate::catalog::{Catalog, ConsumerGroup, DEAD_LETTERS_PREFIX, NodeInfo, Topic, TopicType};
 use crate::command::{Command, CommandError, Commands, encode_meta};
 use crate::limits::{META_REQUESTS_MAX, QUEUES_MAX};
 use crate::names::{ConsumerId, GroupId, TopicId};
 use crate::outcome::Outcome;
 use crate::request::{NewConsumer, NewTopic, Rejection};
 use crate::settings::{GroupChange, GroupSettings, TopicSettings};
-
-/// What stands before the name of a consumer group in the name of its topic of dead letters.
-const DEAD_LETTERS_PREFIX: &str = "%DLQ%";
 
 /// A command of `meta`.
 #[derive(Clone, Debug, PartialEq, Eq)]

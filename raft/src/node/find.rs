@@ -8,7 +8,7 @@ use store::position::LogPosition;
 use store::record::MessageRecord;
 use tokio::time::Instant;
 
-use crate::catalog::Topic;
+use crate::catalog::{DEAD_LETTERS_PREFIX, Topic};
 use crate::group::Group;
 use crate::hash::hash64;
 use crate::limits::{
@@ -77,7 +77,8 @@ impl Node {
         let mut page = MessagePage::default();
         let mut more = false;
         for (group, queues) in places_to_look(&query) {
-            let search = Search { queues, by: query.by.clone(), after: query.after, limit };
+            let dead_letters = query.topic.name.starts_with(DEAD_LETTERS_PREFIX);
+            let search = Search { queues, by: query.by.clone(), after: query.after, limit, dead_letters };
             let answer = self.inner.ask(group, Question::Find(search), source, deadline, deadline).await?;
             let (found, records) = match answer {
                 (Answer::Found(found), records) if found.places.len() == records.len() => (found, records),
@@ -186,7 +187,9 @@ pub(super) fn find(group: &Group, search: &Search) -> Result<Found, AskError> {
             if found.places.is_empty() {
                 (found.places, found.cut) = by_key(group, search, *hash, room)?;
             }
-            if let Some(born_ms) = born_ms
+            if search.dead_letters && found.places.is_empty() {
+                (found.places, found.cut) = super::find_dead::by_id(group, &search.queues, id, *born_ms)?;
+            } else if let Some(born_ms) = born_ms
                 && found.places.is_empty()
             {
                 (found.places, found.cut) = by_birth(group, &search.queues, id, *born_ms)?;
@@ -205,7 +208,7 @@ pub(super) fn find(group: &Group, search: &Search) -> Result<Found, AskError> {
     Ok(found)
 }
 
-fn failed(error: impl std::fmt::Display) -> AskError {
+pub(super) fn failed(error: impl std::fmt::Display) -> AskError {
     AskError::Failed(error.to_string())
 }
 
@@ -332,7 +335,7 @@ fn by_birth(
     Ok((Vec::new(), false))
 }
 
-fn has_id(log: &CommitLog, place: &FoundPlace, id: &str) -> bool {
+pub(super) fn has_id(log: &CommitLog, place: &FoundPlace, id: &str) -> bool {
     let bytes = log.read_at(place.position, place.length.min(PEEK_BYTES));
     bytes.is_ok_and(|bytes| MessageRecord::peek_id(&bytes) == Some(id))
 }

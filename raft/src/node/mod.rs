@@ -7,8 +7,11 @@ mod doubt;
 mod edges;
 mod failover;
 mod find;
+mod find_dead;
 mod flow;
 mod forward;
+mod held;
+mod lasting;
 mod lifecycle;
 mod lite_idle;
 mod metadata;
@@ -446,6 +449,11 @@ impl Node {
     /// How many messages went by retention before a consumer group got them, by proposals of this node.
     pub fn messages_skipped(&self) -> u64 {
         self.inner.messages_skipped.load(Ordering::Relaxed)
+    }
+
+    /// How many messages were passed over because their time to live was over, in groups that this node led.
+    pub fn messages_expired(&self) -> u64 {
+        self.inner.groups.values().map(|group| group.counters.expired()).sum()
     }
 
     /// Where the cluster stands: asks every node.

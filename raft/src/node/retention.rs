@@ -6,24 +6,25 @@
 //! has given them up. A node whose disk is too full does all of that for its groups at once, whoever leads.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use store::commit_log::{CommitLog, ReadError, SegmentSpan};
 use store::position::LogPosition;
-use store::tables::held::HeldKey;
 use thiserror::Error;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::clock;
-use crate::command::{encode_carry, encode_raise_floor, encode_trim};
+use crate::command::{encode_raise_floor, encode_trim};
 use crate::group::Group;
-use crate::limits::{CARRY_BYTES_AT_ONCE, CARRY_PAUSE, HELD_AT_ONCE, QUEUES_AT_ONCE};
+use crate::limits::{CARRY_BYTES_AT_ONCE, CARRY_PAUSE, QUEUES_AT_ONCE};
 use crate::machine::MachineFailure;
 use crate::names::{GroupId, QueueKey, TopicId};
 use crate::node::NodeInner;
+use crate::node::held::{HeldRecord, carries, held_below};
+use crate::node::lasting::Lasting;
 use crate::node::options::Retention;
 use crate::node::route::Leader;
 use crate::node::sizes::Sizes;
@@ -41,7 +42,7 @@ const CLEANING_MINUTES: u64 = 60;
 
 /// Why a look ended early. The next one tries again.
 #[derive(Debug, Error)]
-enum LookError {
+pub(super) enum LookError {
     #[error(transparent)]
     Machine(#[from] MachineFailure),
     #[error("the log cannot be read: {0}")]
@@ -64,6 +65,7 @@ async fn keep_trimming(node: Arc<NodeInner>, group: Group) {
     let mut stop = node.stop.subscribe();
     let mut space = node.space.changes();
     let sizes = Arc::new(Sizes::default());
+    let stuck = Arc::new(Mutex::new(Lasting::default()));
     let mut ticks = tokio::time::interval(node.options.tuning.retention.look_every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -76,13 +78,20 @@ async fn keep_trimming(node: Arc<NodeInner>, group: Group) {
         }
         let pressed = node.space.own().level >= DiskLevel::Clean;
         let leads = matches!(node.leader(group.id), Leader::Here) && group.serves(node.id);
-        if !leads && !pressed {
-            continue;
+        let look =
+            Look { node: node.clone(), group: group.clone(), sizes: sizes.clone(), stuck: stuck.clone() };
+        if !pressed {
+            look.is_not_stuck();
         }
-        let look = Look { node: node.clone(), group: group.clone(), sizes: sizes.clone() };
+        let work = async {
+            match leads || pressed {
+                true => look.run(pressed).await,
+                false => look.lowest_of_queues().await.map(|_| ()),
+            }
+        };
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
-            looked = look.run(pressed) => if let Err(error) = looked {
+            looked = work => if let Err(error) = looked {
                 tracing::warn!(group = %group.id, %error, "retention is tried again later");
             }
         }
@@ -93,6 +102,9 @@ struct Look {
     node: Arc<NodeInner>,
     group: Group,
     sizes: Arc<Sizes>,
+    /// The disk is full, and nothing can be done about it.
+    // A mutex, because a look is given away to other threads; held for a line.
+    stuck: Arc<Mutex<Lasting>>,
 }
 
 impl Look {
@@ -108,6 +120,16 @@ impl Look {
             self.make_room().await?;
         }
         Ok(())
+    }
+
+    fn stuck(&self) -> MutexGuard<'_, Lasting> {
+        self.stuck.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_not_stuck(&self) {
+        if self.stuck().is_over() {
+            tracing::info!(group = %self.group.id, "the disk is not full of pending messages any more");
+        }
     }
 
     async fn blocking<T: Send + 'static>(
@@ -241,19 +263,24 @@ impl Look {
 
     /// Where the first record lies that a queue of the group needs in its order, as far as it is applied here.
     async fn lowest_in_order(&self) -> Result<LogPosition, LookError> {
-        let (mut lowest, queues) = self
+        let applied = self
             .blocking(|group| {
-                let (applied, queues) = {
-                    let replica = group.replica();
-                    (replica.applied(), replica.broker().queues())
-                };
                 // What comes later lies behind the last frame that is applied now.
-                let index = applied.map_or(0, |applied| applied.index);
+                let index = group.replica().applied().map_or(0, |applied| applied.index);
                 let frames = group.store.log().frames(index..index + 1, 0)?;
                 let position = frames.first().and_then(|frame| frame.position());
-                Ok((position.unwrap_or_default(), queues))
+                Ok(position.unwrap_or_default())
             })
             .await?;
+        Ok(self.lowest_of_queues().await?.map_or(applied, |lowest| lowest.min(applied)))
+    }
+
+    /// Where the first record lies that a queue needs in its order. The machine remembers it for each queue, so that
+    /// a floor that is raised finds it there: a replica that does not lead looks for that alone. After a start that
+    /// is a block of the tables for each queue, a few at a time.
+    async fn lowest_of_queues(&self) -> Result<Option<LogPosition>, LookError> {
+        let queues = self.group.replica().broker().queues();
+        let mut lowest = None;
         for some in queues.chunks(QUEUES_AT_ONCE) {
             let some = some.to_vec();
             let found = self
@@ -268,7 +295,7 @@ impl Look {
                     Ok(lowest)
                 })
                 .await?;
-            lowest = found.map_or(lowest, |found| lowest.min(found));
+            lowest = lowest.into_iter().chain(found).min();
         }
         Ok(lowest)
     }
@@ -301,9 +328,12 @@ impl Look {
         let segments = sealed.clone();
         let (_, paying) = self.blocking(move |group| held_below(group, &segments)).await?;
         let Some(end) = paying.into_iter().find(|end| *end > floor) else {
-            tracing::warn!(group = %self.group.id, "the disk is full of messages that are pending");
+            if self.stuck().holds(Instant::now()) {
+                tracing::warn!(group = %self.group.id, "the disk is full of messages that are pending");
+            }
             return Ok(());
         };
+        self.is_not_stuck();
         let last = sealed.iter().find(|segment| segment.end == Some(end)).and_then(|it| it.last_index);
         let last = last.unwrap_or(0);
         let newest_ms = self.blocking(move |_| Ok(stamp_of(&log, last)?)).await?;
@@ -313,64 +343,6 @@ impl Look {
         self.trim(newest_ms + 1).await?;
         self.raise_floor().await
     }
-}
-
-/// A record that is referred to out of the order of a queue.
-struct HeldRecord {
-    key: HeldKey,
-    length: u32,
-    in_use: bool,
-}
-
-/// The held records below the segments' end, and the ends up to which it pays to carry them: what is carried is at
-/// most half of what gets free. Whoever keeps more pending than that keeps the log.
-fn held_below(
-    group: &Group,
-    segments: &[SegmentSpan],
-) -> Result<(Vec<HeldRecord>, Vec<LogPosition>), LookError> {
-    let (Some(first), Some(end)) = (segments.first(), segments.last().and_then(|last| last.end)) else {
-        return Ok((Vec::new(), Vec::new()));
-    };
-    let (mut all, mut from) = (Vec::<HeldRecord>::new(), LogPosition(0));
-    loop {
-        let some = group.replica().broker_mut().held_between(from, end, HELD_AT_ONCE)?;
-        let is_last = some.len() < HELD_AT_ONCE;
-        // All holders of a record come together, unless the page ends between them: then they come once more.
-        let last = some.last().map(|(held, ..)| held.position);
-        all.extend(some.into_iter().map(|(key, length, in_use)| HeldRecord { key, length, in_use }));
-        let Some(last) = last.filter(|_| !is_last) else { break };
-        if from == last {
-            from = last + 1;
-        } else {
-            all.retain(|held| held.key.position < last);
-            from = last;
-        }
-    }
-    let (mut paying, mut carried, mut at) = (Vec::new(), 0, 0);
-    for segment in segments {
-        let Some(end) = segment.end else { break };
-        while let Some(held) = all.get(at).filter(|held| held.key.position < end) {
-            carried += if held.in_use { u64::from(held.length) } else { 0 };
-            at += 1;
-        }
-        if 2 * carried <= end.bytes_since(first.base) {
-            paying.push(end);
-        }
-    }
-    Ok((all, paying))
-}
-
-/// The commands that carry records; one for all who hold it.
-fn carries(log: &CommitLog, held: &[HeldRecord]) -> Result<Vec<Bytes>, LookError> {
-    let mut commands = Vec::with_capacity(held.len());
-    for same in held.chunk_by(|a, b| a.key.position == b.key.position) {
-        let position = same[0].key.position;
-        commands.push(match same.iter().find(|held| held.in_use) {
-            Some(held) => encode_carry(position, &log.read_at(position, held.length)?),
-            None => encode_carry(position, &[]),
-        });
-    }
-    Ok(commands)
 }
 
 /// What was stored before this time lies beyond the newest `bytes` of the log. `None` if nothing does.
