@@ -203,6 +203,17 @@ pub enum By {
     },
     /// When it was stored: from the first to the second, both included, in milliseconds since 1970.
     Time(u64, u64),
+    /// When it was stored in a lite topic, as for [`By::Time`].
+    LiteTopic {
+        /// The lite topic's name.
+        name: String,
+        /// Its hash.
+        hash: u64,
+        /// In milliseconds since 1970.
+        from_ms: u64,
+        /// In milliseconds since 1970.
+        to_ms: u64,
+    },
     /// A queue, from an offset on.
     Offset {
         /// The queue's number.

@@ -6,12 +6,10 @@
 use proto::admin::{ExplainDeliveryRequest, ExplainDeliveryResponse};
 use proto::v2::FilterExpression;
 use raft::catalog::{ConsumerGroup, StartFrom, Topic};
-use raft::filter::SqlFilter;
 use raft::hash::hash64;
 use raft::names::QueueKey;
 use raft::node::{FoundMessage, MessageQuery};
 use raft::question::{By, Delivery, DeliveryState, Happening, JournalFound, Wait};
-use raft::request::Filter;
 use store::record::MessageRecord;
 use tokio::time::Instant;
 
@@ -303,13 +301,8 @@ impl Case<'_> {
     fn excluded(&self) -> Option<String> {
         let filters: Vec<FilterExpression> =
             self.clients.iter().filter_map(|client| client.filter(&self.topic.name)).collect();
-        let wants = |expression: &FilterExpression| match filter::parse(Some(expression)) {
-            Ok(Filter::Sql(text)) => {
-                SqlFilter::parse(&text).is_ok_and(|filter| filter.wants(&self.message.record))
-            }
-            Ok(Filter::AnyOf(hashes)) => hashes.contains(&self.message.place.tag_hash),
-            Ok(Filter::All) | Err(_) => true,
-        };
+        let (tag_hash, record) = (self.message.place.tag_hash, &self.message.record);
+        let wants = |expression: &FilterExpression| filter::lets_through(expression, tag_hash, record);
         if filters.is_empty() || filters.iter().any(wants) {
             return None;
         }

@@ -1,5 +1,6 @@
 //! Filters: tags, or SQL92.
 
+use bytes::Bytes;
 use proto::v2::{FilterExpression, FilterType};
 use raft::filter::SqlFilter;
 use raft::hash::hash64;
@@ -40,6 +41,15 @@ pub fn parse(expression: Option<&FilterExpression>) -> Result<Filter, Fault> {
     hashes.sort_unstable();
     hashes.dedup();
     Ok(Filter::AnyOf(hashes))
+}
+
+/// Whether a filter, as a client gave it, lets a message through; one that is none lets all through.
+pub fn lets_through(expression: &FilterExpression, tag_hash: u64, record: &Bytes) -> bool {
+    match parse(Some(expression)) {
+        Ok(Filter::Sql(text)) => SqlFilter::parse(&text).is_ok_and(|filter| filter.wants(record)),
+        Ok(Filter::AnyOf(hashes)) => hashes.contains(&tag_hash),
+        Ok(Filter::All) | Err(_) => true,
+    }
 }
 
 /// Reads a SQL92 filter. It travels as text: the leader of each broker group reads it again.

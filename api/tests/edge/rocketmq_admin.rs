@@ -290,13 +290,6 @@ async fn messages_are_found_and_verified_by_a_client() {
     }
     bodies.sort();
     assert_eq!(bodies, ["0", "1", "2", "3", "4"]);
-    let wrong = query(Some(SearchKey::LiteTopic("x".into())));
-    let refused = admin.query_message(wrong).await.unwrap().into_inner().status.unwrap();
-    assert_eq!(
-        (refused.code(), refused.message.as_str()),
-        (Code::BadRequest, "messages are searched by id, by key, or by time")
-    );
-
     let mut consumer = Consumer::connect(&server, "c1", "g", &[("t", "*")]).await;
     let verify = VerifyMessageRequest {
         client_id: "c1".into(),
@@ -321,6 +314,48 @@ async fn messages_are_found_and_verified_by_a_client() {
     let unknown = VerifyMessageRequest { message_id: message_id(), ..verify };
     let refused = admin.verify_message(unknown).await.unwrap().into_inner().status.unwrap();
     assert_eq!(refused.code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn messages_are_found_by_lite_topic_and_by_what_a_group_wants() {
+    let server = Server::start_with(2, |_| {}).await;
+    server.topic("t", TopicType::Normal, 4).await;
+    server.topic("devices", TopicType::Lite, 4).await;
+    let client = server.client("c0").await;
+    for tag in ["red", "blue", "red"] {
+        client.send(message_with("t", tag, |system| system.tag = Some(tag.into()))).await;
+    }
+    for name in ["one", "two", "one"] {
+        client.send(message_with("devices", name, |system| system.lite_topic = Some(name.into()))).await;
+    }
+    client.receive(receive("t", "g", 5_000)).await;
+    let admin = admin(&server).await;
+    let search = |topic: &str, search_key, to_ms: Option<i64>| {
+        let (mut admin, topic) = (admin.clone(), Some(resource(topic)));
+        let end_timestamp = to_ms.map(|ms| prost_types::Timestamp { seconds: ms / 1_000, nanos: 0 });
+        let request =
+            ListMessageRequest { topic, end_timestamp, search_key: Some(search_key), ..Default::default() };
+        async move {
+            let found = admin.query_message(request).await.unwrap().into_inner();
+            let bodies: Vec<_> = found.messages.iter().map(body).collect();
+            (found.status.unwrap(), bodies)
+        }
+    };
+    let lite = |name: &str| SearchKey::LiteTopic(name.into());
+    assert_eq!(search("devices", lite("one"), None).await, (ok(), vec!["one".into(), "one".into()]));
+    assert_eq!(search("devices", lite("two"), None).await.1, ["two"]);
+    assert_eq!(search("devices", lite("one"), Some(1_000)).await.1, [""; 0], "nothing is that old");
+    assert_eq!(search("devices", lite("three"), None).await, (ok(), Vec::new()));
+    assert_eq!(search("devices", lite("no good"), None).await.0.code(), Code::IllegalLiteTopic);
+    assert_eq!(search("t", lite("one"), None).await.0.code(), Code::IllegalTopic);
+
+    let group = |name: &str| SearchKey::Subscription(name.into());
+    let mut all = search("t", group("g"), None).await.1;
+    all.sort();
+    assert_eq!(all, ["blue", "red", "red"], "nobody says what the group wants");
+    let _member = Consumer::connect(&server, "c1", "g", &[("t", "red")]).await;
+    assert_eq!(search("t", group("g"), None).await, (ok(), vec!["red".into(), "red".into()]));
+    assert_eq!(search("t", group("nobody"), None).await.0.code(), Code::ConsumerGroupNotFound);
 }
 
 #[tokio::test]

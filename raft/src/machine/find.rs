@@ -47,6 +47,11 @@ impl<T: TableStore> Machine<T> {
         }
     }
 
+    /// The queue of a lite topic, by the hash of its name, if it is there.
+    pub fn lite_queue(&self, topic: TopicId, name_hash: u64) -> Option<QueueKey> {
+        self.lite.get(topic, name_hash)
+    }
+
     /// Up to `max` rows of a key from `after` on, without what is behind them.
     ///
     /// # Errors

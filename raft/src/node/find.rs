@@ -155,6 +155,9 @@ fn is_meant(by: &By, record: &Bytes) -> bool {
     match by {
         By::Time(..) | By::Offset { .. } => true,
         By::Id { id, .. } => MessageRecord::peek_id(record) == Some(id.as_str()),
+        By::LiteTopic { name, .. } => {
+            MessageRecord::decode(record).is_ok_and(|record| record.lite_topic.as_ref() == Some(name))
+        }
         By::Key { key, .. } => MessageRecord::decode(record).is_ok_and(|record| record.keys.contains(key)),
     }
 }
@@ -171,6 +174,12 @@ pub(super) fn find(group: &Group, search: &Search) -> Result<Found, AskError> {
             found.cut = cut;
             for queue in search.queues.iter().chain(&lite) {
                 found.places.extend(stored_between(group, *queue, (*from_ms, *to_ms), search.after, room)?);
+            }
+        }
+        By::LiteTopic { hash, from_ms, to_ms, .. } => {
+            let topic = search.queues.first().map(|queue| queue.topic);
+            if let Some(queue) = topic.and_then(|topic| group.replica().broker().lite_queue(topic, *hash)) {
+                found.places = stored_between(group, queue, (*from_ms, *to_ms), search.after, room)?;
             }
         }
         By::Offset { offset, .. } => {
