@@ -10,13 +10,15 @@ use proto::v2::{
     MessageModel, MessageQueueItem, PrintThreadStackTraceRequest, PrintThreadStackTraceResponse,
     ProcessQueueInfo, Resource, Status, VerifyMessageRequest,
 };
+use raft::hash::hash64;
 
 use super::{Call, messages};
+use crate::check::message::lite_topic;
 use crate::convert::route::assignments;
 use crate::convert::status::Fault;
 use crate::session::remote::{self, ClientCommand, ClientReport, Done, NotDone};
 
-/// The clients of a group, of those that read `topic` if it is given.
+/// The clients of a group: of those that read the topic if one is named, and the lite topic of it if one is.
 pub(super) async fn connections(
     call: &Call<'_>,
     request: ListConsumerConnectionRequest,
@@ -27,7 +29,22 @@ pub(super) async fn connections(
         None => None,
     };
     let clients = remote::clients_of(call.edge, &group.name, call.deadline).await;
-    let reads = |client: &&ClientReport| topic.is_none_or(|topic| client.filters.contains_key(&topic.name));
+    let lite = match (request.lite_topic.as_deref(), topic) {
+        (None, _) => None,
+        (Some(_), None) => return Err(Fault::BadRequest("say of which topic the lite topic is".into())),
+        (Some(name), Some(topic)) => {
+            lite_topic(name)?;
+            Some((topic.id, hash64(name.as_bytes())))
+        }
+    };
+    let reads = |client: &&ClientReport| match (lite, topic) {
+        (Some((topic, hash)), _) => {
+            let starts = call.edge.lite.of(&client.client_id, topic, group.id).by_start();
+            starts.iter().any(|(_, hashes)| hashes.contains(&hash))
+        }
+        (None, Some(topic)) => client.filters.contains_key(&topic.name),
+        (None, None) => true,
+    };
     let client_info = clients.iter().filter(reads).map(client_info).collect();
     Ok(ListConsumerConnectionResponse { client_info, ..Default::default() })
 }

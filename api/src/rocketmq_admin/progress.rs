@@ -9,14 +9,17 @@ use proto::v2::{
     DescribeGroupAccumulationRequest, DescribeGroupAccumulationResponse, MessageQueue, QueryTimeSpanRequest,
     QueryTimeSpanResponse, ResetGroupOffsetRequest, ResetGroupOffsetResponse, Resource,
 };
-use raft::catalog::{ConsumerGroup, StartFrom, Topic};
+use raft::catalog::{ConsumerGroup, StartFrom, Topic, TopicType};
 use raft::clock;
-use raft::names::QueueKey;
-use raft::question::{Pull, QueuePlace};
+use raft::hash::hash64;
+use raft::names::{GroupId, QueueKey};
+use raft::node::MessageQuery;
+use raft::question::{By, Pull, QueuePlace};
 use raft::request::Filter;
 use tokio::time::Instant;
 
 use super::Call;
+use crate::check::message::lite_topic;
 use crate::convert::name::client_name;
 use crate::convert::status::Fault;
 use crate::convert::time::{self, wire_duration};
@@ -32,13 +35,14 @@ pub(super) async fn accumulation(
     let group = call.group(request.group.as_ref())?;
     let mut response = DescribeGroupAccumulationResponse::default();
     let mut total = Accumulation::default();
-    for topic in topics_of(call, group, &request.topics).await? {
+    let topics = topics_of(call, group, &request.topics).await?;
+    for topic in &topics {
         let places = call.edge.node.places(topic, Some(group.id), call.deadline).await?;
         let mut sum = Accumulation::default();
         for (number, place) in places.iter().enumerate() {
             let mut of_queue = Accumulation::of(place, group.start);
             if of_queue.accumulation > 0 {
-                of_queue.oldest_ms = stored_at(call, topic, number, oldest(place)).await?;
+                of_queue.oldest_ms = stored_at(call, place_of(topic, number), oldest(place)).await?;
             }
             sum.add(&of_queue);
         }
@@ -46,8 +50,40 @@ pub(super) async fn accumulation(
         let name = client_name(&topic.name, call.caller.namespace()).into_owned();
         response.topic_accumulation.insert(name, sum.wire());
     }
+    if let Some(name) = &request.lite_topic {
+        let sum = of_lite_topic(call, group, &topics, name).await?;
+        total.add(&sum);
+        response.lite_topic_accumulation.insert(name.clone(), sum.wire());
+    }
     response.accumulation = Some(total.wire());
     Ok(response)
+}
+
+/// What waits in the lite topics of this name.
+async fn of_lite_topic(
+    call: &Call<'_>,
+    group: &ConsumerGroup,
+    topics: &[&Topic],
+    name: &str,
+) -> Result<Accumulation, Fault> {
+    lite_topic(name)?;
+    let hash = hash64(name.as_bytes());
+    let mut sum = Accumulation::default();
+    for topic in topics.iter().filter(|topic| topic.kind == TopicType::Lite) {
+        let by = By::LiteTopic { name: name.to_owned(), hash, from_ms: 0, to_ms: u64::MAX };
+        // A message of it tells which queue it is.
+        let query = MessageQuery { topic: (*topic).clone(), by, after: None, limit: 1, from_replica: false };
+        let page = call.edge.node.query_messages(query, call.deadline).await?;
+        let Some(found) = page.messages.first() else { continue };
+        let queue = (found.group, found.place.queue);
+        let place = call.edge.node.place_in(queue.0, queue.1, Some(group.id), call.deadline).await?;
+        let mut of_queue = Accumulation::of(&place, group.start);
+        if of_queue.accumulation > 0 {
+            of_queue.oldest_ms = stored_at(call, queue, oldest(&place)).await?;
+        }
+        sum.add(&of_queue);
+    }
+    Ok(sum)
 }
 
 /// The topics that are named, or all that the group reads: its clients subscribe to them, or it has read them.
@@ -114,16 +150,18 @@ impl Accumulation {
     }
 }
 
+/// A queue of a topic, and the group that holds it.
+fn place_of(topic: &Topic, number: usize) -> (GroupId, QueueKey) {
+    (topic.queues[number], QueueKey { topic: topic.id, number: number as u32 })
+}
+
 /// When the first message at an offset or behind it was stored; `None` if there is none.
-async fn stored_at(call: &Call<'_>, topic: &Topic, number: usize, offset: u64) -> Result<Option<u64>, Fault> {
-    let pull = Pull {
-        queue: QueueKey { topic: topic.id, number: number as u32 },
-        group: topic.queues[number],
-        offset,
-        max: 1,
-        filter: Filter::All,
-        from_replica: false,
-    };
+async fn stored_at(
+    call: &Call<'_>,
+    (group, queue): (GroupId, QueueKey),
+    offset: u64,
+) -> Result<Option<u64>, Fault> {
+    let pull = Pull { queue, group, offset, max: 1, filter: Filter::All, from_replica: false };
     let pulled = call.edge.node.pull(pull, Instant::now(), call.deadline).await?;
     Ok(pulled.found.places.first().map(|place| place.stored_ms))
 }
@@ -170,14 +208,14 @@ async fn span(
     number: usize,
     place: &QueuePlace,
 ) -> Result<QueueTimeSpan, Fault> {
-    let state = &place.state;
-    let min = stored_at(call, topic, number, state.first).await?;
+    let (state, queue) = (&place.state, place_of(topic, number));
+    let min = stored_at(call, queue, state.first).await?;
     let max = match state.end.checked_sub(1).filter(|last| *last >= state.first) {
-        Some(last) => stored_at(call, topic, number, last).await?,
+        Some(last) => stored_at(call, queue, last).await?,
         None => None,
     };
     let waits = match place.begun {
-        true => stored_at(call, topic, number, oldest(place)).await?,
+        true => stored_at(call, queue, oldest(place)).await?,
         false => min,
     };
     let namespace = call.caller.namespace();

@@ -12,9 +12,9 @@ use proto::v2::{
     DescribeGroupAccumulationRequest, DescribeSubscriptionRequest, DescribeTopicStatusRequest,
     FilterExpression, FilterType, GetConsumerRunningInfoRequest, GetProxyRuntimeStatsRequest,
     GetTopicRouteRequest, ListConsumerConnectionRequest, ListMessageRequest, ListSubscriptionRequest,
-    MessageType, PrintThreadStackTraceRequest, QueryTimeSpanRequest, ResetGroupOffsetRequest, Settings,
-    Status, Subscription, SubscriptionEntry, TelemetryCommand, ThreadStackTrace, VerifyMessageRequest,
-    VerifyMessageResult,
+    LiteSubscriptionAction, MessageType, PrintThreadStackTraceRequest, QueryTimeSpanRequest,
+    ResetGroupOffsetRequest, Settings, Status, Subscription, SubscriptionEntry, SyncLiteSubscriptionRequest,
+    TelemetryCommand, ThreadStackTrace, VerifyMessageRequest, VerifyMessageResult,
 };
 use raft::catalog::TopicType;
 use tokio::sync::mpsc;
@@ -356,6 +356,57 @@ async fn messages_are_found_by_lite_topic_and_by_what_a_group_wants() {
     let _member = Consumer::connect(&server, "c1", "g", &[("t", "red")]).await;
     assert_eq!(search("t", group("g"), None).await, (ok(), vec!["red".into(), "red".into()]));
     assert_eq!(search("t", group("nobody"), None).await.0.code(), Code::ConsumerGroupNotFound);
+}
+
+#[tokio::test]
+async fn a_lite_topic_says_how_far_a_group_is_and_who_reads_it() {
+    let server = Server::start_with(2, |_| {}).await;
+    server.topic("devices", TopicType::Lite, 4).await;
+    let mut client = server.client("c1").await;
+    for name in ["one", "two", "one", "one"] {
+        client.send(message_with("devices", name, |system| system.lite_topic = Some(name.into()))).await;
+    }
+    client.receive(receive("devices", "g", 100)).await;
+    let _member = Consumer::connect(&server, "c1", "g", &[("devices", "*")]).await;
+    let _other = Consumer::connect(&server, "c2", "g", &[("devices", "*")]).await;
+    let (group, topic) = (Some(resource("g")), Some(resource("devices")));
+    let subscribe = client.request(SyncLiteSubscriptionRequest {
+        action: LiteSubscriptionAction::CompleteAdd as i32,
+        topic: topic.clone(),
+        group: group.clone(),
+        lite_topic_set: vec!["one".into()],
+        ..Default::default()
+    });
+    let subscribed = client.stub.sync_lite_subscription(subscribe).await.unwrap().into_inner();
+    assert_eq!(subscribed.status, Some(ok()));
+    let one = proto::v2::ReceiveMessageRequest { batch_size: 1, ..receive("devices", "g", 5_000) };
+    assert_eq!(client.receive(one).await.1.len(), 1);
+
+    let mut admin = admin(&server).await;
+    for (name, counts) in [("one", (1, 2, 3)), ("nothing", (0, 0, 0))] {
+        let request = DescribeGroupAccumulationRequest {
+            group: group.clone(),
+            lite_topic: Some(name.into()),
+            ..Default::default()
+        };
+        let told = admin.describe_group_accumulation(request).await.unwrap().into_inner();
+        let of_it = &told.lite_topic_accumulation[name];
+        assert_eq!((of_it.inflight_messages, of_it.ready_messages, of_it.accumulation), counts, "{name}");
+        assert_eq!(told.accumulation.unwrap().accumulation, counts.2, "{name}");
+    }
+    let readers = |topic, lite_topic: &str| {
+        let (mut admin, group, lite_topic) = (admin.clone(), group.clone(), Some(lite_topic.to_owned()));
+        let request = ListConsumerConnectionRequest { group, topic, lite_topic, ..Default::default() };
+        async move {
+            let found = admin.list_consumer_connection(request).await.unwrap().into_inner();
+            let ids: Vec<_> = found.client_info.into_iter().map(|client| client.client_id).collect();
+            (found.status.unwrap().code(), ids)
+        }
+    };
+    assert_eq!(readers(topic.clone(), "one").await, (Code::Ok, vec!["c1".into()]));
+    assert_eq!(readers(topic.clone(), "two").await, (Code::Ok, Vec::new()));
+    assert_eq!(readers(topic, "no good").await.0, Code::IllegalLiteTopic);
+    assert_eq!(readers(None, "one").await.0, Code::BadRequest);
 }
 
 #[tokio::test]

@@ -64,6 +64,20 @@ impl Node {
         deadline: Instant,
     ) -> Result<QueuePlace, RequestError> {
         let (group, queue) = queue_of(topic, number)?;
+        self.place_in(group, queue, consumer, deadline).await
+    }
+
+    /// As [`Node::place`], of a queue that the catalog does not list: that of a lite topic, as a search found it.
+    ///
+    /// # Errors
+    /// As [`Node::places`].
+    pub async fn place_in(
+        &self,
+        group: GroupId,
+        queue: QueueKey,
+        consumer: Option<ConsumerId>,
+        deadline: Instant,
+    ) -> Result<QueuePlace, RequestError> {
         let mut places = self.group_places(group, vec![queue], consumer, deadline).await?;
         places.pop().ok_or_else(|| RequestError::Unknown { reason: "the answer names no queue".to_owned() })
     }
