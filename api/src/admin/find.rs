@@ -6,12 +6,13 @@ use raft::catalog::{Topic, TopicType};
 use raft::hash::hash64;
 use raft::limits::LITE_QUEUES_FROM;
 use raft::node::{FoundMessage, MessagePage, MessageQuery};
-use raft::question::{By, Mark, Wait};
+use raft::question::{By, Wait};
 use raft::request::{Rejection, RequestError};
 use store::record::{BodyEncoding, MessageRecord};
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
+use crate::convert::mark::{mark_text, read_mark};
 use crate::convert::message_id::by_id;
 use crate::convert::name::{DEAD_LETTERS, RETRIES};
 use crate::convert::status::Fault;
@@ -51,11 +52,11 @@ pub(super) async fn query(
         0 => FOUND_MESSAGES_DEFAULT,
         limit => limit.min(FOUND_MESSAGES_MAX),
     };
-    let after = read_continuation(&request.continuation)?;
+    let after = read_mark(&request.continuation)?;
     let query = MessageQuery { topic: topic.clone(), by, after, limit, from_replica: request.from_replica };
     let page = edge.node.query_messages(query, deadline).await?;
     let messages = page.messages.iter().filter_map(|found| wire_message(&topic, found)).collect();
-    let continuation = page.next.map(continuation).unwrap_or_default();
+    let continuation = page.next.map(mark_text).unwrap_or_default();
     Ok(QueryMessagesResponse { messages, continuation, cut: page.cut })
 }
 
@@ -65,26 +66,6 @@ async fn room(edge: &EdgeState, deadline: Instant) -> Result<SemaphorePermit<'_>
         Ok(Ok(permit)) => Ok(permit),
         Ok(Err(_)) | Err(_) => Err(RequestError::Overloaded { what: "searches on this node" }.into()),
     }
-}
-
-/// Where the next page begins, as text.
-fn continuation(after: Mark) -> String {
-    format!("{}.{}.{}", after.stored_ms, after.queue, after.number)
-}
-
-fn read_continuation(text: &str) -> Result<Option<Mark>, Fault> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let read = || {
-        let mut parts = text.split('.');
-        let stored_ms = parts.next()?.parse().ok()?;
-        let queue = parts.next()?.parse().ok()?;
-        let number = parts.next()?.parse().ok()?;
-        parts.next().is_none().then_some(Mark { stored_ms, queue, number })
-    };
-    let wrong = || Fault::BadRequest(format!("the continuation {text:?} is not one that a page ended with"));
-    read().map(Some).ok_or_else(wrong)
 }
 
 fn unix_ms(ms: i64) -> Result<u64, Fault> {
@@ -164,19 +145,4 @@ pub(super) fn wire_message(topic: &Topic, found: &FoundMessage) -> Option<admin:
         in_transaction: matches!(place.wait, Some(Wait::Transaction { .. })),
         given_up: matches!(place.wait, Some(Wait::GivenUp { .. })),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_continuation_reads_back_and_rubbish_is_refused() {
-        let mark = Mark { stored_ms: 1 << 41, queue: 7, number: 9 };
-        assert_eq!(read_continuation(&continuation(mark)), Ok(Some(mark)));
-        assert_eq!(read_continuation(""), Ok(None));
-        for bad in ["x", "1", "1.2", "1.2.3.4", "1.2.-3"] {
-            assert!(matches!(read_continuation(bad), Err(Fault::BadRequest(_))), "{bad}");
-        }
-    }
 }

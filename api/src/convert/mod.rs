@@ -1,5 +1,6 @@
 //! Between the types of the wire and ours. Each file converts one thing.
 
+pub mod mark;
 pub mod message;
 pub mod message_id;
 pub mod name;

@@ -10,6 +10,7 @@ use raft::question::{By, Mark, MessagePlace};
 
 use super::Call;
 use crate::check::message::lite_topic;
+use crate::convert::mark::{mark_text, read_mark};
 use crate::convert::message::AskedTopic;
 use crate::convert::message_id::by_id;
 use crate::convert::pulled::pulled;
@@ -40,7 +41,7 @@ pub(super) async fn query(
         .find_map(|limit| usize::try_from(limit).ok().filter(|limit| *limit > 0))
         .unwrap_or(FOUND_MESSAGES_DEFAULT)
         .min(FOUND_MESSAGES_MAX);
-    let mut after = read_scroll_id(request.scroll_id.as_deref().unwrap_or_default())?;
+    let mut after = read_mark(request.scroll_id.as_deref().unwrap_or_default())?;
     let skipped = request.page_num.unwrap_or(1).saturating_sub(1);
     if skipped > PAGES_SKIPPED_MAX {
         return Err(Fault::BadRequest(format!(
@@ -63,7 +64,7 @@ pub(super) async fn query(
     let messages = wanted.filter_map(|found| wire(found, &asked)).collect();
     Ok(ListMessageResponse {
         messages,
-        scroll_id: next.map(scroll_id).unwrap_or_default(),
+        scroll_id: next.map(mark_text).unwrap_or_default(),
         ..Default::default()
     })
 }
@@ -130,38 +131,4 @@ fn wire(found: &FoundMessage, asked: &AskedTopic) -> Option<Message> {
     pulled(found.place.queue, &place, found.record.clone(), asked)
         .inspect_err(|error| tracing::error!(place = ?found.place, %error, "a message cannot be read"))
         .ok()
-}
-
-fn scroll_id(mark: Mark) -> String {
-    format!("{}.{}.{}", mark.stored_ms, mark.queue, mark.number)
-}
-
-fn read_scroll_id(text: &str) -> Result<Option<Mark>, Fault> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let numbers: Option<Vec<u64>> = text.split('.').map(|part| part.parse().ok()).collect();
-    let mark = numbers.and_then(|numbers| match numbers.as_slice() {
-        [stored_ms, queue, number] => {
-            Some(Mark { stored_ms: *stored_ms, queue: u32::try_from(*queue).ok()?, number: *number })
-        }
-        _ => None,
-    });
-    mark.map(Some)
-        .ok_or_else(|| Fault::BadRequest(format!("{text:?} is not a scroll id of an earlier answer")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scroll_ids_read_back() {
-        let mark = Mark { stored_ms: 5, queue: 6, number: 7 };
-        assert_eq!(read_scroll_id(&scroll_id(mark)), Ok(Some(mark)));
-        assert_eq!(read_scroll_id(""), Ok(None));
-        for wrong in ["x", "1.2", "1.2.3.4", "1.99999999999.3"] {
-            assert!(read_scroll_id(wrong).is_err(), "{wrong}");
-        }
-    }
 }
