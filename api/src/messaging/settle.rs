@@ -22,6 +22,10 @@ pub fn handle(
 ) -> Result<Handle, Fault> {
     let handle = Handle::decode(text)?;
     let catalog = edge.node.catalog();
+    // Where it goes is taken from the handle, so that must be a group that holds messages.
+    if !catalog.groups.is_empty() && !catalog.groups.contains(&handle.receipt.group) {
+        return Err(Fault::InvalidReceipt("the receipt handle is not one of this cluster".into()));
+    }
     if let Some(group) = group {
         let name = full_name(group, caller.namespace());
         let known = catalog.consumers.get(name.as_ref());
