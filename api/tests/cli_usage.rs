@@ -51,7 +51,6 @@ fn usage_errors_end_with_2() {
         &["group", "delete", "g"],
         &["group", "delete-subscription", "g", "demo"],
         &["dlq", "resend", "g", "--all"],
-        &["message", "recall", "demo", "handle"],
         &["transaction", "rollback", "demo", "transaction", "--id", "message"],
     ] {
         let refused = ledgermq(args).code(2);

@@ -44,7 +44,7 @@ fn what_waits_survives_the_leader_and_comes_once() {
     with(&commit).code(0);
     let rollback = ["transaction", "rollback", "demo", transaction, "--id", id, "--yes"];
     assert!(with(&rollback).code(1).err.contains("committed"), "the other end is refused");
-    let recall = ["message", "recall", "demo", recalled["recall_handle"].as_str().unwrap(), "--yes"];
+    let recall = ["message", "recall", "demo", recalled["recall_handle"].as_str().unwrap()];
     with(&recall).code(0);
 
     let receive = ["receive", "demo", "-g", "g", "--max", "20", "--wait", "20s", "-o", "json"];

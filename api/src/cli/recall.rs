@@ -5,7 +5,6 @@ use proto::v2;
 use serde_json::json;
 
 use super::exit::Failure;
-use super::output::ConfirmArgs;
 use super::target::ADMIN_TIMEOUT;
 use super::topic::CommonArgs;
 use crate::client::access::{ClientError, resource};
@@ -14,7 +13,7 @@ use crate::client::access::{ClientError, resource};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ledgermq send demo --body later --delay 1h      prints the recall handle
-  ledgermq message recall demo HANDLE --yes
+  ledgermq message recall demo HANDLE
 
 A message can be recalled until it is due; then it is on its way.")]
 pub struct RecallArgs {
@@ -23,15 +22,11 @@ pub struct RecallArgs {
     /// What `ledgermq send --delay` printed, or a client got with its send receipt
     handle: String,
     #[command(flatten)]
-    confirm: ConfirmArgs,
-    #[command(flatten)]
     common: CommonArgs,
 }
 
 impl RecallArgs {
     pub async fn run(self) -> Result<(), Failure> {
-        self.confirm
-            .confirm(&format!("This takes a message of topic {} back: it is gone then.", self.topic))?;
         let broker = self.common.target.connect().await?;
         let request = v2::RecallMessageRequest {
             topic: Some(resource(&self.topic)),
