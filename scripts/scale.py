@@ -209,7 +209,7 @@ def log_bytes(binary, log):
 
 def measure_bytes(args):
     """Bytes that the disk wrote for each byte of a body, sent, received and acknowledged; one replica."""
-    count = args.count or 1_000_000
+    count = args.count or 200_000
     for kind in ("normal", "delayed", "transactional", "retried", "dead-lettered"):
         shutil.rmtree(args.data, ignore_errors=True)
         os.makedirs(args.data)

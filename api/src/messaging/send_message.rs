@@ -97,17 +97,17 @@ impl Named {
         Named { message_id, group: *group, id: *id, due_ms: extras.due_ms, half }
     }
 
-    /// The transaction id and the recall handle of a message that waits under `number`; empty where
-    /// there is none.
+    /// The transaction id and the recall handle of a message that waits under `number`. Where there is
+    /// no transaction, clients expect the message id for its id.
     fn handles(&self, topic: TopicId, number: u64) -> (String, String) {
         let Named { group, id, .. } = *self;
         match (self.half, self.due_ms) {
             (true, _) => (transaction_id(&Transaction { group, topic, number, id }), String::new()),
             (false, Some(due_ms)) => {
                 let timer = Timer { group, topic, due_ms, number, id };
-                (String::new(), recall_handle(&timer, &self.message_id))
+                (self.message_id.clone(), recall_handle(&timer, &self.message_id))
             }
-            (false, None) => (String::new(), String::new()),
+            (false, None) => (self.message_id.clone(), String::new()),
         }
     }
 }
@@ -190,7 +190,10 @@ fn entry(
         }
         Ok(published) => {
             match published.place {
-                Place::Queued(offset) => entry.offset = i64::try_from(offset.0).unwrap_or(i64::MAX),
+                Place::Queued(offset) => {
+                    entry.offset = i64::try_from(offset.0).unwrap_or(i64::MAX);
+                    entry.transaction_id.clone_from(&named.message_id);
+                }
                 Place::Waiting(number) => {
                     (entry.transaction_id, entry.recall_handle) = named.handles(topic.id, number);
                 }
