@@ -2,6 +2,7 @@
 
 mod catch_up;
 mod cluster;
+mod divergence;
 mod lookups;
 mod refusals;
 mod restarts;
