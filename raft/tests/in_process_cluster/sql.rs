@@ -1,6 +1,11 @@
 //! SQL filters while leaders change.
 
-use super::*;
+use raft::catalog::TopicType;
+use raft::names::GroupId;
+use raft::request::{Filter, Publish, Receive};
+use store::record::MessageRecord;
+
+use crate::cluster::{Cluster, id_of, message, receive, soon};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sql_filter_goes_on_where_the_leader_before_stopped() {

@@ -8,4 +8,6 @@ mod retention;
 mod rig;
 mod rules;
 mod scripts;
+mod steps;
 mod waiting;
+mod witness;
