@@ -1,4 +1,5 @@
-"""What the official clients can do beyond sending and receiving: delays, recall, transactions with checks.
+"""What the official clients can do beyond sending and receiving: delays, recall, transactions with checks, lite
+topics.
 
 No node is killed here: what waits through the loss of a leader is tested with processes of our own
 (`api/tests/cli_waiting.rs`). A program ends with 0, or says what did not hold.
@@ -25,16 +26,20 @@ def problems(language, cluster, work, slow):
     """Runs the program of a language, if it has one. A sentence for each thing that did not hold."""
     if language.name not in PROGRAMS:
         return []
-    delay, transaction = f"{language.name}-delay", f"{language.name}-transaction"
+    delay, transaction, lite = (f"{language.name}-{kind}" for kind in ("delay", "transaction", "lite"))
     cluster.create_topic(delay, "delay")
     cluster.create_topic(transaction, "transaction")
+    cluster.create_topic(lite, "lite")
     group = f"{language.name}-features"
     for topic in (delay, transaction):
         cluster.create_group(f"{group}-{topic}", False)
+    # RocketMQ reads lite topics in order, so its users make such groups.
+    cluster.create_group(f"{group}-lite-push", True)
+    cluster.create_group(f"{group}-lite-simple", False)
     home = work / "home"
     home.mkdir(exist_ok=True)
     command = [*PROGRAMS[language.name](home), "--endpoint", cluster.endpoint, "--delay", delay,
-               "--transaction", transaction, "--group", group]
+               "--transaction", transaction, "--lite", lite, "--group", group]
     environment = {**os.environ, "HOME": str(home),
                    "INTEROP_NODE_MODULES": str(clients.CACHE / "interop-node" / "node_modules")}
     try:

@@ -17,7 +17,7 @@ const (
 )
 
 type features struct {
-	endpoint, delay, transaction, group string
+	endpoint, delay, transaction, lite, group string
 }
 
 func (f *features) config(group string) *mq.Config {
@@ -35,7 +35,7 @@ func (f *features) run() error {
 		asked[string(view.GetBody())] = true
 		return mq.COMMIT
 	}}
-	producer, err := mq.NewProducer(f.config(""), mq.WithTopics(f.delay, f.transaction), mq.WithTransactionChecker(checker))
+	producer, err := mq.NewProducer(f.config(""), mq.WithTopics(f.delay, f.transaction, f.lite), mq.WithTransactionChecker(checker))
 	if err != nil {
 		return err
 	}
@@ -46,6 +46,9 @@ func (f *features) run() error {
 		return err
 	}
 	if err := f.transactions(producer); err != nil {
+		return err
+	}
+	if err := f.liteTopics(producer); err != nil {
 		return err
 	}
 	lock.Lock()

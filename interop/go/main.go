@@ -232,6 +232,7 @@ func main() {
 	var f features
 	flag.StringVar(&f.delay, "delay", "", "features: topic of delayed messages")
 	flag.StringVar(&f.transaction, "transaction", "", "features: topic of transactions")
+	flag.StringVar(&f.lite, "lite", "", "features: topic of lite topics")
 	flag.StringVar(&f.group, "group", "", "features: what groups begin with")
 	flag.Parse()
 	mq.ResetLogger()

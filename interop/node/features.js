@@ -8,6 +8,7 @@ const { parseArgs } = require('node:util');
 const client = require(
   path.join(process.env.INTEROP_NODE_MODULES || path.join(__dirname, 'node_modules'), 'rocketmq-client-nodejs'),
 );
+const lite = require('./lite');
 const { Producer, SimpleConsumer } = client;
 // As the protocol numbers them: 1 commit, 2 rollback.
 const COMMIT = 1;
@@ -16,7 +17,9 @@ const DELAY_MS = 3_000;
 const PATIENCE_MS = 60_000;
 
 const { values: options } = parseArgs({
-  options: { endpoint: { type: 'string' }, delay: { type: 'string' }, transaction: { type: 'string' }, group: { type: 'string' } },
+  options: Object.fromEntries(
+    ['endpoint', 'delay', 'transaction', 'lite', 'group'].map(name => [name, { type: 'string' }]),
+  ),
 });
 
 const quiet = { debug() {}, info() {}, warn() {}, error: (...args) => process.stderr.write(`${require('node:util').format(...args)}\n`) };
@@ -87,11 +90,12 @@ async function main() {
     },
   };
   const producer = new Producer({
-    endpoints: options.endpoint, namespace: '', topics: [options.delay, options.transaction], checker, logger: quiet,
+    endpoints: options.endpoint, namespace: '', topics: [options.delay, options.transaction, options.lite], checker, logger: quiet,
   });
   await producer.startup();
   await delays(producer);
   await transactions(producer);
+  await lite.run(client, options, quiet, producer);
   assert.ok(asked.includes('forgotten'), 'the producer was asked about the transaction that it forgot');
   assert.ok(!asked.includes('rolled back') && !asked.includes('committed'), `asked about ${asked}`);
   await producer.shutdown();

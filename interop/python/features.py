@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 
+import lite
 from rocketmq import (
     ClientConfiguration,
     Credentials,
@@ -22,7 +23,7 @@ INVISIBLE_SECONDS = 15
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("endpoint", "delay", "transaction", "group"):
+    for name in ("endpoint", "delay", "transaction", "lite", "group"):
         parser.add_argument(f"--{name}", required=True)
     return parser.parse_args()
 
@@ -106,10 +107,12 @@ def transactions(options, producer):
 def main():
     options = parse()
     checker = Checker()
-    producer = Producer(configuration(options), (options.delay, options.transaction), checker=checker)
+    topics = (options.delay, options.transaction, options.lite)
+    producer = Producer(configuration(options), topics, checker=checker)
     producer.startup()
     delays(options, producer)
     transactions(options, producer)
+    lite.run(options, producer)
     assert "forgotten" in checker.asked, "the producer was not asked about the transaction that it forgot"
     assert set(checker.asked) == {"forgotten"}, checker.asked
     producer.shutdown()

@@ -50,10 +50,11 @@ final class Features {
     private void run() throws Exception {
         String delay = options.get("delay");
         String transaction = options.get("transaction");
+        String lite = options.get("lite");
         Set<String> asked = new ConcurrentSkipListSet<>();
         try (Producer producer = provider.newProducerBuilder()
                 .setClientConfiguration(configuration)
-                .setTopics(delay, transaction)
+                .setTopics(delay, transaction, lite)
                 .setTransactionChecker(view -> {
                     asked.add(body(view));
                     return TransactionResolution.COMMIT;
@@ -61,6 +62,7 @@ final class Features {
                 .build()) {
             delays(producer, delay);
             transactions(producer, transaction);
+            new Lite(provider, configuration, lite, options.get("group") + "-lite-push").run(producer);
         }
         require(asked.equals(Set.of("forgotten")), "the producer was asked about " + asked);
     }
