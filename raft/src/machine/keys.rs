@@ -1,7 +1,6 @@
 //! Messages by their keys, and by ids that do not tell when they were made.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 use store::tables::TableStore;
 use store::tables::key_index::{KeyRow, KeyedPlace, hour_of};
@@ -15,16 +14,13 @@ use crate::request::Place;
 pub(super) struct KeyIndex {
     /// No row of the topic is older than this hour.
     first_hours: BTreeMap<TopicId, u32>,
-    /// A queue of the topic that reaches back to its first hour: while it does, no row may go.
-    /// Derived, and only to save looking at all queues.
-    witnesses: BTreeMap<TopicId, QueueKey>,
 }
 
 impl KeyIndex {
     pub(super) fn open(tables: &impl TableStore) -> Result<KeyIndex, MachineFailure> {
         let hours = KeyRow::first_hours(tables)?;
         let first_hours = hours.into_iter().map(|(topic, hour)| (TopicId(topic), hour)).collect();
-        Ok(KeyIndex { first_hours, witnesses: BTreeMap::new() })
+        Ok(KeyIndex { first_hours })
     }
 }
 
@@ -46,32 +42,13 @@ impl<T: TableStore> Machine<T> {
     }
 
     /// After a queue let go of its beginning: lets go of rows that no queue of the topic reaches back to.
-    pub(super) fn expire_keys(&mut self, queue: QueueKey) -> Result<(), MachineFailure> {
-        let topic = queue.topic;
+    pub(super) fn expire_keys(&mut self, topic: TopicId) -> Result<(), MachineFailure> {
         let Some(first_hour) = self.keys.first_hours.get(&topic).copied() else { return Ok(()) };
-        if self.keys.witnesses.get(&topic).is_some_and(|witness| *witness != queue) {
+        let oldest_ms = self.queues.oldest_of(self.progress.durability.tables(), topic)?;
+        let oldest = oldest_ms.map_or(hour_of(self.progress.stamp_ms()), hour_of);
+        if oldest <= first_hour {
             return Ok(());
         }
-        let mut oldest = hour_of(self.progress.stamp_ms());
-        // From this one on, and then from the first on.
-        let (mut from, mut wrapped) = (Bound::Included(queue.number), false);
-        loop {
-            let Some(other) = self.queues.of_topic(topic, from).filter(|it| !wrapped || *it < queue) else {
-                if wrapped {
-                    break;
-                }
-                (from, wrapped) = (Bound::Included(0), true);
-                continue;
-            };
-            from = Bound::Excluded(other.number);
-            let Some(oldest_ms) = self.queues.oldest_ms(self.progress.tables(), other)? else { continue };
-            if hour_of(oldest_ms) <= first_hour {
-                self.keys.witnesses.insert(topic, other);
-                return Ok(());
-            }
-            oldest = oldest.min(hour_of(oldest_ms));
-        }
-        self.keys.witnesses.remove(&topic);
         KeyRow::delete_before(topic.0, oldest, self.progress.batch());
         self.keys.first_hours.insert(topic, oldest);
         Ok(())
@@ -79,7 +56,6 @@ impl<T: TableStore> Machine<T> {
 
     /// Forgets a topic's rows, those of the frame in hand too.
     pub(super) fn delete_keys(&mut self, topic: TopicId) {
-        self.keys.witnesses.remove(&topic);
         if self.keys.first_hours.remove(&topic).is_some() {
             KeyRow::delete_topic(topic.0, self.progress.batch());
         }

@@ -116,6 +116,6 @@ impl<T: TableStore> Machine<T> {
         // What of it is still held by position is let go of when the log would carry it.
         self.queues.remove(self.progress.durability.tables(), queue, &mut self.progress.batch)?;
         self.lite.remove(queue.topic, name_hash, &mut self.progress.batch);
-        self.expire_keys(queue)
+        self.expire_keys(queue.topic)
     }
 }

@@ -9,6 +9,7 @@
 //! [`MachineFailure`], and the node stops (rule R5).
 
 mod acknowledge;
+mod beginnings;
 mod broker;
 mod busy;
 mod cursor;
@@ -52,6 +53,7 @@ use crate::command::CommandError;
 use crate::names::{ConsumerId, QueueKey};
 use crate::outcome::Outcome;
 
+pub use beginnings::Age;
 pub use broker::Machine;
 pub use dead_letter::FoundDeadLetter;
 pub use find::Keyed;

@@ -1,7 +1,6 @@
 //! The queues: where they begin and end, the newest entries in memory, and older blocks on demand.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Bound;
 use std::sync::Arc;
 
 use store::position::LogPosition;
@@ -10,6 +9,7 @@ use store::tables::kept::KeptRow;
 use store::tables::{Batch, RowKind, TableStore};
 
 use super::MachineFailure;
+use super::beginnings::{Beginning, Beginnings};
 use super::broker::each_row;
 use crate::limits::{BLOCK_CACHE_ENTRIES_MAX, TAIL_ENTRIES_MAX};
 use crate::names::{QueueKey, TopicId};
@@ -25,10 +25,8 @@ pub(super) struct Queue {
     tail: VecDeque<Arc<Block>>,
     /// Whether the last block of the tail belongs to the frame in hand.
     open: bool,
-    /// The first entry that is not held out of the queue's order, and where it is, as far as known.
-    in_order: Option<(u64, Option<LogPosition>)>,
-    /// When the message at this offset was stored, as far as known: that of the first one.
-    oldest_ms: Option<(u64, u64)>,
+    /// What is noted of where it begins.
+    pub(super) beginning: Beginning,
     /// When the last message was stored; counts only while there is one.
     newest_ms: u64,
 }
@@ -49,6 +47,7 @@ pub(super) struct Queues {
     tails: VecDeque<(QueueKey, usize)>,
     tail_entries: usize,
     cache: BlockCache,
+    pub(super) beginnings: Beginnings,
 }
 
 impl QueueKey {
@@ -68,9 +67,11 @@ impl Queues {
         for row in rows {
             let last = Block::at_or_before(tables, row.queue, u64::MAX)?;
             let newest_ms = last.as_ref().map_or(0, |block| block.stored_ms);
-            let end = last.map_or(row.end_at_least, |block| block.end().max(row.end_at_least));
+            let end_at_least = row.end_at_least;
+            let end = last.as_ref().map_or(end_at_least, |block| block.end().max(end_at_least));
             let key = QueueKey { topic: TopicId(row.queue.0), number: row.queue.1 };
             queues.queues.insert(key, Queue { first: row.first, end, newest_ms, ..Queue::default() });
+            queues.note_opened(key, last.as_ref());
         }
         let kept = &mut queues.kept;
         each_row(tables, RowKind::Kept, |key, value| {
@@ -107,7 +108,11 @@ impl Queues {
         Arc::make_mut(block).entries.push(entry);
         queue.end += 1;
         queue.newest_ms = stamp_ms;
-        queue.end - 1
+        let offset = queue.end - 1;
+        if queue.beginning.lacks(&entry) {
+            self.note_appended(key, offset, &entry, stamp_ms);
+        }
+        offset
     }
 
     /// Ends the frame in hand: its blocks become rows.
@@ -180,7 +185,7 @@ impl Queues {
     }
 
     /// The block that holds `offset`, if it is in memory.
-    fn in_memory(&self, key: QueueKey, offset: u64) -> Option<Arc<Block>> {
+    pub(super) fn in_memory(&self, key: QueueKey, offset: u64) -> Option<Arc<Block>> {
         if let Some(block) = self.queues.get(&key).and_then(|queue| queue.tail_block(offset)) {
             return Some(block.clone());
         }
@@ -247,59 +252,6 @@ impl Queues {
         Ok(())
     }
 
-    /// Where the first entry lies that is not held out of the queue's order: the queue needs the log
-    /// from there on. `None` if it needs nothing.
-    pub(super) fn lowest_in_order(
-        &mut self,
-        tables: &impl TableStore,
-        key: QueueKey,
-    ) -> Result<Option<LogPosition>, MachineFailure> {
-        let Some(queue) = self.queues.get(&key) else { return Ok(None) };
-        let (mut at, end) = (queue.first, queue.end);
-        match queue.in_order {
-            Some((offset, Some(position))) if offset >= at => return Ok(Some(position)),
-            Some((offset, _)) => at = at.max(offset),
-            None => {}
-        }
-        let mut found = (end, None);
-        while at < end {
-            let block = match self.in_memory(key, at) {
-                Some(block) => block,
-                None => Arc::new(stored_block(tables, key, at)?),
-            };
-            let entries = block.entries.iter().zip(block.first..).skip((at - block.first) as usize);
-            let mut in_order = entries.filter(|(entry, _)| !entry.held);
-            if let Some((entry, offset)) = in_order.next() {
-                found = (offset, Some(entry.position));
-                break;
-            }
-            at = block.end();
-        }
-        self.queues.get_mut(&key).expect("it is there").in_order = Some(found);
-        Ok(found.1)
-    }
-
-    /// When the first message of a queue was stored; `None` if it has none.
-    pub(super) fn oldest_ms(
-        &mut self,
-        tables: &impl TableStore,
-        key: QueueKey,
-    ) -> Result<Option<u64>, MachineFailure> {
-        let Some(queue) = self.queues.get(&key).filter(|queue| queue.first < queue.end) else {
-            return Ok(None);
-        };
-        let first = queue.first;
-        if let Some((_, stored_ms)) = queue.oldest_ms.filter(|(offset, _)| *offset == first) {
-            return Ok(Some(stored_ms));
-        }
-        let stored_ms = match self.in_memory(key, first) {
-            Some(block) => block.stored_ms,
-            None => stored_block(tables, key, first)?.stored_ms,
-        };
-        self.queues.get_mut(&key).expect("it is there").oldest_ms = Some((first, stored_ms));
-        Ok(Some(stored_ms))
-    }
-
     /// When the newest of the messages was stored that the queue holds, or that somebody has not settled of
     /// it; `None` if there is none.
     pub(super) fn newest_ms(&self, key: QueueKey) -> Option<u64> {
@@ -309,13 +261,6 @@ impl Queues {
         }
     }
 
-    /// The first queue of a topic from `from` on.
-    pub(super) fn of_topic(&self, topic: TopicId, from: Bound<u32>) -> Option<QueueKey> {
-        let at = |number| QueueKey { topic, number };
-        let from = from.map(at);
-        self.queues.range((from, Bound::Included(at(u32::MAX)))).next().map(|(key, _)| *key)
-    }
-
     /// Forgets a queue that the frame in hand put nothing into.
     pub(super) fn remove(
         &mut self,
@@ -323,6 +268,7 @@ impl Queues {
         key: QueueKey,
         batch: &mut Batch,
     ) -> Result<(), MachineFailure> {
+        self.forget_beginning(key);
         let queue = self.queues.remove(&key);
         assert!(queue.is_some_and(|queue| !queue.open), "{key:?} is not there, or got a message just now");
         self.changed.remove(&key);
@@ -357,9 +303,8 @@ impl Queues {
         Ok((at, bytes))
     }
 
-    /// Every queue, ascending.
-    pub(super) fn keys(&self) -> impl Iterator<Item = QueueKey> {
-        self.queues.keys().copied()
+    pub(super) fn beginning_mut(&mut self, key: QueueKey) -> Option<&mut Beginning> {
+        self.queues.get_mut(&key).map(|queue| &mut queue.beginning)
     }
 
     /// Forgets a topic, in the frame in hand too.
@@ -369,6 +314,7 @@ impl Queues {
         self.changed.retain(|key| key.topic != topic);
         self.moved.retain(|(key, _), _| key.topic != topic);
         self.cache.delete_topic(topic);
+        self.beginnings.delete_topic(topic);
         QueueRow::delete_topic(topic.0, batch);
         Block::delete_topic(topic.0, batch);
     }
@@ -410,7 +356,11 @@ impl Queue {
     }
 }
 
-fn stored_block(tables: &impl TableStore, key: QueueKey, offset: u64) -> Result<Block, MachineFailure> {
+pub(super) fn stored_block(
+    tables: &impl TableStore,
+    key: QueueKey,
+    offset: u64,
+) -> Result<Block, MachineFailure> {
     let found = Block::at_or_before(tables, key.numbers(), offset)?;
     let block = found.filter(|block| block.entry(offset).is_some());
     // An offset between the bounds has a block: its absence is damage, never "no message" (R6).

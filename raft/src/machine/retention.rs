@@ -16,6 +16,7 @@ use store::tables::kept::KeptRow;
 use store::tables::lease::OFFSETS_PER_ROW;
 use store::tables::timer::TimerKey;
 
+use super::beginnings::Age;
 use super::cursor::CursorKey;
 use super::{FrameContext, Machine, MachineFailure};
 use crate::command::{CARRY_HEADER_BYTES, COMMAND_HEADER_BYTES};
@@ -58,7 +59,7 @@ impl<T: TableStore> Machine<T> {
         let (tables, batch) = (self.progress.durability.tables(), &mut self.progress.batch);
         DeadLetterRow::delete_before(tables, queue.numbers(), first, batch)?;
         self.dead_letters.retain(|(of, offset), _| *of != queue || *offset >= first);
-        self.expire_keys(queue)?;
+        self.expire_keys(queue.topic)?;
         self.wake(queue);
         Ok(Outcome::Trimmed { first, skipped })
     }
@@ -213,13 +214,11 @@ impl<T: TableStore> Machine<T> {
         if let Some((held, _)) = self.held.between(tables, LogPosition(0), floor, 1)?.first() {
             return refused(format!("the record at {} is still referred to", held.position));
         }
-        for queue in self.queues.keys().collect::<Vec<_>>() {
-            if let Some(lowest) = self.queues.lowest_in_order(tables, queue)?
-                && lowest < floor
-            {
-                let QueueKey { topic, number } = queue;
-                return refused(format!("queue {number} of topic {} begins at {lowest}", topic.0));
-            }
+        if let Some(Some((lowest, queue))) = self.queues.lowest(tables, usize::MAX)?
+            && lowest < floor
+        {
+            let QueueKey { topic, number } = queue;
+            return refused(format!("queue {number} of topic {} begins at {lowest}", topic.0));
         }
         self.floor = floor;
         Floor(floor).put(self.progress.batch());
@@ -231,21 +230,27 @@ impl<T: TableStore> Machine<T> {
         self.floor
     }
 
-    /// Every queue, ascending.
-    pub fn queues(&self) -> Vec<QueueKey> {
-        self.queues.keys().collect()
+    /// The topics that have messages.
+    pub fn topics(&self) -> Vec<TopicId> {
+        self.queues.topics()
     }
 
-    /// Up to which offset the messages of a queue were stored before `before_ms`; `None` if none was.
+    /// The queues of a topic that hold messages which were stored before `before_ms`, each with the offset up to
+    /// which that is so: those behind `after`, as many as so many looks find. Answers where to go on.
     ///
     /// # Errors
     /// The tables cannot be read.
-    pub fn expired_up_to(&mut self, queue: QueueKey, before_ms: u64) -> Result<Option<u64>, MachineFailure> {
-        let oldest_ms = self.queues.oldest_ms(self.progress.tables(), queue)?;
-        if oldest_ms.is_none_or(|oldest_ms| oldest_ms >= before_ms) {
-            return Ok(None);
-        }
-        self.first_stored_at(queue, before_ms).map(Some)
+    pub fn expired(
+        &mut self,
+        topic: TopicId,
+        before_ms: u64,
+        after: Option<Age>,
+        looks: usize,
+    ) -> Result<(Vec<(QueueKey, u64)>, Option<Age>), MachineFailure> {
+        let tables = self.progress.durability.tables();
+        let (queues, next) = self.queues.older_than(tables, topic, before_ms, after, looks)?;
+        let first = |queue| Ok((queue, self.first_stored_at(queue, before_ms)?));
+        Ok((queues.into_iter().map(first).collect::<Result<_, MachineFailure>>()?, next))
     }
 
     /// First and end of a queue.
@@ -262,12 +267,14 @@ impl<T: TableStore> Machine<T> {
         self.queues.add_up(self.progress.tables(), queue, from, blocks)
     }
 
-    /// Where the first record lies that a queue holds in its order: it needs the log from there on.
+    /// Where the first record lies that a queue holds in its order: the queues need the log from there on. Looks at
+    /// so many queues; `None` if they were too few to know.
     ///
     /// # Errors
     /// The tables cannot be read.
-    pub fn lowest_in_order(&mut self, queue: QueueKey) -> Result<Option<LogPosition>, MachineFailure> {
-        self.queues.lowest_in_order(self.progress.durability.tables(), queue)
+    pub fn lowest_in_order(&mut self, looks: usize) -> Result<Option<Option<LogPosition>>, MachineFailure> {
+        let lowest = self.queues.lowest(self.progress.durability.tables(), looks)?;
+        Ok(lowest.map(|lowest| lowest.map(|(position, _)| position)))
     }
 
     /// The first so many held records with `from <= position < to`, ascending, each with its length and

@@ -156,33 +156,29 @@ impl Look {
             .values()
             .filter_map(|topic| Some((topic.id, topic.settings.retention_ms?)))
             .collect();
-        let before_ms = |queue: &QueueKey| {
-            let own = kept_ms.get(&queue.topic).copied();
-            let kept_ms = own.unwrap_or(retention.keep.as_millis() as u64);
-            now_ms.saturating_sub(kept_ms).max(at_least_ms)
-        };
-        let queues = self.group.replica().broker().queues();
-        for some in queues.chunks(QUEUES_AT_ONCE) {
-            let due = some.iter().map(|queue| (*queue, before_ms(queue))).collect::<Vec<_>>();
-            let found = self
-                .blocking(move |group| {
+        let topics = self.group.replica().broker().topics();
+        for topic in topics {
+            let kept_ms = kept_ms.get(&topic).copied().unwrap_or(retention.keep.as_millis() as u64);
+            let before_ms = now_ms.saturating_sub(kept_ms).max(at_least_ms);
+            let mut after = None;
+            loop {
+                // The machine is free between two looks.
+                let look = move |group: &Group| {
                     let mut replica = group.replica();
-                    let machine = replica.broker_mut();
-                    let mut found = Vec::new();
-                    for (queue, before_ms) in due {
-                        let first = machine.expired_up_to(queue, before_ms)?;
-                        found.extend(first.map(|first| (queue, first)));
+                    Ok(replica.broker_mut().expired(topic, before_ms, after, QUEUES_AT_ONCE)?)
+                };
+                let (found, next) = self.blocking(look).await?;
+                if !found.is_empty() {
+                    let commands = found.iter().map(|(queue, first)| encode_trim(*queue, *first));
+                    let outcomes = self.submit(commands.collect()).await?;
+                    for ((queue, _), outcome) in found.iter().zip(outcomes) {
+                        self.report(*queue, &outcome);
                     }
-                    Ok(found)
-                })
-                .await?;
-            if found.is_empty() {
-                continue;
-            }
-            let commands = found.iter().map(|(queue, first)| encode_trim(*queue, *first));
-            let outcomes = self.submit(commands.collect()).await?;
-            for ((queue, _), outcome) in found.iter().zip(outcomes) {
-                self.report(*queue, &outcome);
+                }
+                match next {
+                    Some(next) => after = Some(next),
+                    None => break,
+                }
             }
         }
         Ok(())
@@ -275,29 +271,16 @@ impl Look {
         Ok(self.lowest_of_queues().await?.map_or(applied, |lowest| lowest.min(applied)))
     }
 
-    /// Where the first record lies that a queue needs in its order. The machine remembers it for each queue, so that
-    /// a floor that is raised finds it there: a replica that does not lead looks for that alone. After a start that
-    /// is a block of the tables for each queue, a few at a time.
+    /// Where the first record lies that a queue needs in its order. The machine remembers it, so that a floor that is
+    /// raised finds it there: a replica that does not lead looks for that alone. After a start that can be a block of
+    /// the tables for each queue, a few at a time.
     async fn lowest_of_queues(&self) -> Result<Option<LogPosition>, LookError> {
-        let queues = self.group.replica().broker().queues();
-        let mut lowest = None;
-        for some in queues.chunks(QUEUES_AT_ONCE) {
-            let some = some.to_vec();
-            let found = self
-                .blocking(move |group| {
-                    let mut replica = group.replica();
-                    let machine = replica.broker_mut();
-                    let mut lowest = None;
-                    for queue in some {
-                        let position = machine.lowest_in_order(queue)?;
-                        lowest = lowest.into_iter().chain(position).min();
-                    }
-                    Ok(lowest)
-                })
-                .await?;
-            lowest = lowest.into_iter().chain(found).min();
+        loop {
+            let look = |group: &Group| Ok(group.replica().broker_mut().lowest_in_order(QUEUES_AT_ONCE)?);
+            if let Some(lowest) = self.blocking(look).await? {
+                return Ok(lowest);
+            }
         }
-        Ok(lowest)
     }
 
     /// Puts records at the log's end for those who refer to them; bounded bytes at a time.
