@@ -9,8 +9,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use raft::catalog::StartFrom;
 use raft::command::{
-    FrameBuilder, encode_acknowledge, encode_publish, encode_receive, encode_release_client,
-    encode_renew_leases,
+    FrameBuilder, encode_acknowledge, encode_expire_lite, encode_publish, encode_receive,
+    encode_release_client, encode_renew_leases,
 };
 use raft::limits::LITE_QUEUES_FROM;
 use raft::machine::{AppliedFrame, FRAME_HEADER_BYTES, FrameContext, Machine, StateMachine};
@@ -101,6 +101,17 @@ fn main() {
     assert_eq!(feed.machine.in_flight(CONSUMER, feed.now_ms), 1);
     println!("{:<44} {:>9.3} ms", "count messages in flight", begun.elapsed().as_secs_f64() * 1000.0);
     feed.time("release the leases of a client", encode_release_client(CLIENT));
+    let begun = Instant::now();
+    feed.machine.lowest_in_order(usize::MAX).expect("tables");
+    feed.machine.expired(TOPIC, 1, None, 1_000_000).expect("tables");
+    println!("{:<44} {:>9.3} ms", "look for what retention may take", begun.elapsed().as_secs_f64() * 1000.0);
+    let begun = Instant::now();
+    let look = feed.machine.idle_lite_topics(None, 2_048, |_| Some(1_000), feed.now_ms);
+    assert_eq!(look.idle.len(), 256);
+    println!("{:<44} {:>9.3} ms", "look for 256 idle lite topics", begun.elapsed().as_secs_f64() * 1000.0);
+    let hashes = look.idle.iter().map(|(_, hash)| *hash).collect::<Vec<_>>();
+    feed.time("let them go", encode_expire_lite(TOPIC, 1_000, &hashes));
+    let count = count - hashes.len();
 
     drop(feed);
     let begun = Instant::now();

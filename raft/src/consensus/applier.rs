@@ -21,6 +21,7 @@ use crate::consensus::types::{
 use crate::group::counters::Counters;
 use crate::group::replica::Replica;
 use crate::group::wakers::Wakers;
+use crate::limits::LITE_QUEUES_FROM;
 use crate::machine::{Effects, FrameContext};
 use crate::names::GroupId;
 
@@ -106,6 +107,12 @@ impl Applier {
         let mut last = None;
         // Ascending, so the queues of a topic come together.
         for queue in &effects.ready {
+            if queue.number >= LITE_QUEUES_FROM {
+                if let Some(name_hash) = replica.broker().lite_name(*queue) {
+                    self.wakers.wake_lite(queue.topic, name_hash);
+                }
+                continue;
+            }
             if last.replace(queue.topic) != Some(queue.topic) {
                 self.wakers.wake(queue.topic);
             }

@@ -16,6 +16,8 @@ use crate::request::{Receive, Rejection};
 #[derive(Default)]
 pub(super) struct LiteTopics {
     queues: BTreeMap<(TopicId, u64), u32>,
+    /// The hashes of their names.
+    names: BTreeMap<QueueKey, u64>,
     /// The number that the topic's next lite topic gets: one that no earlier one had.
     next: BTreeMap<TopicId, u64>,
 }
@@ -39,6 +41,7 @@ impl LiteTopics {
 
     fn insert(&mut self, topic: TopicId, name_hash: u64, queue: u32) {
         self.queues.insert((topic, name_hash), queue);
+        self.names.insert(QueueKey { topic, number: queue }, name_hash);
         let next = self.next.entry(topic).or_default();
         *next = (*next).max(u64::from(queue) + 1);
     }
@@ -75,6 +78,7 @@ impl LiteTopics {
     /// Forgets one of a topic; the number of its queue is not used again.
     pub(super) fn remove(&mut self, topic: TopicId, name_hash: u64, batch: &mut Batch) {
         let Some(queue) = self.queues.remove(&(topic, name_hash)) else { return };
+        self.names.remove(&QueueKey { topic, number: queue });
         LiteRow { topic: topic.0, name_hash, queue }.delete(batch);
         LiteNumberRow { topic: topic.0, next: self.next[&topic] }.put(batch);
     }
@@ -82,6 +86,7 @@ impl LiteTopics {
     /// Forgets those of a topic.
     pub(super) fn delete_topic(&mut self, topic: TopicId, batch: &mut Batch) {
         self.queues.retain(|(of, _), _| *of != topic);
+        self.names.retain(|queue, _| queue.topic != topic);
         self.next.remove(&topic);
         LiteRow::delete_topic(topic.0, batch);
         LiteNumberRow::delete(topic.0, batch);
@@ -131,6 +136,11 @@ impl<T: TableStore> Machine<T> {
         let looked_at = some.by_ref().take(looks).map(|(_, number)| queue(number));
         let found = looked_at.filter(|queue| self.queues.newest_ms(*queue) >= Some(since_ms)).collect();
         (found, some.next().map(|((_, hash), _)| *hash))
+    }
+
+    /// The hash of the name of the lite topic that has this queue.
+    pub fn lite_name(&self, queue: QueueKey) -> Option<u64> {
+        self.lite.names.get(&queue).copied()
     }
 
     /// How many lite topics there are.

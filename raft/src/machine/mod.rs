@@ -62,6 +62,7 @@ pub use lite_idle::IdleLook;
 pub use metadata::{MetaAction, MetaCommand, MetaMachine};
 pub use progress::{Durability, Progress};
 pub use read::Fresh;
+pub use retention::ExpiredLook;
 pub use store::tables::applied::AppliedMark;
 pub use store::tables::ended::{End, EndedRow};
 pub use store::tables::half::HalfRow;

@@ -29,6 +29,15 @@ pub(super) fn record_at(command_at: usize) -> u64 {
     (command_at + COMMAND_HEADER_BYTES + CARRY_HEADER_BYTES) as u64
 }
 
+/// What a look for messages that are too old found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExpiredLook {
+    /// Queues, and up to which offset their messages are.
+    pub queues: Vec<(QueueKey, u64)>,
+    /// Where to go on; `None` if that was all.
+    pub next: Option<Age>,
+}
+
 impl<T: TableStore> Machine<T> {
     /// Lets go of what is before `first` in a queue; consumer groups that have not got so far go on there.
     pub(super) fn trim(&mut self, queue: QueueKey, first: u64) -> Result<Outcome, MachineFailure> {
@@ -236,7 +245,7 @@ impl<T: TableStore> Machine<T> {
     }
 
     /// The queues of a topic that hold messages which were stored before `before_ms`, each with the offset up to
-    /// which that is so: those behind `after`, as many as so many looks find. Answers where to go on.
+    /// which that is so: those behind `after`, as many as so many looks find.
     ///
     /// # Errors
     /// The tables cannot be read.
@@ -246,11 +255,12 @@ impl<T: TableStore> Machine<T> {
         before_ms: u64,
         after: Option<Age>,
         looks: usize,
-    ) -> Result<(Vec<(QueueKey, u64)>, Option<Age>), MachineFailure> {
+    ) -> Result<ExpiredLook, MachineFailure> {
         let tables = self.progress.durability.tables();
         let (queues, next) = self.queues.older_than(tables, topic, before_ms, after, looks)?;
         let first = |queue| Ok((queue, self.first_stored_at(queue, before_ms)?));
-        Ok((queues.into_iter().map(first).collect::<Result<_, MachineFailure>>()?, next))
+        let queues = queues.into_iter().map(first).collect::<Result<_, MachineFailure>>()?;
+        Ok(ExpiredLook { queues, next })
     }
 
     /// First and end of a queue.

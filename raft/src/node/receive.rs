@@ -145,11 +145,15 @@ impl NodeInner {
         judge: Option<&Judge>,
         wait_until: Instant,
     ) -> Result<Option<Bytes>, ProposeError> {
+        let lite = receive.lite.as_ref().map(|hashes| group.wakers.of_lite(receive.topic, hashes));
         loop {
             if !self.until_resumed(receive.consumer, wait_until).await {
                 return Ok(None);
             }
-            let notify = group.wakers.of(receive.topic);
+            let notify = match &lite {
+                Some(lite) => lite.notify.clone(),
+                None => group.wakers.of(receive.topic),
+            };
             let notified = notify.notified();
             tokio::pin!(notified);
             notified.as_mut().enable();

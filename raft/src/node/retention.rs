@@ -20,7 +20,7 @@ use crate::clock;
 use crate::command::{encode_raise_floor, encode_trim};
 use crate::group::Group;
 use crate::limits::{CARRY_BYTES_AT_ONCE, CARRY_PAUSE, QUEUES_AT_ONCE};
-use crate::machine::MachineFailure;
+use crate::machine::{ExpiredLook, MachineFailure};
 use crate::names::{GroupId, QueueKey, TopicId};
 use crate::node::NodeInner;
 use crate::node::held::{HeldRecord, carries, held_below};
@@ -167,7 +167,7 @@ impl Look {
                     let mut replica = group.replica();
                     Ok(replica.broker_mut().expired(topic, before_ms, after, QUEUES_AT_ONCE)?)
                 };
-                let (found, next) = self.blocking(look).await?;
+                let ExpiredLook { queues: found, next } = self.blocking(look).await?;
                 if !found.is_empty() {
                     let commands = found.iter().map(|(queue, first)| encode_trim(*queue, *first));
                     let outcomes = self.submit(commands.collect()).await?;
