@@ -17,8 +17,8 @@ import subprocess
 import sys
 import time
 
-ROUNDS = 5
-SECONDS = 6
+ROUNDS = 3
+SECONDS = 5
 START_SECONDS_MAX = 600
 EXIT_NOTHING = 3
 READY = "is ready"
