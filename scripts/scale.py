@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 
-ROUNDS = 3
+ROUNDS = 5
 SECONDS = 5
 START_SECONDS_MAX = 600
 EXIT_NOTHING = 3
@@ -113,7 +113,7 @@ def rates(node, tag):
 
 
 def compare(empty, full):
-    """The rates of both in turn; medians of each, and of the shares of the neighbouring pairs."""
+    """The rates of both in turn; means of each, and the share of the one in the other."""
     pairs = []
     for number in range(ROUNDS):
         order = [empty, full] if number % 2 == 0 else [full, empty]
@@ -123,12 +123,13 @@ def compare(empty, full):
         say(f"  round {number + 1} of {ROUNDS}: empty {show(pairs[-1][0])}; full {show(pairs[-1][1])}")
     result = {}
     for at, name in enumerate(("single_send", "batched_send", "receive_ack")):
+        mean = lambda side, figure: statistics.mean(pair[side][at][figure] for pair in pairs)
         result[name] = {
-            "empty_per_second": round(statistics.median(pair[0][at][0] for pair in pairs)),
-            "full_per_second": round(statistics.median(pair[1][at][0] for pair in pairs)),
-            "share": round(statistics.median(pair[1][at][0] / pair[0][at][0] for pair in pairs), 3),
-            "empty_cpu_us": round(statistics.median(pair[0][at][1] for pair in pairs), 2),
-            "full_cpu_us": round(statistics.median(pair[1][at][1] for pair in pairs), 2),
+            "empty_per_second": round(mean(0, 0)),
+            "full_per_second": round(mean(1, 0)),
+            "share": round(mean(1, 0) / mean(0, 0), 3),
+            "empty_cpu_us": round(mean(0, 1), 2),
+            "full_cpu_us": round(mean(1, 1), 2),
         }
     return result
 
