@@ -18,6 +18,7 @@ PROGRAMS = {
     "python": lambda _: [clients.PYTHON, "-u", clients.HERE / "python" / "features.py"],
     "go": lambda _: [clients.CACHE / "interop-go" / "client"],
     "java": lambda home: [*clients.java(), f"-Duser.home={home}", "ledgermq.interop.Features"],
+    "rust": lambda _: [clients.CACHE / "interop-rust" / "release" / "interop"],
     "node": lambda _: ["node", clients.HERE / "node" / "features.js"],
 }
 

@@ -4,6 +4,7 @@
 //! cannot connect, so every call runs in a task of its own and a panic is an error like another.
 
 mod events;
+mod features;
 
 use events::{now_ns, History};
 use rocketmq::conf::{ClientOption, ProducerOption, SimpleConsumerOption};
@@ -234,6 +235,14 @@ async fn run(role: Role) {
 
 #[tokio::main]
 async fn main() {
+    if let Some(features) = features::Features::parse() {
+        let shown = features.run().await;
+        if let Err(problem) = &shown {
+            eprintln!("{problem}");
+        }
+        // The client leaves tasks behind that would keep the process alive.
+        std::process::exit(i32::from(shown.is_err()));
+    }
     let options = Arc::new(Options::parse());
     let history = Arc::new(History::open(&options.history, &options.client));
     let (stop, stopping) = watch::channel(false);
