@@ -18,7 +18,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The broker group of these tests.
 pub const GROUP: GroupId = GroupId(1);
 /// Between two looks at something that nobody announces.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 pub fn soon() -> Instant {
     Instant::now() + PATIENCE

@@ -9,12 +9,13 @@ use proto::peer::snapshot_refusal::Kind;
 use proto::peer::{
     AppendRequest, Ballot, LogId, SnapshotChunk, SnapshotFrames, SnapshotHeader, SnapshotOffer,
 };
-use store::commit_log::{CommitLog, Frame, FrameKind, LogIdentity, LogMark, LogOptions};
+use store::commit_log::{CommitLog, Frame, FrameKind, LogIdentity, LogMark, LogOptions, OpenError};
 use store::disk::RealDisk;
 use store::position::LogPosition;
+use tokio::time::Instant;
 use tonic::Request;
 
-use crate::cluster::{Cluster, GROUP, soon};
+use crate::cluster::{Cluster, GROUP, LOOK_EVERY, soon};
 
 /// Entries without content, as they stand in a log that goes on at `position`.
 fn blanks(indexes: std::ops::Range<u64>, ballot: Ballot, position: LogPosition) -> Vec<Bytes> {
@@ -32,6 +33,22 @@ fn id(mark: LogMark) -> LogId {
     LogId { term: mark.term, leader: mark.leader, index: mark.index }
 }
 
+/// The log of a node that was stopped. What a peer had under way there may hold it for another moment.
+async fn log_of(cluster: &Cluster, node: u64) -> CommitLog {
+    let dir = cluster.group_dir(node, GROUP).join("log");
+    let deadline = soon();
+    loop {
+        let identity = LogIdentity { cluster: "test".to_owned(), node, group: GROUP.0 };
+        let options = LogOptions { segment_bytes: 1 << 20, ..LogOptions::default() };
+        match CommitLog::open(Arc::new(RealDisk), &dir, identity, options) {
+            Err(OpenError::Locked { .. }) if Instant::now() < deadline => {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            opened => return opened.expect("the log opens"),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_uncommitted_tail_gives_way_to_the_frames_of_a_snapshot() {
     let mut cluster = Cluster::start(3, 1 << 30).await;
@@ -42,10 +59,7 @@ async fn an_uncommitted_tail_gives_way_to_the_frames_of_a_snapshot() {
         cluster.stop(id).await;
     }
     let (last, position) = {
-        let identity = LogIdentity { cluster: "test".to_owned(), node: 1, group: GROUP.0 };
-        let options = LogOptions { segment_bytes: 1 << 20, ..LogOptions::default() };
-        let dir = cluster.group_dir(1, GROUP).join("log");
-        let log = CommitLog::open(Arc::new(RealDisk), &dir, identity, options).expect("the log opens");
+        let log = log_of(&cluster, 1).await;
         let pointers = log.pointers();
         log.close();
         (pointers.last.expect("an entry"), pointers.next_position)
