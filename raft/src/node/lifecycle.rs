@@ -407,9 +407,12 @@ impl NodeInner {
 
     /// See [`Node::drain`].
     pub(crate) async fn drain(&self, deadline: Instant) {
+        // What cannot be handed over leaves time to close what is open.
+        let now = Instant::now();
+        let hand_over_by = now + deadline.saturating_duration_since(now) / 2;
         for group in self.groups.values() {
             if group.leader() == Some(self.id) && group.raft.voter_ids().count() > 1 {
-                match self.hand_over_here(group, None, deadline).await {
+                match self.hand_over_here(group, None, hand_over_by).await {
                     Ok(leader) => tracing::info!(group = %group.id, to = %leader, "leadership handed over"),
                     Err(error) => tracing::warn!(group = %group.id, %error, "leadership not handed over"),
                 }

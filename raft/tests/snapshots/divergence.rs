@@ -54,6 +54,8 @@ async fn an_uncommitted_tail_gives_way_to_the_frames_of_a_snapshot() {
     let mut cluster = Cluster::start(3, 1 << 30).await;
     let topic = cluster.topic(1, "orders").await;
     cluster.send(1, &topic, 0..10).await;
+    let mut live = cluster.node(1).live_nodes();
+    live.wait_for(|live| live.len() == 3).await.expect("the node runs");
     // The one of the test last: without it nobody commits anything, so what it has is all that there is.
     for id in [3, 2, 1] {
         cluster.stop(id).await;
