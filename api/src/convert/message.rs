@@ -21,9 +21,6 @@ use crate::convert::receipt::Handle;
 use crate::convert::time;
 use crate::limits::KEYS_INDEXED_MAX;
 
-/// Under this name consumers find the message group among the properties too: the official Node.js
-/// client's own scenarios look for it there. Producers may not use it.
-const MESSAGE_GROUP: &str = "__SHARDINGKEY";
 /// Stands for the message keys where a property is named.
 const KEYS: &str = "KEYS";
 
@@ -181,11 +178,7 @@ pub fn delivered(
         message_id: record.message_id.clone(),
     });
     let handle = Handle { receipt: delivered.receipt, attempt: delivered.attempt };
-    let mut message = wire_message(record, asked.resource.clone());
-    let message_group = message.system_properties.as_ref().and_then(|system| system.message_group.clone());
-    if let Some(name) = message_group {
-        message.user_properties.insert(MESSAGE_GROUP.to_owned(), name);
-    }
+    let message = wire_message(record, asked.resource.clone());
     let system = SystemProperties {
         store_timestamp: Some(time::wire_timestamp(delivered.stored_ms)),
         receipt_handle: Some(handle.encode()),
@@ -328,9 +321,10 @@ mod tests {
         let asked = AskedTopic { resource: resource("orders"), full_name: "shop%orders".into() };
         let back = delivered(&lease(published.record), &asked, Duration::from_secs(30)).unwrap();
         let (was, is) = (sent().system_properties.unwrap(), back.system_properties.unwrap());
-        let mut properties = sent().user_properties;
-        properties.insert("__SHARDINGKEY".into(), "customer-7".into());
-        assert_eq!((back.topic, back.user_properties, back.body), (sent().topic, properties, sent().body));
+        assert_eq!(
+            (back.topic, back.user_properties, back.body),
+            (sent().topic, sent().user_properties, sent().body)
+        );
         assert_eq!((is.tag, is.keys, is.message_id), (was.tag, was.keys, was.message_id));
         assert_eq!((is.message_group, is.trace_context), (was.message_group, was.trace_context));
         assert_eq!((is.born_host, is.born_timestamp), (was.born_host, was.born_timestamp));
