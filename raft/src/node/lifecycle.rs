@@ -316,10 +316,11 @@ impl NodeInner {
     ) -> Result<NodeId, RequestError> {
         loop {
             match self.leader(group) {
-                Leader::Here => {
-                    let group = self.group(group)?;
-                    return self.hand_over_here(group, to, deadline).await.map_err(invalid);
-                }
+                Leader::Here => match self.hand_over_here(self.group(group)?, to, deadline).await {
+                    Ok(leader) => return Ok(leader),
+                    Err(HandOverFailure::Refused(why)) => return Err(invalid(why)),
+                    Err(HandOverFailure::LeadsNoMore) => {}
+                },
                 Leader::At(leader) => {
                     let client = self.peers.client(leader, Lane::Control);
                     let mut client = client.map_err(|_| RequestError::NoLeader { group })?;
@@ -329,15 +330,22 @@ impl NodeInner {
                         timeout_ms: deadline.saturating_duration_since(Instant::now()).as_millis() as u32,
                         target: leader.0,
                     };
-                    return match client.hand_over(request).await.map(tonic::Response::into_inner) {
-                        Ok(answer) if answer.refusal.is_empty() => Ok(NodeId(answer.leader)),
-                        Ok(answer) => Err(invalid(answer.refusal)),
-                        Err(status) => Err(RequestError::Unknown { reason: status.message().to_owned() }),
-                    };
+                    match client.hand_over(request).await.map(tonic::Response::into_inner) {
+                        Ok(answer) if !answer.refusal.is_empty() => return Err(invalid(answer.refusal)),
+                        Ok(answer) if answer.leader != 0 => return Ok(NodeId(answer.leader)),
+                        // It leads no more, or does not yet.
+                        Ok(_) => {}
+                        Err(status) => {
+                            return Err(RequestError::Unknown { reason: status.message().to_owned() });
+                        }
+                    }
                 }
-                Leader::Nobody if Instant::now() >= deadline => return Err(RequestError::NoLeader { group }),
-                Leader::Nobody => self.leader_may_change(group, deadline).await,
+                Leader::Nobody => {}
             }
+            if Instant::now() >= deadline {
+                return Err(RequestError::NoLeader { group });
+            }
+            self.leader_may_change(group, deadline).await;
         }
     }
 
@@ -348,26 +356,36 @@ impl NodeInner {
         group: &Group,
         to: Option<NodeId>,
         deadline: Instant,
-    ) -> Result<NodeId, String> {
+    ) -> Result<NodeId, HandOverFailure> {
         if to == Some(self.id) && group.leader() == to {
             return Ok(self.id);
         }
         let voters: BTreeSet<u64> = group.raft.voter_ids().collect();
         let to = match to {
             Some(to) if !voters.contains(&to.0) => {
-                return Err(format!("node {to} is not a voter of {}", group.id));
+                return Err(HandOverFailure::Refused(format!("node {to} is not a voter of {}", group.id)));
             }
-            Some(to) if !self.presence.is_up(to) => return Err(format!("node {to} does not answer")),
+            Some(to) if !self.presence.is_up(to) => {
+                return Err(HandOverFailure::Refused(format!("node {to} does not answer")));
+            }
             Some(to) => to,
             None => self.successor(group, &voters, deadline).await?,
         };
-        group.raft.trigger().transfer_leader(to.0).await.map_err(|fatal| fatal.to_string())?;
+        group
+            .raft
+            .trigger()
+            .transfer_leader(to.0)
+            .await
+            .map_err(|fatal| HandOverFailure::Refused(fatal.to_string()))?;
         loop {
             match group.leader() {
                 Some(leader) if leader != self.id => return Ok(leader),
-                _ if !self.presence.is_up(to) => return Err(format!("node {to} went away meanwhile")),
+                _ if !self.presence.is_up(to) => {
+                    return Err(HandOverFailure::Refused(format!("node {to} went away meanwhile")));
+                }
                 _ if Instant::now() >= deadline => {
-                    return Err(format!("node {to} did not take over {} in time", group.id));
+                    let why = format!("node {to} did not take over {} in time", group.id);
+                    return Err(HandOverFailure::Refused(why));
                 }
                 _ => self.leader_may_change(group.id, deadline).await,
             }
@@ -380,7 +398,7 @@ impl NodeInner {
         group: &Group,
         voters: &BTreeSet<u64>,
         deadline: Instant,
-    ) -> Result<NodeId, String> {
+    ) -> Result<NodeId, HandOverFailure> {
         let others = || voters.iter().any(|id| *id != self.id.0 && !self.presence.is_gone(NodeId(*id)));
         while group.leader() == Some(self.id) && others() && Instant::now() < deadline {
             if let Some(successor) = self.most_caught_up(group, voters) {
@@ -390,7 +408,8 @@ impl NodeInner {
         }
         match group.leader() {
             Some(leader) if leader != self.id => Ok(leader),
-            _ => Err(format!("no other voter of {} answers", group.id)),
+            Some(_) => Err(HandOverFailure::Refused(format!("no other voter of {} answers", group.id))),
+            None => Err(HandOverFailure::LeadsNoMore),
         }
     }
 
@@ -432,6 +451,17 @@ impl NodeInner {
             tracing::warn!("some tasks did not end in time");
         }
     }
+}
+
+/// Why a leadership was not handed over.
+#[derive(Debug, Error)]
+pub(crate) enum HandOverFailure {
+    /// This node does not lead the group any more, or not yet.
+    #[error("this node does not lead the group")]
+    LeadsNoMore,
+    /// It stays here, for this reason.
+    #[error("{0}")]
+    Refused(String),
 }
 
 fn invalid(refusal: String) -> RequestError {

@@ -30,6 +30,7 @@ use crate::limits::PEER_MESSAGE_BYTES_MAX;
 use crate::names::{GroupId, NodeId};
 use crate::node::NodeInner;
 use crate::node::forward::outcome_out;
+use crate::node::lifecycle::HandOverFailure;
 use crate::node::peers::{CLUSTER_HEADER, FORMAT_VERSION, cluster_tag};
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -282,7 +283,8 @@ impl Peer for PeerService {
         let to = (request.to != 0).then_some(NodeId(request.to));
         let response = match self.node.hand_over_here(group, to, deadline).await {
             Ok(leader) => HandOverResponse { leader: leader.0, refusal: String::new() },
-            Err(refusal) => HandOverResponse { leader: 0, refusal },
+            Err(HandOverFailure::Refused(refusal)) => HandOverResponse { leader: 0, refusal },
+            Err(HandOverFailure::LeadsNoMore) => HandOverResponse::default(),
         };
         Ok(Response::new(response))
     }
