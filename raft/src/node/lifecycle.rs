@@ -31,6 +31,8 @@ use crate::node::timekeeping::PeerClocks;
 use crate::node::{Node, NodeInner, server, tick};
 use crate::request::RequestError;
 
+/// A peer that listens is dialled within this: see [`crate::node::peers`].
+const HEARD_OF_WITHIN: Duration = Duration::from_secs(3);
 /// A group that its first leader has not begun after so long is begun by another member.
 const BOOTSTRAP_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -365,7 +367,7 @@ impl NodeInner {
             Some(to) if !voters.contains(&to.0) => {
                 return Err(HandOverFailure::Refused(format!("node {to} is not a voter of {}", group.id)));
             }
-            Some(to) if !self.presence.is_up(to) => {
+            Some(to) if !self.comes_up(to, deadline).await => {
                 return Err(HandOverFailure::Refused(format!("node {to} does not answer")));
             }
             Some(to) => to,
@@ -390,6 +392,14 @@ impl NodeInner {
                 _ => self.leader_may_change(group.id, deadline).await,
             }
         }
+    }
+
+    /// Whether a node answers; one that was only just started gets the time to be heard of.
+    async fn comes_up(&self, id: NodeId, deadline: Instant) -> bool {
+        let until = deadline.min(Instant::now() + HEARD_OF_WITHIN);
+        let mut live = self.presence.live();
+        let up = live.wait_for(|live| live.iter().any(|node| node.id == id));
+        timeout_at(until, up).await.is_ok_and(|up| up.is_ok())
     }
 
     /// The most caught-up voter. A node that was only just started or elected has not heard from the others yet.
