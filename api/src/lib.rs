@@ -26,6 +26,7 @@ pub mod quota;
 pub mod rocketmq_admin;
 pub mod server;
 pub mod session;
+mod stand_in;
 pub mod tls;
 pub mod traffic;
 

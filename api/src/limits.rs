@@ -34,6 +34,10 @@ pub const LISTEN_BACKLOG: u32 = 4_096;
 pub const READY_CONNECTIONS_MAX: usize = 256;
 /// How long calls in flight may take to finish after a shutdown was asked for.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(8);
+/// How long after its death a neighbour may still count as alive.
+pub const DEATH_NOTICED_WITHIN: Duration = Duration::from_secs(1);
+/// How long after its first word to its peers a node listens for clients, with some room.
+pub const NEIGHBOUR_LISTENS_WITHIN: Duration = Duration::from_millis(200);
 /// How long connections that were accepted just before it may take to say something.
 pub const CLOSING_GRACE: Duration = Duration::from_millis(20);
 /// Pause after a failed accept (no file descriptors left): others may close meanwhile.

@@ -27,6 +27,7 @@ use crate::edge::{EdgeError, EdgeState};
 use crate::limits;
 use crate::messaging::Messaging;
 use crate::rocketmq_admin::RocketmqAdmin;
+use crate::stand_in;
 use crate::tls;
 
 /// The first byte of every TLS connection: the content type "handshake". HTTP/2 begins with `P`.
@@ -48,18 +49,23 @@ pub async fn start(
 
     let (ready, connections) = mpsc::channel(limits::READY_CONNECTIONS_MAX);
     let room = state.room.clone();
-    let accepting = |listener| Accepting {
+    let accepting = |listener, ready| Accepting {
         listener,
         acceptor: acceptor.clone(),
-        ready: ready.clone(),
+        ready,
         room: room.clone(),
         closing: state.closing.clone(),
     };
     let mut listeners = JoinSet::new();
-    listeners.spawn(accepting(listener).run());
+    listeners.spawn(accepting(listener, ready).run());
+    let mut guests = JoinSet::new();
     for neighbour in &state.options.stand_in_for {
         match client_port::stand_in(*neighbour) {
-            Ok(listener) => drop(listeners.spawn(accepting(listener).run())),
+            Ok(listener) => {
+                let (ready, connections) = mpsc::channel(limits::READY_CONNECTIONS_MAX);
+                listeners.spawn(accepting(listener, ready).run());
+                guests.spawn(stand_in::serve(state.clone(), *neighbour, connections));
+            }
             // A convenience of a shared machine: the node serves its own port without it.
             Err(error) => tracing::warn!(%neighbour, %error, "cannot stand in for a neighbour"),
         }
@@ -72,7 +78,12 @@ pub async fn start(
     });
     let task = tokio::spawn(async move {
         let incoming = ReceiverStream::new(connections);
-        let serving = router.serve_with_incoming_shutdown(incoming, stopping.clone().cancelled_owned());
+        let serving = async {
+            let served =
+                router.serve_with_incoming_shutdown(incoming, stopping.clone().cancelled_owned()).await;
+            while served.is_ok() && guests.join_next().await.is_some() {}
+            served
+        };
         let served = tokio::select! {
             served = serving => served,
             // What does not finish in time is cut.
@@ -86,7 +97,8 @@ pub async fn start(
     Ok((address, task))
 }
 
-async fn router(state: Arc<EdgeState>) -> Result<Router, EdgeError> {
+/// All services of the client port.
+pub(crate) async fn router(state: Arc<EdgeState>) -> Result<Router, EdgeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     let messaging = MessagingServiceServer::new(Messaging::new(state.clone()))
         .max_decoding_message_size(limits::INBOUND_MESSAGE_BYTES_MAX)
@@ -198,7 +210,7 @@ enum Transport {
 }
 
 /// A connection of either kind. Its place is free again when it is dropped.
-struct Connection {
+pub(crate) struct Connection {
     io: Transport,
     info: TcpConnectInfo,
     _permit: OwnedSemaphorePermit,

@@ -12,4 +12,5 @@ mod kill;
 mod log_level;
 mod marks;
 mod resend;
+mod stand_in;
 mod strangers;
