@@ -7,6 +7,7 @@ pub mod coding;
 pub mod commit_log;
 pub mod disk;
 pub mod limits;
+pub mod planted;
 pub mod position;
 pub mod record;
 pub mod snapshot;

@@ -1,5 +1,6 @@
 //! One Raft group as this node holds it: its log, its tables, its part in the consensus.
 
+pub(crate) mod confirm;
 pub(crate) mod counters;
 pub(crate) mod judged;
 pub(crate) mod propose;
@@ -14,6 +15,7 @@ use openraft::{Config, Raft, SnapshotPolicy};
 use store::commit_log::{CommitLog, LogIdentity, LogOptions};
 use store::disk::Disk;
 use store::limits::SEGMENT_BYTES_MIN;
+use store::planted::{PlantedBug, planted};
 use store::position::LogPosition;
 use store::snapshot::{SnapshotDirs, SnapshotError};
 use thiserror::Error;
@@ -25,6 +27,7 @@ use crate::consensus::log_store::LogStore;
 use crate::consensus::network::NetworkFactory;
 use crate::consensus::snapshot::rebuild;
 use crate::consensus::types::TypeConfig;
+use crate::group::confirm::Confirmations;
 use crate::group::counters::Counters;
 use crate::group::judged::JudgedStretches;
 use crate::group::propose::Proposer;
@@ -135,6 +138,7 @@ pub(crate) struct Group {
     pub wakers: Arc<Wakers>,
     pub counters: Arc<Counters>,
     pub judged: Arc<JudgedStretches>,
+    confirmations: Arc<Confirmations>,
     pub dirs: SnapshotDirs,
     /// Held while a snapshot is received: one at a time.
     pub receiving: Arc<tokio::sync::Mutex<()>>,
@@ -202,6 +206,7 @@ impl Group {
             wakers,
             counters,
             judged: Arc::default(),
+            confirmations: Arc::default(),
             dirs,
             receiving: Arc::default(),
             replica,
@@ -238,6 +243,9 @@ impl Group {
     pub(crate) fn reach_of_purge(&self, kept: u64) -> Option<u64> {
         let snapshot = self.dirs.current()?.meta().last.index;
         let durable = self.replica().durability().durable_applied()?;
+        if planted(PlantedBug::PurgeAboveSnapshot) {
+            return self.replica().applied().map(|mark| mark.index);
+        }
         snapshot.min(durable).checked_sub(kept)
     }
 
@@ -259,6 +267,11 @@ impl Group {
         }
         let term = metrics.vote.leader_id.term;
         self.replica().applied().is_some_and(|mark| mark.term == term && mark.leader == node.0)
+    }
+
+    /// Whether a quorum says that this replica, which serves, leads still: [`Confirmations::still_leads`].
+    pub(crate) async fn still_leads(&self) -> bool {
+        self.confirmations.still_leads(&self.raft).await
     }
 }
 

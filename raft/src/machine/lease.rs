@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use store::planted::{PlantedBug, planted};
 use store::tables::TableStore;
 use store::tables::journal::Happened;
 
@@ -97,6 +98,9 @@ impl<T: TableStore> Machine<T> {
     pub(super) fn doubt_leases(&mut self, given_from_ms: u64, end_within_ms: u64) -> Outcome {
         let stamp_ms = self.progress.stamp_ms();
         let end_ms = stamp_ms.saturating_add(end_within_ms);
+        if planted(PlantedBug::FifoLockLostOnFailover) {
+            self.end_fifo_leases(stamp_ms);
+        }
         let mut doubted = Vec::new();
         for key in self.busy_keys() {
             let cursor = self.cursors.get_mut(&key).expect("a busy cursor is there");
@@ -118,6 +122,19 @@ impl<T: TableStore> Machine<T> {
         }
         self.note(doubted);
         Outcome::Done
+    }
+
+    /// A planted bug: an election ends all leases of message groups.
+    fn end_fifo_leases(&mut self, stamp_ms: u64) {
+        let keys: Vec<CursorKey> = self.busy_keys().into_iter().collect();
+        for key in &keys {
+            let cursor = self.cursors.get_mut(key).expect("a busy cursor is there");
+            let held = cursor.unsettled.iter().filter(|(_, slot)| slot.order_hash != 0 && slot.is_leased());
+            for offset in held.map(|(offset, _)| *offset).collect::<Vec<_>>() {
+                cursor.change(offset, |slot| slot.until_ms = stamp_ms);
+            }
+        }
+        self.note(keys);
     }
 
     fn note(&mut self, changed: Vec<CursorKey>) {

@@ -1,5 +1,6 @@
 //! Taking messages: into their queue at once, or kept until they may be there.
 
+use store::planted::{PlantedBug, planted};
 use store::position::LogPosition;
 use store::tables::TableStore;
 use store::tables::consume_queue::Entry;
@@ -49,6 +50,10 @@ impl<T: TableStore> Machine<T> {
             (Some(check_after_ms), _) => {
                 if let Err(rejection) = self.begin_transaction(number, pending(), check_after_ms) {
                     return Outcome::Rejected(rejection);
+                }
+                if planted(PlantedBug::HalfMessageIndexed) {
+                    self.queues.append(queue, entry, stamp_ms);
+                    self.wake(queue);
                 }
                 Place::Waiting(number)
             }

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
+use store::planted::{PlantedBug, planted};
 use store::position::LogPosition;
 use store::tables::ended::{End, EndedRow};
 use store::tables::held::Holder;
@@ -21,6 +22,12 @@ use crate::limits::RELEASE_MAX;
 use crate::names::{QueueKey, TopicId};
 use crate::outcome::Outcome;
 use crate::request::Rejection;
+
+/// What no machine may look at (rule R4), for a planted bug.
+fn local_clock_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
+}
 
 /// What is known of the waiting messages without looking at their rows.
 #[derive(Default)]
@@ -87,7 +94,10 @@ impl<T: TableStore> Machine<T> {
 
     /// Makes messages visible that are due.
     pub(super) fn release_due(&mut self, up_to_ms: u64, max: u32) -> Result<Outcome, MachineFailure> {
-        let due_ms = up_to_ms.min(self.progress.stamp_ms());
+        let due_ms = match planted(PlantedBug::TimerOnLocalClock) {
+            false => up_to_ms.min(self.progress.stamp_ms()),
+            true => local_clock_ms(),
+        };
         let max = (max as usize).min(RELEASE_MAX);
         let (rows, next_due_ms) = self.due_rows(due_ms, max)?;
         let more = next_due_ms.is_some_and(|next| next <= due_ms);

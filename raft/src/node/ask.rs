@@ -100,6 +100,7 @@ impl NodeInner {
             Question::Transactions { max } => {
                 self.until_serving(group, source, wait_until).await?;
                 let found = transactions::places(group.replica().broker(), max);
+                let found = self.confirmed(group, source, found).await?;
                 let places = found.iter().map(|it| (it.message.position, it.message.length)).collect();
                 let records = read_records(group.store.log(), places).await?;
                 Ok((Answer::Transactions(found), records))
@@ -108,6 +109,7 @@ impl NodeInner {
                 self.until_serving(group, source, wait_until).await?;
                 let held = group.clone();
                 let answer = blocking(move || answer_at_once(&held, other)).await?;
+                let answer = self.confirmed(group, source, answer).await?;
                 let places = match &answer {
                     Answer::Found(found) => found.places.iter().map(|at| (at.position, at.length)).collect(),
                     _ => Vec::new(),
@@ -118,7 +120,8 @@ impl NodeInner {
         }
     }
 
-    /// Waits until this replica may answer; not at all if another node leads.
+    /// Waits until this replica may answer; not at all if another node leads. What it answers as the leader holds only
+    /// if it is still the leader after it looked: see [`NodeInner::confirmed`].
     pub(crate) async fn until_serving(
         &self,
         group: &Group,
@@ -135,6 +138,15 @@ impl NodeInner {
             }
         }
         Ok(())
+    }
+
+    /// Stands behind what was read from this replica as the leader: whoever was deposed meanwhile may have read what
+    /// is no longer so.
+    pub(crate) async fn confirmed<T>(&self, group: &Group, source: Source, read: T) -> Result<T, AskError> {
+        match source == Source::Replica || group.still_leads().await {
+            true => Ok(read),
+            false => Err(AskError::NotLeader),
+        }
     }
 
     async fn ask_peer(

@@ -78,7 +78,7 @@ impl NodeInner {
                 if filter.is_none() {
                     records = read_records(group.store.log(), whole(&found)).await?;
                 }
-                return Ok((found, records));
+                return self.confirmed(group, source, (found, records)).await;
             }
             pull.offset = pull.offset.max(found.next);
             if found.next >= found.end {

@@ -107,6 +107,15 @@ async fn a_replica_serves_pulls_of_what_it_has_applied_and_of_nothing_else() {
     let soon_over = Instant::now() + Duration::from_millis(200);
     let found = cluster.node(leader).pull(pull(3, true), soon_over, soon()).await.expect("served");
     assert_eq!((found.found.end, found.records.len()), (3, 0));
+
+    // The others may have another leader by now, for all that this node knows: it answers for itself only.
+    let (soon_over, led) = (Instant::now() + Duration::from_secs(1), pull(0, false));
+    let refused = cluster.node(leader).pull(led.clone(), soon_over, soon_over).await;
+    assert!(refused.is_err(), "a leader without a quorum answered for all: {refused:?}");
+    let back = (1..=3).find(|id| *id != leader).expect("a follower");
+    cluster.start_node(back).await;
+    let led = cluster.node(leader).pull(led, soon(), soon()).await.expect("a quorum is enough");
+    assert!(led.records.len() >= 3, "{} of 3 messages", led.records.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -22,6 +22,7 @@ use super::writer::Active;
 use super::{Damage, FrameError, LogIdentity, LogMark, LogOptions, OpenError};
 use crate::disk::{Disk, DiskFile};
 use crate::limits::SCAN_WINDOW_BYTES;
+use crate::planted::{PlantedBug, planted};
 use crate::position::LogPosition;
 
 /// A torn tail that was cut off when the log was opened.
@@ -359,7 +360,9 @@ pub(crate) fn scan_open(
                 tail.end = frame.end();
                 scanner.advance(&frame);
             }
-            Err(reason) if position < durable => return Err(damaged(position, reason.to_string()).into()),
+            Err(reason) if position < durable && !planted(PlantedBug::CorruptFrameSkipped) => {
+                return Err(damaged(position, reason.to_string()).into());
+            }
             Err(reason) => {
                 let clean = reason == FrameError::Empty || position == header.position(len);
                 tail.torn = (!clean).then_some(TornTail { position, durable, reason });

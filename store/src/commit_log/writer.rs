@@ -12,6 +12,7 @@ use super::superblock::{SUPERBLOCK_NAME, Superblock, Vitals};
 use super::{Completion, LogFailure, LogMark};
 use crate::disk::{Disk, DiskFile};
 use crate::limits::{CACHED_BEHIND_BYTES, SEGMENT_FOOTER_BYTES, WRITE_BATCH_BYTES_MAX};
+use crate::planted::{PlantedBug, planted};
 use crate::position::LogPosition;
 
 /// A disk call that failed, and what it was for.
@@ -187,6 +188,7 @@ impl Writer {
         synced?;
         match op.task {
             Task::Append { .. } => unreachable!("handled above"),
+            Task::SaveBallot { .. } if planted(PlantedBug::VoteNotPersisted) => {}
             Task::SaveBallot { ballot } => {
                 let vitals = Vitals { ballot: Some(ballot), ..self.superblock.vitals() };
                 failed(self.superblock.save(vitals), "save the vote in", SUPERBLOCK_NAME)?;
@@ -257,7 +259,9 @@ impl Writer {
     pub(crate) fn sync(&mut self) -> Result<(), WriteError> {
         self.write_run()?;
         if self.dirty {
-            failed(self.active.file.sync_data(), "sync", self.active.name())?;
+            if !planted(PlantedBug::AckBeforeFsync) {
+                failed(self.active.file.sync_data(), "sync", self.active.name())?;
+            }
             self.dirty = false;
             self.mark_durable()?;
         }
