@@ -1,0 +1,111 @@
+//! Processes by their number, whoever started them.
+//!
+//! A number alone may be somebody else's by now, so it goes with the moment of birth. And each process carries the
+//! cluster and the node in its environment: one that was started a moment before its starter was killed is found by
+//! that, though no file names it.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
+use serde::{Deserialize, Serialize};
+
+use crate::error::ChaosError;
+use crate::limits::POLL;
+
+/// In the environment of every process of a cluster: `ID/NODE`.
+pub(crate) const MARK: &str = "LEDGERMQ_CHAOS_NODE";
+
+/// A process, for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProcessId {
+    pub pid: u32,
+    /// When it was born, in ticks since the machine's start (proc(5), `stat`, field 22).
+    pub born_ticks: u64,
+}
+
+/// What `stat` says of a process.
+struct Stat {
+    state: char,
+    born_ticks: u64,
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name may hold blanks and brackets; what follows the last bracket does not.
+    let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let born_ticks = fields.nth(18)?.parse().ok()?;
+    Some(Stat { state, born_ticks })
+}
+
+impl ProcessId {
+    /// The process that has this number now.
+    pub fn of(pid: u32) -> Option<ProcessId> {
+        stat(pid).map(|stat| ProcessId { pid, born_ticks: stat.born_ticks })
+    }
+
+    /// R, S, D, T, ...; none once it has ended, even if nobody has asked how.
+    pub fn state(self) -> Option<char> {
+        stat(self.pid)
+            .filter(|stat| stat.born_ticks == self.born_ticks && !"ZX".contains(stat.state))
+            .map(|stat| stat.state)
+    }
+
+    pub fn is_alive(self) -> bool {
+        self.state().is_some()
+    }
+
+    /// Sends a signal to it and to its children: it leads its process group. Whether there was somebody.
+    pub fn signal(self, signal: Signal) -> Result<bool, ChaosError> {
+        if !self.is_alive() {
+            return Ok(false);
+        }
+        let pid = Pid::from_raw(self.pid as i32).expect("no process has the number 0");
+        match rustix::process::kill_process_group(pid, signal) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::SRCH) => Ok(false),
+            Err(error) => Err(ChaosError::io(format!("signal process {}", self.pid))(error.into())),
+        }
+    }
+
+    /// Kills it and nobody else: a child in somebody's process group.
+    pub fn kill_alone(self) -> Result<(), ChaosError> {
+        if !self.is_alive() {
+            return Ok(());
+        }
+        let pid = Pid::from_raw(self.pid as i32).expect("no process has the number 0");
+        match rustix::process::kill_process(pid, Signal::KILL) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Err(error) => Err(ChaosError::io(format!("kill process {}", self.pid))(error.into())),
+        }
+    }
+
+    /// Waits until a condition on its state holds. Whether it does.
+    pub fn wait(self, timeout: Duration, holds: impl Fn(Option<char>) -> bool) -> bool {
+        let deadline = Instant::now() + timeout;
+        loop {
+            if holds(self.state()) {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+/// All living processes of a cluster, with their nodes' indices, by what is in their environment.
+pub(crate) fn marked(cluster: &str) -> Vec<(usize, ProcessId)> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let prefix = format!("{MARK}={cluster}/");
+    let of = |name: &str| -> Option<(usize, ProcessId)> {
+        let pid: u32 = name.parse().ok()?;
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+        let node = environment
+            .split(|byte| *byte == 0)
+            .find_map(|variable| std::str::from_utf8(variable).ok()?.strip_prefix(&prefix)?.parse().ok())?;
+        ProcessId::of(pid).filter(|process| process.is_alive()).map(|process| (node, process))
+    };
+    entries.filter_map(|entry| of(entry.ok()?.file_name().to_str()?)).collect()
+}

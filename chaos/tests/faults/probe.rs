@@ -1,0 +1,59 @@
+//! Talking to the probes that the tests torment.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use chaos::{Backend, Cluster, ClusterOptions, Template};
+
+/// What a busy machine may take for anything.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+/// A probe that is there answers within this.
+const ANSWER: Duration = Duration::from_secs(5);
+
+pub fn template() -> Template {
+    Template::new(env!("CARGO_BIN_EXE_chaos-probe")).args(["{address}", "{directory}"])
+}
+
+/// Three probes that answer.
+pub fn cluster(root: &Path, backend: Backend) -> Cluster {
+    let options = ClusterOptions { nodes: 3, root: root.join("cluster"), backend };
+    let cluster = Cluster::create(&options).expect("a cluster");
+    cluster.start_all(&template()).expect("three probes");
+    for node in cluster.nodes() {
+        answers(node.address());
+    }
+    cluster
+}
+
+/// One question to a probe. None while nobody answers.
+pub fn ask(address: IpAddr, line: &str) -> Option<String> {
+    ask_within(address, line, ANSWER)
+}
+
+pub fn ask_within(address: IpAddr, line: &str, patience: Duration) -> Option<String> {
+    let stream = TcpStream::connect_timeout(&SocketAddr::new(address, 7100), patience).ok()?;
+    stream.set_read_timeout(Some(patience)).ok()?;
+    writeln!(&stream, "{line}").ok()?;
+    let mut answer = String::new();
+    BufReader::new(&stream).read_line(&mut answer).ok()?;
+    Some(answer.trim().to_owned()).filter(|answer| !answer.is_empty())
+}
+
+/// Waits until a probe answers, and gives its process number.
+pub fn answers(address: IpAddr) -> u32 {
+    until(&format!("the probe at {address} answers"), || ask(address, "pid")?.parse().ok())
+}
+
+/// Waits for something.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
