@@ -105,7 +105,7 @@ impl Search<'_, '_> {
     /// Answers whether the message had to be in logs.
     fn look_in_logs(&mut self, number: MessageNumber, send: &SentAs<'_>, acked_ns: u64) -> bool {
         let evidence = self.evidence;
-        let records = self.logs.records_of(evidence, number);
+        let records = self.logs.records_of(number);
         let (id, topic) = (evidence.id(number), send.call.topic);
         let Some(first) = records.first() else {
             if self.logs.are_whole {
@@ -222,7 +222,7 @@ impl<'h> Logs<'h> {
         Logs { records, replicas, are_whole }
     }
 
-    fn records_of(&self, _: &Evidence<'h>, number: MessageNumber) -> Vec<&'h Record<Symbol>> {
+    fn records_of(&self, number: MessageNumber) -> Vec<&'h Record<Symbol>> {
         let from = self.records.partition_point(|(of, _)| *of < number);
         self.records[from..].iter().take_while(|(of, _)| *of == number).map(|(_, record)| *record).collect()
     }

@@ -20,16 +20,30 @@
 //! A time-out is an unknown outcome, never a failure; [`Evidence`] resolves it from the final reads.
 //! Calls that overlap may have happened in either order. Every checker takes n log n.
 
-mod durability;
-#[allow(dead_code, unused_imports)]
-mod evidence;
 pub mod history;
+
+mod acknowledgement;
+mod conservation;
+mod delay;
+mod durability;
+mod evidence;
+mod fifo;
+mod idempotence;
 mod limits;
+mod linearizable_append;
+mod liveness;
+mod log_prefix;
+mod no_phantom;
+mod offset_agreement;
+mod producer_order;
 mod property;
+mod receive_linearizability;
+mod redelivery;
+mod state_digest;
+mod transactions;
 mod verdict;
 
 #[cfg(test)]
-#[allow(dead_code)]
 mod story;
 
 pub use evidence::Evidence;

@@ -4,8 +4,8 @@
 use crate::evidence::Evidence;
 use crate::history::{
     BytesDigest, Call, ChangeInvisible, Dead, Delivery, Drained, End, Farewell, Fault, FaultStatus, Finish,
-    Header, History, Kind, Lease, Line, Operation, Outcome, Place, Pull, Pulled, QueueRead, Recall, Receive,
-    Record, Replica, Rules, Send, State, Stored, Subscription, VERSION, Writer,
+    GroupOffset, Header, History, Kind, Lease, Line, Operation, Outcome, Place, Pull, Pulled, QueueRead,
+    Recall, Receive, Record, Replica, Rules, Send, State, Stored, Subscription, VERSION,
 };
 use crate::verdict::Verdict;
 
@@ -51,15 +51,6 @@ impl Story {
 
     pub fn op(&mut self, operation: Op) -> &mut Story {
         self.line(Line::Op(operation.0))
-    }
-
-    /// As a file.
-    pub fn bytes(&self) -> Vec<u8> {
-        let mut writer = Writer::new(Vec::new(), &self.header).unwrap();
-        for line in &self.lines {
-            writer.write(line).unwrap();
-        }
-        writer.finish().unwrap()
     }
 
     pub fn history(&self) -> History {
@@ -174,7 +165,7 @@ impl Story {
 
     pub fn drained(&mut self, at_ms: u64) -> &mut Story {
         let (group, topic) = ("c".into(), "t".into());
-        self.line(Line::Drained(Drained { group, topic, complete: true, at_ns: at_ms * MS }))
+        self.line(Line::Drained(Drained { group, topic, complete: true, dead_read: true, at_ns: at_ms * MS }))
     }
 
     pub fn dead(&mut self, id: &str) -> &mut Story {
@@ -378,4 +369,16 @@ pub fn pull<const N: usize>(from: u64, pulled: [(&str, u64); N]) -> Op {
         .map(|(id, offset)| Pulled { message: id.into(), body: body_of(id), offset })
         .collect();
     op(Call::Pull(Pull { group: "c".into(), topic: "t".into(), queue: 0, from, pulled, next: None }))
+}
+
+fn group_offset(offset: Option<u64>) -> GroupOffset {
+    GroupOffset { group: "c".into(), topic: "t".into(), queue: 0, offset }
+}
+
+pub fn update_offset(offset: u64) -> Op {
+    op(Call::UpdateOffset(group_offset(Some(offset))))
+}
+
+pub fn query_offset(offset: Option<u64>) -> Op {
+    op(Call::QueryOffset(group_offset(offset)))
 }

@@ -2,17 +2,19 @@
 //!
 //! Everything is sorted once, here, so that the checkers are linear.
 
+mod lease;
 mod message;
 mod place;
 mod settlement;
 
 use std::collections::HashMap;
 
-use crate::history::{History, Outcome, Symbol};
+use crate::history::{History, Symbol};
 
+pub(crate) use lease::LeaseSpan;
 pub(crate) use message::{Ending, Fate, Message, SendRef, SentAs};
 pub(crate) use place::{Seen, Source};
-pub(crate) use settlement::{Course, Delivered, DeliveryRef, SettleKind, SettleRef};
+pub(crate) use settlement::{Course, DeliveryRef, SettleKind, SettleRef};
 
 /// Number of a message in [`Evidence::messages`].
 pub(crate) type MessageNumber = u32;
@@ -37,6 +39,8 @@ pub struct Evidence<'h> {
     pub(crate) deliveries: Vec<DeliveryRef>,
     /// Whatever ended or changed a lease, in the same order.
     pub(crate) settles: Vec<SettleRef>,
+    /// When processes said goodbye to a consumer group, by time.
+    farewells: HashMap<(u32, Symbol), Vec<u64>>,
     /// The topics whose queues were read to their end.
     read_topics: HashMap<Symbol, bool>,
 }
@@ -60,11 +64,13 @@ impl<'h> Evidence<'h> {
             seen_by_message: Vec::new(),
             deliveries: Vec::new(),
             settles: Vec::new(),
+            farewells: HashMap::new(),
             read_topics,
         };
         evidence.collect_sends();
         evidence.collect_places();
         evidence.collect_deliveries();
+        evidence.collect_farewells();
         evidence
     }
 
@@ -106,13 +112,4 @@ pub(crate) fn ns(ms: u64) -> u64 {
 /// Nanoseconds of the run as seconds, for people.
 pub(crate) fn seconds(ns: u64) -> String {
     format!("{}.{:03} s", ns / 1_000_000_000, ns / 1_000_000 % 1000)
-}
-
-/// A short word for an outcome.
-pub(crate) fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Ok => "acknowledged",
-        Outcome::Fail => "refused",
-        Outcome::Info => "left unknown",
-    }
 }

@@ -34,6 +34,9 @@ pub struct Drained<S = String> {
     pub topic: S,
     /// Whether it ended because nothing was left: every lease ended, every timer due, polls empty.
     pub complete: bool,
+    /// Whether all of its dead letters were read afterwards, and are [`Dead`] lines.
+    #[serde(default)]
+    pub dead_read: bool,
     /// When it ended.
     pub at_ns: u64,
 }
@@ -184,7 +187,7 @@ macro_rules! map_texts {
 }
 
 map_texts!(Subscription { texts: group, topic; options: ; others: fifo, max_attempts, from_first });
-map_texts!(Drained { texts: group, topic; options: ; others: complete, at_ns });
+map_texts!(Drained { texts: group, topic; options: ; others: complete, dead_read, at_ns });
 map_texts!(QueueRead { texts: topic; options: ; others: queue, first, next, complete, at_ns });
 map_texts!(Stored { texts: topic, message; options: message_group; others: place, body });
 map_texts!(Dead { texts: group, topic, message; options: ; others: body });

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum Outcome {
     /// It happened: the broker said so.
     Ok,
-    /// It certainly did not happen, and never will: the broker refused it.
+    /// It certainly did not happen, and never will: the broker refused it, and no try before (of a client that
+    /// repeats a call by itself) was left unknown.
     Fail,
     /// Nobody knows: a time-out, a lost connection, an answer that does not say. It may still happen later.
     Info,
@@ -186,7 +187,7 @@ pub struct ChangeInvisible<S = String> {
     pub receipt: S,
     /// The lease ends so long after the change.
     pub invisible_ms: u64,
-    /// The receipt that was answered.
+    /// The receipt that was answered. It is another one than `receipt`.
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     pub new_receipt: Option<S>,
 }
