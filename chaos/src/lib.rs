@@ -21,8 +21,9 @@ mod limits;
 mod plan;
 mod seeded;
 mod target;
+mod tool;
 
-pub use capability::{Capability, detect};
+pub use capability::{Capability, detect, machines};
 pub use cluster::heal::{Healed, heal};
 pub use cluster::options::{Backend, ClusterOptions};
 pub use cluster::template::{Template, TemplateError};

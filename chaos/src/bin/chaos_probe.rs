@@ -8,18 +8,25 @@
 //! | `monotonic` | milliseconds since its start |
 //! | `dial ADDRESS` | `ok MILLISECONDS` if the probe there answers within a second, or else an error |
 //! | `write FILE TEXT` | appends to a file in its directory, without a sync |
+//! | `fill FILE BYTES` | appends so many bytes, without a sync |
+//! | `datagrams` | how many datagrams have come to the same port |
+//! | `shout ADDRESS` | sends a datagram to the probe there |
 //! | `sync FILE` | fsync of that file |
 //!
 //! What fails is answered with `error ...`. On SIGTERM it ends as any process does.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 const PORT: u16 = 7100;
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many have come.
+static DATAGRAMS: AtomicU64 = AtomicU64::new(0);
 
 fn main() -> io::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -28,6 +35,12 @@ fn main() -> io::Result<()> {
     };
     let born = Instant::now();
     let listener = TcpListener::bind(format!("{address}:{PORT}"))?;
+    let datagrams = UdpSocket::bind(format!("{address}:{PORT}"))?;
+    std::thread::spawn(move || {
+        while datagrams.recv(&mut [0; 16]).is_ok() {
+            DATAGRAMS.fetch_add(1, Ordering::Relaxed);
+        }
+    });
     for stream in listener.incoming() {
         let (stream, directory) = (stream?, PathBuf::from(&directory));
         std::thread::spawn(move || serve(stream, &directory, born));
@@ -59,6 +72,14 @@ fn answer(line: &str, directory: &Path, born: Instant) -> io::Result<String> {
             let mut file = File::options().create(true).append(true).open(directory.join(file))?;
             file.write_all(text.as_bytes()).map(|()| "ok".into())
         }
+        "fill" => {
+            let (file, bytes) = rest.split_once(' ').unwrap_or((rest, "0"));
+            let bytes = vec![b'x'; bytes.parse().map_err(io::Error::other)?];
+            let mut file = File::options().create(true).append(true).open(directory.join(file))?;
+            file.write_all(&bytes).map(|()| "ok".into())
+        }
+        "datagrams" => Ok(DATAGRAMS.load(Ordering::Relaxed).to_string()),
+        "shout" => UdpSocket::bind("0.0.0.0:0")?.send_to(b"x", format!("{rest}:{PORT}")).map(|_| "ok".into()),
         "sync" => File::open(directory.join(rest))?.sync_all().map(|()| "ok".into()),
         _ => Ok(format!("error no such word: {word}")),
     }

@@ -5,9 +5,14 @@ use std::path::Path;
 use rustix::process::Signal;
 use serde::Serialize;
 
+use super::namespace;
+use super::options::Backend;
 use super::process::{ProcessId, marked};
 use super::state::{State, StateFile};
+use super::volume::Volume;
 use crate::error::ChaosError;
+use crate::fault::FaultKind;
+use crate::faults::disk;
 use crate::limits::GONE_WITHIN;
 
 /// What was removed.
@@ -38,7 +43,22 @@ pub(crate) fn take_down(file: &StateFile) -> Result<Healed, ChaosError> {
         return Ok(Healed::default());
     };
     let mut healed = Healed::default();
+    // A process that waits for a frozen file system cannot even be killed.
+    let machines = state.backend != Backend::Loopback;
+    let volumes = state.nodes.iter().filter(|_| machines).map(|node| Volume::of(file, node.index));
+    for volume in volumes.clone().filter(|volume| volume.mounted().is_some()) {
+        disk::thaw_mount(&volume.mount)?;
+        if state.active.iter().any(|active| active.fault.kind() == FaultKind::DiskSlow) {
+            disk::set_throttle(&volume, 0)?;
+        }
+    }
     end_processes(&state, &mut healed)?;
+    for volume in volumes {
+        healed.things.extend(volume.remove()?);
+    }
+    if machines {
+        healed.things.extend(namespace::remove(&state)?);
+    }
     file.remove()?;
     Ok(healed)
 }
@@ -47,6 +67,7 @@ fn end_processes(state: &State, healed: &mut Healed) -> Result<(), ChaosError> {
     let recorded = state.nodes.iter().filter_map(|node| node.process);
     let mut processes: Vec<ProcessId> = recorded.filter(|process| process.is_alive()).collect();
     processes.extend(marked(&state.id).into_iter().map(|(_, process)| process));
+    processes.extend(namespace::processes(state).into_iter().filter_map(ProcessId::of));
     processes.sort_unstable_by_key(|process| process.pid);
     processes.dedup();
     for process in &processes {

@@ -3,16 +3,19 @@
 use std::fs::File;
 use std::net::IpAddr;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::options::Backend;
 use super::process::{MARK, ProcessId};
-use super::state::{Lock, State};
+use super::state::{Lock, State, StateFile};
 use super::template::{Places, Template};
-use super::{Exit, Inner};
+use super::{Exit, Inner, namespace};
 use crate::error::ChaosError;
+use crate::faults::preload;
 use crate::limits::{GONE_WITHIN, POLL};
+use crate::tool;
 
 impl Inner {
     /// Starts a node by the template that the state file has of it. Gives the process number.
@@ -30,7 +33,7 @@ impl Inner {
         self.reap(index);
         let rendered = rendered(&state, index)?;
         write_files(&node.directory, &rendered)?;
-        let mut command = command(&state, index, &rendered)?;
+        let mut command = command(&self.file, &state, index, &rendered)?;
         let child =
             command.spawn().map_err(ChaosError::io(format!("start node {index}: {}", rendered.program)))?;
         let pid = child.id();
@@ -104,12 +107,39 @@ fn write_files(directory: &Path, template: &Template) -> Result<(), ChaosError> 
     Ok(())
 }
 
-fn command(state: &State, index: usize, template: &Template) -> Result<Command, ChaosError> {
+/// A file, or a name that is looked up. Found here, because `nsenter` would complain to nobody.
+fn program(name: &str) -> Result<PathBuf, ChaosError> {
+    let found = match name.contains('/') {
+        true => Some(PathBuf::from(name)).filter(|path| path.is_file()),
+        false => tool::find(name),
+    };
+    found.ok_or_else(|| ChaosError::Usage(format!("there is no program {name}")))
+}
+
+fn command(
+    file: &StateFile,
+    state: &State,
+    index: usize,
+    template: &Template,
+) -> Result<Command, ChaosError> {
     let node = state.node(index);
     let open = || File::options().create(true).append(true).open(&node.output);
     let output = open().map_err(ChaosError::io(format!("write {}", node.output.display())))?;
     let errors = output.try_clone().map_err(ChaosError::io("share a file"))?;
-    let mut command = Command::new(&template.program);
+    let program = program(&template.program)?;
+    let mut command = match state.backend {
+        Backend::Loopback => Command::new(program),
+        Backend::Namespaces { .. } => {
+            // It enters the namespace and becomes the program: the process number stays.
+            let path = namespace::path_of(&namespace::node_of(state, index));
+            let mut command = Command::new("nsenter");
+            command.arg(format!("--net={}", path.display())).arg(program);
+            command
+        }
+    };
+    if template.with_faults {
+        command.envs(preload::environment(file, state, node)?);
+    }
     command
         .args(&template.arguments)
         .envs(&template.environment)

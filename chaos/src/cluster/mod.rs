@@ -2,10 +2,12 @@
 
 pub(crate) mod heal;
 mod launch;
+pub(crate) mod namespace;
 pub(crate) mod options;
 pub(crate) mod process;
 pub(crate) mod state;
 pub(crate) mod template;
+pub(crate) mod volume;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -25,8 +27,9 @@ use crate::limits::{GONE_WITHIN, NODES_MAX};
 use heal::{Healed, take_down};
 use options::{Backend, ClusterOptions};
 use process::ProcessId;
-use state::{NodeState, State, StateFile};
+use state::{Lock, NodeState, State, StateFile};
 use template::Template;
+use volume::Volume;
 
 /// A few nodes. Dropping it kills the processes and removes what was made, but for the root directory.
 ///
@@ -130,21 +133,20 @@ impl Cluster {
                 file.path().display()
             )));
         }
-        let state = plan_of(options, &file);
+        let mut state = plan_of(options, &file);
         file.write(&lock, &state)?;
-        let cluster = Cluster { inner: Arc::new(Inner::of(&state, file)) };
-        // From here on a failure drops the cluster, which removes what was made.
-        for directory in cluster.inner.nodes.iter().map(Node::directory) {
-            std::fs::create_dir_all(directory)
-                .map_err(ChaosError::io(format!("make {}", directory.display())))?;
+        let made = match options.backend {
+            Backend::Loopback => make_directories(&state),
+            Backend::Namespaces { image_bytes } => make_machines(&file, &lock, &mut state, image_bytes),
+        };
+        drop(lock);
+        match made {
+            Ok(()) => Ok(Cluster { inner: Arc::new(Inner::of(&state, file)) }),
+            Err(error) => match take_down(&file) {
+                Ok(_) => Err(error),
+                Err(undo) => Err(ChaosError::Usage(format!("{error}; and it cannot be taken back: {undo}"))),
+            },
         }
-        match options.backend {
-            Backend::Loopback => {}
-            Backend::Namespaces { .. } => {
-                return Err(ChaosError::Usage("namespaces are not built yet".into()));
-            }
-        }
-        Ok(cluster)
     }
 
     /// The cluster that another process of this tool left up. Takes it down when dropped: see [`Cluster::leave`].
@@ -243,6 +245,17 @@ impl Cluster {
             process.signal(Signal::KILL)?;
         }
         self.wait_exit(index, GONE_WITHIN)
+    }
+
+    /// Copies a node's files as they are now, for [`crate::Corruption::StaleChunk`]. How many there are.
+    pub fn remember_files(&self, index: usize) -> Result<usize, ChaosError> {
+        crate::faults::corruption::remember(&self.inner.file, index, self.node(index).directory())
+    }
+
+    /// How many syncs of a node have failed since [`Fault::FsyncError`] came.
+    pub fn failed_syncs(&self, index: usize) -> u64 {
+        self.node(index);
+        crate::faults::preload::failed_syncs(&self.inner.file, index)
     }
 
     /// How the nodes are.
@@ -345,6 +358,23 @@ impl Inner {
     }
 }
 
+fn make_directories(state: &State) -> Result<(), ChaosError> {
+    let make = |directory: &PathBuf| {
+        std::fs::create_dir_all(directory).map_err(ChaosError::io(format!("make {}", directory.display())))
+    };
+    state.nodes.iter().map(|node| &node.directory).try_for_each(make)
+}
+
+fn make_machines(
+    file: &StateFile,
+    lock: &Lock,
+    state: &mut State,
+    image_bytes: u64,
+) -> Result<(), ChaosError> {
+    namespace::make(file, lock, state)?;
+    state.nodes.iter().try_for_each(|node| Volume::of(file, node.index).make(node, image_bytes))
+}
+
 /// What is going to be made, with names that nobody else has.
 fn plan_of(options: &ClusterOptions, file: &StateFile) -> State {
     let mut seeded =
@@ -356,7 +386,10 @@ fn plan_of(options: &ClusterOptions, file: &StateFile) -> State {
     let node = |index: usize| NodeState {
         index,
         address: address(index as u8),
-        directory: file.root().join(format!("node-{index}")),
+        directory: match options.backend {
+            Backend::Loopback => file.root().join(format!("node-{index}")),
+            Backend::Namespaces { .. } => Volume::of(file, index).directory(),
+        },
         output: file.root().join(format!("node-{index}.log")),
         template: None,
         process: None,

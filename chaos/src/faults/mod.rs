@@ -3,6 +3,11 @@
 //! A fault is in the state file before anything is done, and until all of it is undone. What a node, a link or a clock
 //! should be like follows from all the faults that are there, so two that overlap heal in any order.
 
+pub(crate) mod corruption;
+pub(crate) mod disk;
+pub(crate) mod network;
+pub(crate) mod power;
+pub(crate) mod preload;
 mod process;
 
 use std::sync::Arc;
@@ -13,6 +18,11 @@ use crate::error::ChaosError;
 use crate::fault::Fault;
 use crate::injection::{Effect, Guard, Injected, wall_ns};
 use crate::limits::ACTIVE_FAULTS_MAX;
+
+/// Something for a person, without damage to a file.
+fn effect(node: usize, what: String) -> Effect {
+    Effect { node, what, damage: None }
+}
 
 /// Why a fault is not there.
 pub(crate) enum Refusal {
@@ -99,7 +109,16 @@ fn install(cluster: &Inner, lock: &Lock, active: &ActiveFault) -> Result<Vec<Eff
         Fault::Pause {} => process::pause(cluster, active),
         Fault::Terminate { grace_ms } => process::terminate(cluster, active, *grace_ms),
         Fault::Restart {} => process::restart(cluster, lock, active),
-        other => Err(Refusal::Skipped(format!("{} is not built yet", other.kind().name()))),
+        Fault::PowerFailure {} => power::fail(cluster, active),
+        Fault::Partition { .. } => network::partition(cluster, active),
+        Fault::Loss { .. } => network::loss(cluster, active),
+        Fault::Delay { .. } => network::delay(cluster, active),
+        Fault::ClockJump { .. } | Fault::ClockDrift { .. } => preload::tamper_with_clock(cluster, active),
+        Fault::DiskFull { leave_bytes } => disk::fill(cluster, active, *leave_bytes),
+        Fault::DiskStall {} => disk::freeze(cluster, active),
+        Fault::DiskSlow { .. } => disk::slow(cluster, active),
+        Fault::FsyncError {} => preload::fail_syncs(cluster, active),
+        Fault::Corrupt { .. } => corruption::corrupt(cluster, active),
     }
 }
 
@@ -108,7 +127,18 @@ fn uninstall(cluster: &Inner, lock: &Lock, active: &ActiveFault) -> Result<(), C
     match &active.fault {
         Fault::Kill {} | Fault::Terminate { .. } => process::start_again(cluster, lock, active),
         Fault::Pause {} => process::go_on(cluster, active),
-        _ => Ok(()),
+        Fault::PowerFailure {} => {
+            power::come_back(&cluster.file.read()?)?;
+            process::start_again(cluster, lock, active)
+        }
+        Fault::Partition { .. } | Fault::Loss { .. } => network::apply(&cluster.file.read()?),
+        Fault::Delay { .. } => network::undelay(cluster, active),
+        Fault::ClockJump { .. } | Fault::ClockDrift { .. } => preload::set_clocks(cluster, active),
+        Fault::DiskFull { .. } => disk::empty(cluster, active),
+        Fault::DiskStall {} => disk::thaw(cluster, active),
+        Fault::DiskSlow { .. } => disk::unslow(cluster, active),
+        Fault::FsyncError {} => preload::let_syncs_succeed(cluster, active),
+        Fault::Restart {} | Fault::Corrupt { .. } => Ok(()),
     }
 }
 

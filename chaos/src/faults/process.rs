@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::Refusal;
+use super::{Refusal, disk, effect};
 use crate::cluster::Inner;
 use crate::cluster::process::ProcessId;
 use crate::cluster::state::{ActiveFault, Lock};
@@ -22,11 +22,13 @@ pub(super) fn running(cluster: &Inner, active: &ActiveFault) -> Result<Vec<(usiz
     active.nodes.iter().map(process).collect()
 }
 
-fn effect(node: usize, what: String) -> Effect {
-    Effect { node, what, damage: None }
+/// Who waits for a disk that stands still dies only when it goes on.
+fn mortal(cluster: &Inner, active: &ActiveFault) -> Result<(), Refusal> {
+    disk::stalled(&cluster.file.read()?, active)
 }
 
 pub(super) fn kill(cluster: &Inner, active: &ActiveFault) -> Result<Vec<Effect>, Refusal> {
+    mortal(cluster, active)?;
     let processes = running(cluster, active)?;
     // All of them at one moment, then wait.
     for (_, process) in &processes {
@@ -90,6 +92,7 @@ pub(super) fn terminate(
     active: &ActiveFault,
     grace_ms: u64,
 ) -> Result<Vec<Effect>, Refusal> {
+    mortal(cluster, active)?;
     let processes = running(cluster, active)?;
     for (_, process) in &processes {
         process.signal(Signal::TERM)?;

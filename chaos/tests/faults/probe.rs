@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use chaos::{Backend, Cluster, ClusterOptions, Template};
+use chaos::{Backend, Cluster, ClusterOptions, Fault, Guard, Injected, Template};
 
 /// What a busy machine may take for anything.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -18,13 +18,49 @@ pub fn template() -> Template {
 
 /// Three probes that answer.
 pub fn cluster(root: &Path, backend: Backend) -> Cluster {
+    cluster_of(root, backend, &template())
+}
+
+pub fn cluster_of(root: &Path, backend: Backend, template: &Template) -> Cluster {
     let options = ClusterOptions { nodes: 3, root: root.join("cluster"), backend };
     let cluster = Cluster::create(&options).expect("a cluster");
-    cluster.start_all(&template()).expect("three probes");
+    cluster.start_all(template).expect("three probes");
     for node in cluster.nodes() {
         answers(node.address());
     }
     cluster
+}
+
+/// Three probes in namespaces, with small disks; or none, and it is said why.
+pub fn machines(root: &Path, template: &Template) -> Option<Cluster> {
+    match chaos::machines() {
+        Ok(()) => Some(cluster_of(root, Backend::Namespaces { image_bytes: 64 << 20 }, template)),
+        Err(why) => {
+            skipped(&why);
+            None
+        }
+    }
+}
+
+/// Says that a test tested nothing.
+pub fn skipped(why: &str) {
+    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    eprintln!("\n*** SKIPPED: {name}: {why}\n");
+}
+
+/// The guard of a fault that works here; none, said loudly, of one that this machine cannot have.
+pub fn installed(cluster: &Cluster, fault: &str, nodes: &[usize]) -> Option<Guard> {
+    let fault: Fault = fault.parse().expect("a fault");
+    let capability = chaos::detect().into_iter().find(|capability| capability.fault == fault.kind());
+    let capability = capability.expect("every kind is looked for");
+    match (cluster.inject(&fault, nodes), capability.works) {
+        (Injected::Installed(guard), true) => Some(guard),
+        (Injected::Skipped { why }, false) => {
+            skipped(&why);
+            None
+        }
+        (other, works) => panic!("{fault} works: {works} ({}), and came to {other:?}", capability.why),
+    }
 }
 
 /// One question to a probe. None while nobody answers.

@@ -1,0 +1,144 @@
+//! Partitions have the shape that they say, one way included, and heal.
+
+use std::time::Duration;
+
+use chaos::{Cluster, Injected};
+
+use crate::probe::{ask_within, cluster, installed, machines, template, until};
+
+/// Whether a node, or this host (0), reaches another one: a connection, a question and its answer.
+fn talks(cluster: &Cluster, from: usize, to: usize) -> bool {
+    let address = cluster.node(to).address();
+    match from {
+        0 => ask_within(address, "pid", Duration::from_millis(500)).is_some(),
+        from => {
+            let asker = cluster.node(from).address();
+            let answer = ask_within(asker, &format!("dial {address}"), Duration::from_secs(5));
+            answer.unwrap_or_else(|| panic!("this host does not reach node {from}")).starts_with("ok")
+        }
+    }
+}
+
+/// All the pairs that can talk; a connection needs both ways.
+fn pairs(cluster: &Cluster) -> Vec<(usize, usize)> {
+    [(1, 2), (1, 3), (2, 3)].into_iter().filter(|(one, other)| talks(cluster, *one, *other)).collect()
+}
+
+const ALL: [(usize, usize); 3] = [(1, 2), (1, 3), (2, 3)];
+
+#[test]
+fn partitions_cut_what_they_say_and_nothing_else() {
+    let root = tempfile::tempdir().unwrap();
+    let Some(cluster) = machines(root.path(), &template()) else { return };
+    assert_eq!(pairs(&cluster), ALL);
+    for (fault, nodes, left) in [
+        ("partition:shape=isolate", &[2][..], &[(1, 3)][..]),
+        ("partition:shape=split", &[1, 3], &[(1, 3)]),
+        ("partition:shape=bridge", &[2], &[(1, 2), (2, 3)]),
+    ] {
+        let Some(guard) = installed(&cluster, fault, nodes) else { return };
+        assert_eq!(pairs(&cluster), left, "{fault}");
+        assert!((1..=3).all(|node| talks(&cluster, 0, node)), "clients are not cut off");
+        guard.heal().expect("healed");
+        assert_eq!(pairs(&cluster), ALL, "after {fault}");
+    }
+}
+
+#[test]
+fn partitions_that_overlap_heal_in_any_order() {
+    let root = tempfile::tempdir().unwrap();
+    let Some(cluster) = machines(root.path(), &template()) else { return };
+    let Some(first) = installed(&cluster, "partition:shape=isolate", &[1]) else { return };
+    let second = installed(&cluster, "partition:shape=bridge", &[3]).expect("the first was");
+    assert_eq!(pairs(&cluster), [(2, 3)]);
+    drop(first);
+    assert_eq!(pairs(&cluster), [(1, 3), (2, 3)]);
+    drop(second);
+    assert_eq!(pairs(&cluster), ALL);
+}
+
+/// What one way cuts is seen with datagrams: a connection needs both.
+#[test]
+fn one_way_cuts_one_way() {
+    let root = tempfile::tempdir().unwrap();
+    let Some(cluster) = machines(root.path(), &template()) else { return };
+    let got = |from: usize, to: usize| {
+        let address = cluster.node(to).address();
+        let ask = |node: usize, line: &str| {
+            ask_within(cluster.node(node).address(), line, Duration::from_secs(5))
+                .expect("the host is not cut off")
+        };
+        let before: u64 = ask(to, "datagrams").parse().unwrap();
+        assert_eq!(ask(from, &format!("shout {address}")), "ok");
+        // A datagram over a bridge is there in microseconds; a busy machine gets longer.
+        let deadline = std::time::Instant::now() + Duration::from_millis(500);
+        while std::time::Instant::now() < deadline {
+            if ask(to, "datagrams").parse::<u64>().unwrap() > before {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(got(1, 2) && got(2, 1) && got(3, 2));
+    let Some(guard) = installed(&cluster, "partition:shape=one-way-in", &[2]) else { return };
+    assert_eq!([got(1, 2), got(3, 2), got(2, 1), got(2, 3), got(1, 3)], [false, false, true, true, true]);
+    drop(guard);
+    let guard = installed(&cluster, "partition:shape=one-way-out", &[2]).expect("the other way was");
+    assert_eq!([got(1, 2), got(3, 2), got(2, 1), got(2, 3), got(3, 1)], [true, true, false, false, true]);
+    drop(guard);
+    assert!(got(2, 1) && got(1, 2));
+}
+
+#[test]
+fn a_black_hole_swallows_clients_too() {
+    let root = tempfile::tempdir().unwrap();
+    let Some(cluster) = machines(root.path(), &template()) else { return };
+    let Some(guard) = installed(&cluster, "partition:shape=isolate,clients=true", &[3]) else { return };
+    assert_eq!([1, 2, 3].map(|node| talks(&cluster, 0, node)), [true, true, false]);
+    drop(guard);
+    until("the host reaches node 3 again", || talks(&cluster, 0, 3).then_some(()));
+}
+
+#[test]
+fn loss_loses_some_of_many() {
+    let root = tempfile::tempdir().unwrap();
+    let Some(cluster) = machines(root.path(), &template()) else { return };
+    let Some(guard) = installed(&cluster, "loss:percent=50", &[2]) else { return };
+    let socket = std::net::UdpSocket::bind((cluster.host_address(), 0)).unwrap();
+    for _ in 0..1000 {
+        socket.send_to(b"x", (cluster.node(2).address(), 7100)).unwrap();
+    }
+    drop(guard);
+    let ask =
+        || ask_within(cluster.node(2).address(), "datagrams", Duration::from_secs(5))?.parse::<u64>().ok();
+    let came = until("some came", || ask().filter(|came| *came > 300));
+    assert!((300..700).contains(&came), "{came} of 1000 came with a loss of 50%");
+}
+
+#[test]
+fn delay_delays() {
+    let root = tempfile::tempdir().unwrap();
+    let Some(cluster) = machines(root.path(), &template()) else { return };
+    let Some(guard) = installed(&cluster, "delay:delay_ms=200,jitter_ms=0", &[2]) else { return };
+    let began = std::time::Instant::now();
+    assert!(talks(&cluster, 0, 2));
+    assert!(
+        began.elapsed() >= Duration::from_millis(400),
+        "a connection and an answer: {:?}",
+        began.elapsed()
+    );
+    drop(guard);
+}
+
+#[test]
+fn on_loopback_networks_are_left_alone_and_it_says_so() {
+    let root = tempfile::tempdir().unwrap();
+    let cluster = cluster(root.path(), chaos::Backend::Loopback);
+    for fault in ["partition", "loss", "delay", "power-failure", "disk-full", "disk-stall", "disk-slow"] {
+        match cluster.inject(&fault.parse().unwrap(), &[1]) {
+            Injected::Skipped { why } => assert!(why.contains("use namespaces"), "{fault}: {why}"),
+            other => panic!("{fault}: {other:?}"),
+        }
+        assert_eq!(cluster.status().unwrap()[0].faults, [], "{fault}");
+    }
+}
