@@ -46,6 +46,6 @@ mod verdict;
 #[cfg(test)]
 mod story;
 
-pub use evidence::Evidence;
+pub use evidence::{Evidence, Resolution, Resolved};
 pub use property::{Property, check_all};
 pub use verdict::{Example, Losses, Verdict};

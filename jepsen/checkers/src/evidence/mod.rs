@@ -5,6 +5,7 @@
 mod lease;
 mod message;
 mod place;
+mod resolution;
 mod settlement;
 
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use crate::history::{History, Symbol};
 pub(crate) use lease::LeaseSpan;
 pub(crate) use message::{Ending, Fate, Message, SendRef, SentAs};
 pub(crate) use place::{Seen, Source};
+pub use resolution::{Resolution, Resolved};
 pub(crate) use settlement::{Course, DeliveryRef, SettleKind, SettleRef};
 
 /// Number of a message in [`Evidence::messages`].
