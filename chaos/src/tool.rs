@@ -1,5 +1,6 @@
 //! Commands of the system: `ip`, `nft`, `mount`.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -19,24 +20,35 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
 
 /// Runs a command to its end and gives what it wrote to its standard output.
 pub(crate) fn run(name: &str, arguments: &[&str]) -> Result<String, ChaosError> {
-    run_with_input(name, arguments, "")
+    run_to_end(name, arguments, Stdio::null(), "")
+}
+
+/// Like [`run`], for what must not outlive its starter unnoticed: while the command runs it holds this file open, and
+/// so the lock on it.
+pub(crate) fn run_holding(file: &File, name: &str, arguments: &[&str]) -> Result<String, ChaosError> {
+    let held = file.try_clone().map_err(ChaosError::io("share a lock"))?;
+    run_to_end(name, arguments, Stdio::from(held), "")
 }
 
 /// Like [`run`], with something to read.
 pub(crate) fn run_with_input(name: &str, arguments: &[&str], input: &str) -> Result<String, ChaosError> {
+    run_to_end(name, arguments, Stdio::piped(), input)
+}
+
+fn run_to_end(name: &str, arguments: &[&str], stdin: Stdio, input: &str) -> Result<String, ChaosError> {
     let command = || format!("{name} {}", arguments.join(" "));
     let failed = |why: String| ChaosError::Tool { command: command(), why };
     let program = find(name).ok_or_else(|| failed(format!("there is no {name} on this machine")))?;
     let mut child = Command::new(program)
         .args(arguments)
         .env("LC_ALL", "C")
-        .stdin(Stdio::piped())
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| failed(error.to_string()))?;
     // What is written to and read from these commands fits a pipe's buffer, so nobody waits for anybody.
-    let written = child.stdin.take().map(|mut pipe| pipe.write_all(input.as_bytes()));
+    let written = child.stdin.take().map_or(Ok(()), |mut pipe| pipe.write_all(input.as_bytes()));
     let deadline = Instant::now() + TOOL_TIMEOUT;
     let status = loop {
         match child.try_wait().map_err(|error| failed(error.to_string()))? {
@@ -52,7 +64,7 @@ pub(crate) fn run_with_input(name: &str, arguments: &[&str], input: &str) -> Res
     let read = child.stdout.take().map(|mut pipe| pipe.read_to_string(&mut output));
     let _ = child.stderr.take().map(|mut pipe| pipe.read_to_string(&mut complaint));
     match (status.success(), written, read) {
-        (true, Some(Ok(())), Some(Ok(_))) => Ok(output),
+        (true, Ok(()), Some(Ok(_))) => Ok(output),
         (true, _, _) => Err(failed("its pipes broke".into())),
         (false, _, _) => Err(failed(match complaint.trim() {
             "" => status.to_string(),

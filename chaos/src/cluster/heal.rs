@@ -59,6 +59,8 @@ pub(crate) fn take_down(file: &StateFile) -> Result<Healed, ChaosError> {
     if machines {
         healed.things.extend(namespace::remove(&state)?);
     }
+    // One that was being born when its starter was killed may have shown its mark only now.
+    end_processes(&state, &mut healed)?;
     file.remove()?;
     Ok(healed)
 }

@@ -31,12 +31,15 @@ use state::{Lock, NodeState, State, StateFile};
 use template::Template;
 use volume::Volume;
 
-/// A few nodes. Dropping it kills the processes and removes what was made, but for the root directory.
+/// A few nodes. Dropping the one that was created kills the processes and removes what was made, but for the root
+/// directory; dropping one that was opened leaves everything as it is.
 ///
 /// Everything here blocks; nothing needs a runtime. From async code call it through `spawn_blocking`.
 #[derive(Debug)]
 pub struct Cluster {
     inner: Arc<Inner>,
+    /// Whether it goes down when dropped.
+    owned: bool,
 }
 
 /// What guards share with the cluster.
@@ -141,7 +144,7 @@ impl Cluster {
         };
         drop(lock);
         match made {
-            Ok(()) => Ok(Cluster { inner: Arc::new(Inner::of(&state, file)) }),
+            Ok(()) => Ok(Cluster { inner: Arc::new(Inner::of(&state, file)), owned: true }),
             Err(error) => match take_down(&file) {
                 Ok(_) => Err(error),
                 Err(undo) => Err(ChaosError::Usage(format!("{error}; and it cannot be taken back: {undo}"))),
@@ -149,14 +152,14 @@ impl Cluster {
         }
     }
 
-    /// The cluster that another process of this tool left up. Takes it down when dropped: see [`Cluster::leave`].
+    /// The cluster that another process of this tool left up. It stays up when this is dropped.
     pub fn open(state_file: &Path) -> Result<Cluster, ChaosError> {
         let path = state_file
             .canonicalize()
             .map_err(ChaosError::io(format!("find the state file {}", state_file.display())))?;
         let file = StateFile::new(path);
         let state = file.read()?;
-        Ok(Cluster { inner: Arc::new(Inner::of(&state, file)) })
+        Ok(Cluster { inner: Arc::new(Inner::of(&state, file)), owned: false })
     }
 
     /// How many nodes there are.
@@ -291,8 +294,8 @@ impl Cluster {
     }
 
     /// Leaves everything as it is: the processes run on, and [`Cluster::open`] finds them.
-    pub fn leave(self) {
-        self.inner.closed.store(true, Ordering::Release);
+    pub fn leave(mut self) {
+        self.owned = false;
     }
 
     /// Ends the processes (SIGTERM, SIGKILL after the grace) and removes what was made. What a drop does without
@@ -310,6 +313,9 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        if !self.owned {
+            return;
+        }
         if let Err(error) = self.inner.close() {
             let state = self.inner.file.path().display();
             eprintln!(
@@ -372,7 +378,7 @@ fn make_machines(
     image_bytes: u64,
 ) -> Result<(), ChaosError> {
     namespace::make(file, lock, state)?;
-    state.nodes.iter().try_for_each(|node| Volume::of(file, node.index).make(node, image_bytes))
+    state.nodes.iter().try_for_each(|node| Volume::of(file, node.index).make(lock, node, image_bytes))
 }
 
 /// What is going to be made, with names that nobody else has.

@@ -59,20 +59,20 @@ fn host_interface(network: u16) -> String {
 /// anything is made.
 pub(crate) fn make(file: &StateFile, lock: &Lock, state: &mut State) -> Result<(), ChaosError> {
     let switch = switch_of(state);
-    tool::run("ip", &["netns", "add", &switch])?;
-    tool::run("ip", &["-n", &switch, "link", "add", BRIDGE, "type", "bridge"])?;
-    tool::run("ip", &["-n", &switch, "link", "set", BRIDGE, "up"])?;
+    lock.run("ip", &["netns", "add", &switch])?;
+    lock.run("ip", &["-n", &switch, "link", "add", BRIDGE, "type", "bridge"])?;
+    lock.run("ip", &["-n", &switch, "link", "set", BRIDGE, "up"])?;
     claim_network(file, lock, state, &switch)?;
     for node in &state.nodes {
         let (namespace, port) = (node_of(state, node.index), port_of(node.index));
         let address = format!("{}/24", node.address);
-        tool::run("ip", &["netns", "add", &namespace])?;
+        lock.run("ip", &["netns", "add", &namespace])?;
         let link = ["link", "add", &port, "netns", &switch, "type", "veth", "peer", "name", NODE_INTERFACE];
-        tool::run("ip", &[&link[..], &["netns", &namespace]].concat())?;
-        tool::run("ip", &["-n", &switch, "link", "set", &port, "master", BRIDGE, "up"])?;
-        tool::run("ip", &["-n", &namespace, "addr", "add", &address, "dev", NODE_INTERFACE])?;
-        tool::run("ip", &["-n", &namespace, "link", "set", NODE_INTERFACE, "up"])?;
-        tool::run("ip", &["-n", &namespace, "link", "set", "lo", "up"])?;
+        lock.run("ip", &[&link[..], &["netns", &namespace]].concat())?;
+        lock.run("ip", &["-n", &switch, "link", "set", &port, "master", BRIDGE, "up"])?;
+        lock.run("ip", &["-n", &namespace, "addr", "add", &address, "dev", NODE_INTERFACE])?;
+        lock.run("ip", &["-n", &namespace, "link", "set", NODE_INTERFACE, "up"])?;
+        lock.run("ip", &["-n", &namespace, "link", "set", "lo", "up"])?;
     }
     Ok(())
 }
@@ -88,15 +88,15 @@ fn claim_network(file: &StateFile, lock: &Lock, state: &mut State, switch: &str)
         number(state, network);
         file.write(lock, state)?;
         let link = ["link", "add", HOST_PORT, "netns", switch, "type", "veth", "peer", "name", &interface];
-        match tool::run("ip", &link) {
+        match lock.run("ip", &link) {
             // Somebody else was a moment earlier.
             Err(ChaosError::Tool { why, .. }) if why.contains("File exists") => continue,
             other => other?,
         };
         let address = format!("{}/24", state.host_address);
-        tool::run("ip", &["-n", switch, "link", "set", HOST_PORT, "master", BRIDGE, "up"])?;
-        tool::run("ip", &["addr", "add", &address, "dev", &interface])?;
-        tool::run("ip", &["link", "set", &interface, "up"])?;
+        lock.run("ip", &["-n", switch, "link", "set", HOST_PORT, "master", BRIDGE, "up"])?;
+        lock.run("ip", &["addr", "add", &address, "dev", &interface])?;
+        lock.run("ip", &["link", "set", &interface, "up"])?;
         return Ok(());
     }
     Err(ChaosError::Usage(format!("all {NETWORKS} networks under 198.18.0.0/15 are in use")))

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+/// The name of the state file, in the root.
+pub const STATE_FILE: &str = "chaos-state.json";
+
 /// What a cluster is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterOptions {
@@ -40,6 +43,6 @@ impl Backend {
 impl ClusterOptions {
     /// The state file of a cluster with this root.
     pub fn state_file(&self) -> PathBuf {
-        self.root.join("chaos-state.json")
+        self.root.join(STATE_FILE)
     }
 }

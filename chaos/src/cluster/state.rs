@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
@@ -16,6 +17,7 @@ use super::process::ProcessId;
 use super::template::Template;
 use crate::error::ChaosError;
 use crate::fault::Fault;
+use crate::tool;
 
 /// The version of the state file's format.
 const VERSION: u32 = 1;
@@ -93,7 +95,15 @@ pub(crate) struct StateFile {
 /// Nobody else changes the cluster while this is held.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Lock {
+    /// Runs a command of the system. Should this process be killed, the lock is held until that command has ended too:
+    /// whoever cleans up then finds what it has made.
+    pub fn run(&self, name: &str, arguments: &[&str]) -> Result<String, ChaosError> {
+        tool::run_holding(&self.file, name, arguments)
+    }
 }
 
 impl StateFile {
@@ -122,7 +132,7 @@ impl StateFile {
             .map_err(ChaosError::io(what.clone()))?;
         rustix::fs::flock(&file, FlockOperation::LockExclusive)
             .map_err(|error| ChaosError::io(what)(error.into()))?;
-        Ok(Lock { _file: file })
+        Ok(Lock { file })
     }
 
     /// None where there is no such file.
@@ -133,6 +143,12 @@ impl StateFile {
             Err(error) => return Err(ChaosError::io(format!("read {}", self.path.display()))(error)),
         };
         let wrong = |why: String| ChaosError::State { path: self.path.clone(), why };
+        // What it says is done by whoever reads it, and in a directory for everybody anyone may have written it.
+        let owner = std::fs::metadata(&self.path).map(|metadata| metadata.uid());
+        let reader = rustix::process::geteuid().as_raw();
+        if !owner.is_ok_and(|owner| owner == reader || owner == 0) {
+            return Err(wrong("it belongs to another user".into()));
+        }
         let state: State = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         match state.version == VERSION {
             true => Ok(Some(state)),

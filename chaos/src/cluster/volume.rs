@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::state::{NodeState, StateFile};
+use super::state::{Lock, NodeState, StateFile};
 use crate::error::ChaosError;
 use crate::limits::{IMAGE_BYTES_MAX, IMAGE_BYTES_MIN, POLL};
 use crate::tool;
@@ -40,7 +40,7 @@ impl Volume {
     }
 
     /// Makes the image and mounts it.
-    pub fn make(&self, node: &NodeState, image_bytes: u64) -> Result<(), ChaosError> {
+    pub fn make(&self, lock: &Lock, node: &NodeState, image_bytes: u64) -> Result<(), ChaosError> {
         if !(IMAGE_BYTES_MIN..=IMAGE_BYTES_MAX).contains(&image_bytes) {
             return Err(ChaosError::Usage(format!(
                 "an image has {IMAGE_BYTES_MIN} to {IMAGE_BYTES_MAX} bytes, not {image_bytes}"
@@ -50,17 +50,17 @@ impl Volume {
         std::fs::File::create(&self.image).and_then(|file| file.set_len(image_bytes)).map_err(what())?;
         std::fs::create_dir_all(&self.mount).map_err(what())?;
         // Nothing is kept for root: who runs as root has a full disk as well.
-        tool::run("mkfs.ext4", &["-q", "-F", "-b", "4096", "-m", "0", &text(&self.image)])?;
-        self.mount()?;
+        lock.run("mkfs.ext4", &["-q", "-F", "-b", "4096", "-m", "0", &text(&self.image)])?;
+        self.mount(lock)?;
         std::fs::create_dir_all(&node.directory).map_err(what())?;
         // The directory itself is to survive the first power failure.
         let synced = std::fs::File::open(&self.mount).and_then(|directory| directory.sync_all());
         synced.map_err(ChaosError::io(format!("sync {}", self.mount.display())))
     }
 
-    pub fn mount(&self) -> Result<(), ChaosError> {
+    pub fn mount(&self, lock: &Lock) -> Result<(), ChaosError> {
         // The loop device goes with the mount.
-        tool::run("mount", &["-t", "ext4", "-o", "loop", &text(&self.image), &text(&self.mount)]).map(|_| ())
+        lock.run("mount", &["-t", "ext4", "-o", "loop", &text(&self.image), &text(&self.mount)]).map(|_| ())
     }
 
     /// Waits for whoever still reads there.

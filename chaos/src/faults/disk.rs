@@ -8,7 +8,7 @@ use rustix::fs::FallocateFlags;
 use super::{Refusal, effect};
 use crate::cluster::Inner;
 use crate::cluster::options::Backend;
-use crate::cluster::state::{ActiveFault, State, StateFile};
+use crate::cluster::state::{ActiveFault, Lock, State, StateFile};
 use crate::cluster::volume::Volume;
 use crate::error::ChaosError;
 use crate::fault::{Fault, FaultKind};
@@ -92,7 +92,7 @@ pub(super) fn empty(cluster: &Inner, active: &ActiveFault) -> Result<(), ChaosEr
     Ok(())
 }
 
-pub(super) fn freeze(cluster: &Inner, active: &ActiveFault) -> Result<Vec<Effect>, Refusal> {
+pub(super) fn freeze(cluster: &Inner, lock: &Lock, active: &ActiveFault) -> Result<Vec<Effect>, Refusal> {
     let state = cluster.file.read()?;
     refused(&state, active)?;
     for &node in &active.nodes {
@@ -106,7 +106,7 @@ pub(super) fn freeze(cluster: &Inner, active: &ActiveFault) -> Result<Vec<Effect
     let mut effects = Vec::new();
     for &node in &active.nodes {
         let mount = Volume::of(&cluster.file, node).mount;
-        tool::run("fsfreeze", &["-f", &mount.display().to_string()])?;
+        lock.run("fsfreeze", &["-f", &mount.display().to_string()])?;
         effects.push(effect(node, format!("froze {}", mount.display())));
     }
     Ok(effects)

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use super::process::{gone, running};
 use super::{Refusal, disk, effect, network};
 use crate::cluster::Inner;
-use crate::cluster::state::{ActiveFault, State};
+use crate::cluster::state::{ActiveFault, Lock, State};
 use crate::cluster::volume::Volume;
 use crate::error::ChaosError;
 use crate::injection::Effect;
@@ -29,7 +29,7 @@ for path in sys.argv[1:]:
 /// A process that runs stops within this, unless a disk holds it.
 const STOPS_WITHIN: Duration = Duration::from_secs(2);
 
-pub(super) fn fail(cluster: &Inner, active: &ActiveFault) -> Result<Vec<Effect>, Refusal> {
+pub(super) fn fail(cluster: &Inner, lock: &Lock, active: &ActiveFault) -> Result<Vec<Effect>, Refusal> {
     let state = cluster.file.read()?;
     disk::refused(&state, active)?;
     python().map_err(Refusal::Skipped)?;
@@ -59,7 +59,7 @@ pub(super) fn fail(cluster: &Inner, active: &ActiveFault) -> Result<Vec<Effect>,
         // The throttle is the loop device's, which may be another one from now on.
         disk::set_throttle(volume, 0)?;
         volume.unmount()?;
-        volume.mount()?;
+        volume.mount(lock)?;
         disk::throttle(cluster, &state, *node)?;
     }
     let what = |(node, process): &(usize, crate::cluster::process::ProcessId)| {

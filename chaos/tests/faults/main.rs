@@ -1,5 +1,6 @@
 //! Faults for real: on processes, namespaces and mounts of their own. What this machine cannot have is said loudly.
 
+mod cli;
 mod clock;
 mod corruption;
 mod disk;
