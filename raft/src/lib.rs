@@ -14,5 +14,6 @@ pub mod names;
 pub mod node;
 pub mod outcome;
 pub mod question;
+pub mod repair;
 pub mod request;
 pub mod settings;

@@ -19,6 +19,16 @@ pub struct GroupId(pub u32);
 impl GroupId {
     /// The group of topics, consumer groups and placement.
     pub const META: GroupId = GroupId(0);
+
+    /// The group of a name: `meta`, `g1`, `g2`, ...
+    pub fn parse(name: &str) -> Option<GroupId> {
+        if name == "meta" {
+            return Some(GroupId::META);
+        }
+        let number: u32 = name.strip_prefix('g')?.parse().ok()?;
+        // Only as it is printed: no zero in front.
+        Some(GroupId(number)).filter(|group| number > 0 && group.to_string() == name)
+    }
 }
 
 impl fmt::Display for GroupId {

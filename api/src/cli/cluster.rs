@@ -5,6 +5,7 @@ use proto::admin;
 use serde_json::json;
 
 use super::exit::Failure;
+use super::repair::RepairArgs;
 use super::target::ADMIN_TIMEOUT;
 use super::topic::CommonArgs;
 use crate::client::cluster_view::ClusterView;
@@ -19,6 +20,18 @@ pub enum ClusterCommand {
         #[command(flatten)]
         common: CommonArgs,
     },
+    /// Have a node's damaged replicas rebuilt from the other nodes
+    #[command(
+        after_help = "Run it where the data of the node is, while the node does not run; then start the node.
+
+Examples:
+  ledgermq cluster repair 3 --data /var/lib/ledgermq
+  ledgermq cluster repair node3 --data ledgermq-data/local --yes
+  ledgermq cluster repair 3 --data /var/lib/ledgermq --group g1
+
+Exits with 3 when nothing is damaged."
+    )]
+    Repair(RepairArgs),
     /// Hand the leadership of a group on, without an error at any client
     #[command(after_help = "Examples:
   ledgermq cluster transfer-leader g1
@@ -37,6 +50,8 @@ pub enum ClusterCommand {
 impl ClusterCommand {
     pub async fn run(self) -> Result<(), Failure> {
         match self {
+            // It reads and locks files, and nothing else runs meanwhile.
+            ClusterCommand::Repair(args) => args.run(),
             ClusterCommand::Status { common } => {
                 let broker = common.target.connect().await?;
                 let request = broker.headers.request(admin::ClusterStatusRequest {}, ADMIN_TIMEOUT);

@@ -16,6 +16,7 @@ pub mod output;
 mod pull;
 mod recall;
 mod receive;
+mod repair;
 mod send;
 mod serve;
 mod settings;

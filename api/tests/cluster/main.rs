@@ -11,6 +11,7 @@ mod disk;
 mod kill;
 mod log_level;
 mod marks;
+mod repair;
 mod resend;
 mod stand_in;
 mod strangers;

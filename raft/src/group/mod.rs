@@ -4,6 +4,7 @@ pub(crate) mod confirm;
 pub(crate) mod counters;
 pub(crate) mod judged;
 pub(crate) mod propose;
+pub(crate) mod rejoin;
 pub(crate) mod replica;
 pub(crate) mod wakers;
 
@@ -31,6 +32,7 @@ use crate::group::confirm::Confirmations;
 use crate::group::counters::Counters;
 use crate::group::judged::JudgedStretches;
 use crate::group::propose::Proposer;
+use crate::group::rejoin::Rejoining;
 use crate::group::replica::Replica;
 use crate::group::wakers::Wakers;
 use crate::machine::MachineFailure;
@@ -50,7 +52,10 @@ pub enum GroupOpenError {
         source: store::commit_log::OpenError,
     },
     /// The tables.
-    #[error("the tables of {group}: {source}")]
+    #[error(
+        "the tables of {group}: {source}. If they are damaged: `ledgermq cluster repair NODE --data DIR --group {group}` \
+         on this machine, and start the node"
+    )]
     Tables {
         /// The group.
         group: GroupId,
@@ -68,8 +73,8 @@ pub enum GroupOpenError {
     /// The tables hold more than the log: part of the log is gone (rule R1).
     #[error(
         "the tables of {group} have applied index {applied} but its log ends at {last}: part of the log is \
-         lost. Nothing was changed. Put the log back, or remove the data directory of this node and let it \
-         be rebuilt from the others."
+         lost. Nothing was changed. Put the log back, or have the replica rebuilt from the others: `ledgermq cluster \
+         repair NODE --data DIR --group {group}` on this machine, and start the node"
     )]
     LogBehindTables {
         /// The group.
@@ -82,8 +87,8 @@ pub enum GroupOpenError {
     /// The tables hold less than what the log was given up to: they are lost (rule R2).
     #[error(
         "the tables of {group} have applied up to {applied}, but its log was given up to {purged} and there is no \
-         snapshot to begin with: the tables are lost. Nothing was changed. Put them back, or remove the data directory \
-         of this node and let it be rebuilt from the others."
+         snapshot to begin with: the tables are lost. Nothing was changed. Put them back, or have the replica rebuilt \
+         from the others: `ledgermq cluster repair NODE --data DIR --group {group}` on this machine, and start the node"
     )]
     TablesBehindLog {
         /// The group.
@@ -138,6 +143,8 @@ pub(crate) struct Group {
     pub wakers: Arc<Wakers>,
     pub counters: Arc<Counters>,
     pub judged: Arc<JudgedStretches>,
+    /// Whether it lost what it had, and has no vote yet.
+    pub rejoining: Arc<Rejoining>,
     confirmations: Arc<Confirmations>,
     pub dirs: SnapshotDirs,
     /// Held while a snapshot is received: one at a time.
@@ -196,6 +203,8 @@ impl Group {
         let raft = Raft::new(setup.node.0, Arc::new(config), network, store.clone(), applier)
             .await
             .map_err(|error| GroupOpenError::Consensus { group: id, reason: error.to_string() })?;
+        let rejoining = Arc::new(Rejoining::noted(&dir));
+        raft.runtime_config().elect(!rejoining.goes_on());
         let proposer = Proposer::start(raft.clone(), last_stamp_ms, store.log().frame_bytes_max());
         Ok(Group {
             id,
@@ -206,6 +215,7 @@ impl Group {
             wakers,
             counters,
             judged: Arc::default(),
+            rejoining,
             confirmations: Arc::default(),
             dirs,
             receiving: Arc::default(),
@@ -342,6 +352,9 @@ fn raft_config(cluster: &str, tuning: &Tuning) -> Result<Config, String> {
         quorum_loss_probe_interval: Some(election_ms * 5),
         // A restarted leader does not know what others have done meanwhile: it asks for votes.
         enable_leader_restore: Some(false),
+        // A follower that lost what it had acknowledged gets it again. A leader that stopped for that would make the
+        // loss of one disk the loss of two nodes.
+        allow_log_reversion: Some(true),
         // Snapshots and purges are ours to trigger (node/tick.rs); a follower that lags reads the log while it is there.
         snapshot_policy: SnapshotPolicy::Never,
         replication_lag_threshold: u64::MAX,

@@ -31,11 +31,13 @@ impl NodeInner {
 
     /// The voters that are left, in the order in which they try.
     fn succession(&self, group: &Group, crashed: NodeId) -> Vec<NodeId> {
+        let own = self.id;
         let mut voters: Vec<NodeId> = group
             .raft
             .voter_ids()
             .map(NodeId)
             .filter(|id| *id != crashed && self.presence.is_up(*id))
+            .filter(|id| *id != own || !group.rejoining.goes_on())
             .collect();
         voters.sort_unstable();
         voters

@@ -28,7 +28,7 @@ use crate::node::presence::Presence;
 use crate::node::route::Leader;
 use crate::node::space::Space;
 use crate::node::timekeeping::PeerClocks;
-use crate::node::{Node, NodeInner, server, tick};
+use crate::node::{Node, NodeInner, rejoin, server, tick};
 use crate::request::RequestError;
 
 /// A peer that listens is dialled within this: see [`crate::node::peers`].
@@ -76,7 +76,8 @@ pub(crate) struct DataLock {
     _file: File,
 }
 
-fn lock(data: &Path) -> Result<DataLock, StartError> {
+/// Takes a data directory for this process.
+pub(crate) fn lock(data: &Path) -> Result<DataLock, StartError> {
     let io = |source| StartError::Data { path: data.to_owned(), source };
     std::fs::create_dir_all(data).map_err(io)?;
     let path = data.join("LOCK");
@@ -175,6 +176,7 @@ impl NodeInner {
         for group in self.groups.values() {
             self.spawn(self.clone().begin(group.clone()));
             self.spawn(self.clone().watch_group(group.clone()));
+            self.spawn(rejoin::until_whole(self.clone(), group.clone()));
         }
         self.spawn(self.clone().register());
         tick::start(&self);
@@ -204,6 +206,10 @@ impl NodeInner {
     /// Begins a group at the cluster's first start. The first leaders are spread over the members:
     /// who is first in line for a group begins it, another one only if that does not happen.
     async fn begin(self: Arc<Self>, group: Group) {
+        // What rejoins was begun long ago.
+        if group.rejoining.goes_on() {
+            return;
+        }
         let mut members: Vec<_> = self.options.members.clone();
         members.sort_by_key(|info| info.id);
         let first = members[(group.id.0.saturating_sub(1)) as usize % members.len()].id;

@@ -63,6 +63,9 @@ pub(crate) async fn serve(node: Arc<NodeInner>, listener: TcpListener) {
     }
 }
 
+/// What a replica says that rejoins.
+const NO_VOTE: &str = "this replica is being rebuilt, and has no vote before it has everything again";
+
 impl PeerService {
     /// Every call but the hello names its cluster: the hello is there to explain a mismatch.
     fn member<T>(&self, request: Request<T>) -> Result<T, Status> {
@@ -227,6 +230,7 @@ impl Peer for PeerService {
         let request = self.member(request)?;
         let refusal = match self.group(request.group, request.target) {
             Err(refusal) => refusal,
+            Ok(group) if group.rejoining.goes_on() => NO_VOTE.to_owned(),
             Ok(group) => {
                 let vote = vote_in(request.from_leader.as_ref())
                     .map_err(|error| Status::invalid_argument(error.to_string()))?;
@@ -326,6 +330,10 @@ impl Peer for PeerService {
 impl PeerService {
     async fn ask_vote(&self, request: VoteRequest, pre: bool) -> Result<Response<VoteResponse>, Status> {
         let group = match self.group(request.group, request.target) {
+            Ok(group) if group.rejoining.goes_on() => Err(NO_VOTE.to_owned()),
+            other => other,
+        };
+        let group = match group {
             Ok(group) => group,
             Err(refusal) => return Ok(Response::new(VoteResponse { refusal, ..VoteResponse::default() })),
         };

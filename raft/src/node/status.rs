@@ -95,7 +95,11 @@ fn replica_status(group: &Group) -> peer::ReplicaStatus {
         name: group.id.to_string(),
         leader: metrics.current_leader.unwrap_or(0),
         term: metrics.current_term,
-        role: role(metrics.state).to_owned(),
+        role: match group.rejoining.goes_on() {
+            true => "rejoining",
+            false => role(metrics.state),
+        }
+        .to_owned(),
         last_index: metrics.last_log_index.unwrap_or(0),
         applied_index: metrics.last_applied.as_ref().map_or(0, |id| id.index),
         durable_index: pointers.durable_index.unwrap_or(0),

@@ -69,8 +69,8 @@ pub enum OpenError {
     },
     /// What was durable has changed or is missing.
     #[error(
-        "{0}. It was durable, so it is not cut off. To rebuild this replica: move its data directory away, \
-         and rejoin the node to the cluster as a new node; the other replicas have the data"
+        "{0}. It was durable, so it is not cut off. Nothing was changed. The other replicas have the data: have this one \
+         rebuilt from them with `ledgermq cluster repair NODE --data DIR` on this machine, and start the node"
     )]
     Damaged(#[from] Damage),
 }

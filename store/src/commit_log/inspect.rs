@@ -10,7 +10,7 @@ use super::recovery::{load_segments, read_watermark, scan_open, tried};
 use super::scan::Scanner;
 use super::segment::segment_name;
 use super::state::SegmentEntry;
-use super::superblock::{SUPERBLOCK_NAME, Superblock};
+use super::superblock::{SUPERBLOCK_NAME, Superblock, Vitals};
 use super::{Damage, LogIdentity, LogMark, OpenError, TornTail};
 use crate::ballot::Ballot;
 use crate::disk::{Disk, DiskFile};
@@ -59,6 +59,32 @@ pub struct CheckReport {
     pub torn: Option<TornTail>,
 }
 
+/// Whose log it is, and its vote, whatever became of its frames.
+///
+/// # Errors
+/// If either cannot be read.
+pub fn read_vote(disk: &dyn Disk, dir: &Path) -> Result<(LogIdentity, Option<Ballot>), OpenError> {
+    read_vitals(disk, dir).map(|(identity, vitals)| (identity, vitals.ballot))
+}
+
+fn read_vitals(disk: &dyn Disk, dir: &Path) -> Result<(LogIdentity, Vitals), OpenError> {
+    let path = dir.join(IDENTITY_NAME);
+    let identity = tried(LogIdentity::read(disk, dir), "read", &path)?
+        .unwrap_or_else(|| Err("it is missing: this is not the directory of a log".into()))
+        .map_err(|reason| OpenError::Unreadable { path, reason })?;
+    let path = dir.join(SUPERBLOCK_NAME);
+    let file = tried(disk.open_read(&path), "open", &path)?;
+    let vitals = match tried(Superblock::read(&*file), "read", &path)? {
+        (Ok(a), Ok(b)) if a.0 >= b.0 => a.1,
+        (Ok(_), Ok(b)) => b.1,
+        (Ok(one), Err(_)) | (Err(_), Ok(one)) => one.1,
+        (Err(a), Err(b)) => {
+            return Err(OpenError::Unreadable { path, reason: format!("copy A: {a}; copy B: {b}") });
+        }
+    };
+    Ok((identity, vitals))
+}
+
 /// A log on disk, seen from outside. It reads while it is asked; a log in use can change meanwhile.
 #[derive(Debug)]
 pub struct Inspection {
@@ -87,25 +113,7 @@ impl Inspection {
     /// # Errors
     /// Whatever would keep the log from being opened, but for its identity and whether it is in use.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Inspection, OpenError> {
-        let path = dir.join(IDENTITY_NAME);
-        let identity = tried(LogIdentity::read(&*disk, dir), "read", &path)?
-            .unwrap_or_else(|| Err("it is missing: this is not the directory of a log".into()))
-            .map_err(|reason| OpenError::Unreadable { path, reason })?;
-        let path = dir.join(SUPERBLOCK_NAME);
-        let file = tried(disk.open_read(&path), "open", &path)?;
-        let vitals = match tried(Superblock::read(&*file), "read", &path)? {
-            (Ok(a), Ok(b)) => {
-                if a.0 >= b.0 {
-                    a.1
-                } else {
-                    b.1
-                }
-            }
-            (Ok(one), Err(_)) | (Err(_), Ok(one)) => one.1,
-            (Err(a), Err(b)) => {
-                return Err(OpenError::Unreadable { path, reason: format!("copy A: {a}; copy B: {b}") });
-            }
-        };
+        let (identity, vitals) = read_vitals(&*disk, dir)?;
         let entries = load_segments(&*disk, dir, Some(&identity))?;
         let last = entries.last().ok_or_else(|| Damage {
             segment: segment_name(vitals.newest),

@@ -50,7 +50,7 @@ pub use crate::ballot::Ballot;
 pub use error::{Damage, LogFailure, OpenError, ReadError};
 pub use frame::{Frame, FrameError, FrameHeader, FrameKind};
 pub use identity::LogIdentity;
-pub use inspect::{CheckReport, FrameLine, Inspection, SegmentLine};
+pub use inspect::{CheckReport, FrameLine, Inspection, SegmentLine, read_vote};
 pub use pointers::{LogMark, LogOptions, LogPointers, SegmentSpan};
 pub use recovery::TornTail;
 

@@ -15,6 +15,8 @@ use store::commit_log::{CommitLog, Inspection, LogMark, ReadError};
 use store::disk::Disk;
 use store::position::LogPosition;
 
+use crate::group::rejoin;
+
 const MARKER: &str = "rebuilding";
 const MARKER_UNFINISHED: &str = "rebuilding.unfinished";
 
@@ -98,8 +100,11 @@ pub(crate) fn start_over<E>(
     note(dir, kept)?;
     for entry in fs::read_dir(dir)? {
         let path: PathBuf = entry?.path();
-        if path.is_dir() {
-            fs::remove_dir_all(&path)?;
+        match path.is_dir() {
+            // Until it is whole again, what it had may be the last there is of something.
+            true if rejoin::is_noted(dir) => rejoin::put_aside(dir, &path)?,
+            true => fs::remove_dir_all(&path)?,
+            false => {}
         }
     }
     File::open(dir)?.sync_all()?;
