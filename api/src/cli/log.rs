@@ -9,6 +9,7 @@ use store::commit_log::{CheckReport, FrameLine, Inspection, LogMark, OpenError};
 use store::disk::RealDisk;
 
 use super::exit::Failure;
+use super::log_messages::MessagesArgs;
 use super::output::{OutputArgs, progress, table};
 
 /// The file that a log's directory has.
@@ -43,6 +44,15 @@ Exits with 1 when something is damaged.")]
         #[command(flatten)]
         output: OutputArgs,
     },
+    /// List every message in the logs of a node that does not run, and digests to compare replicas by
+    #[command(after_help = "Examples:
+  ledgermq log messages ledgermq-data
+  ledgermq log messages ledgermq-data --digest-up-to 9000 -o jsonl
+
+With jsonl each line is an object with one member: a record (entry, topic, queue, kind, message id, digest of the
+body; carried: retention copied it), a digest (of up to 1024 entries, to compare with another replica's) or, at the
+end of each log, log. Digests are FNV-1a of 64 bits.")]
+    Messages(MessagesArgs),
 }
 
 /// Where logs are.
@@ -58,15 +68,16 @@ impl LogCommand {
         match self {
             LogCommand::Inspect { directory, frames, output } => inspect(&directory.path, frames, output),
             LogCommand::Check { directory, output } => check(&directory.path, output),
+            LogCommand::Messages(arguments) => arguments.run(),
         }
     }
 }
 
-fn open(directory: &Path) -> Result<Inspection, Failure> {
+pub(super) fn open(directory: &Path) -> Result<Inspection, Failure> {
     Inspection::open(Arc::new(RealDisk), directory).map_err(|error| failure(directory, error))
 }
 
-fn failure(directory: &Path, error: OpenError) -> Failure {
+pub(super) fn failure(directory: &Path, error: OpenError) -> Failure {
     match &error {
         OpenError::Io { source, .. } => {
             Failure::io(format!("read the log in {}", directory.display()), source)
@@ -76,7 +87,7 @@ fn failure(directory: &Path, error: OpenError) -> Failure {
 }
 
 /// The logs at or below a directory, in the order of their paths.
-fn logs(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+pub(super) fn logs(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
     find(path, DEPTH_MAX, &mut found)
         .map_err(|error| Failure::io(format!("read the directory {}", path.display()), &error))?;

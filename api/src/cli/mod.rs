@@ -9,6 +9,7 @@ pub mod exit;
 mod group;
 mod local;
 mod log;
+mod log_messages;
 mod message;
 pub mod moment;
 mod offsets;

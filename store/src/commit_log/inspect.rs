@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::frame::FrameHeader;
 use super::identity::IDENTITY_NAME;
 use super::prepare::index_bytes;
@@ -169,6 +171,32 @@ impl Inspection {
                     })?;
                 scanner.advance(&header);
                 if !visit(FrameLine { segment: line.name.clone(), header }) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `visit` with every frame and its body, in order, each checked against its checksums. It goes on as long
+    /// as `visit` says.
+    ///
+    /// # Errors
+    /// Damage, or a disk that refuses.
+    pub fn for_each_body(&self, mut visit: impl FnMut(FrameLine, Bytes) -> bool) -> Result<(), OpenError> {
+        for (line, entry) in self.segments.iter().zip(&self.entries) {
+            let file = self.file(entry)?;
+            let path = entry.header.path(&self.dir);
+            let mut scanner = Scanner::new(&*file, &entry.header, line.end);
+            while scanner.position() < line.end {
+                let position = scanner.position();
+                let damage = |reason: String| Damage { segment: line.name.clone(), position, reason };
+                let header =
+                    tried(scanner.peek(), "read", &path)?.map_err(|error| damage(error.to_string()))?;
+                let body = tried(scanner.body(&header), "read", &path)?
+                    .map_err(|error| damage(error.to_string()))?;
+                scanner.advance(&header);
+                if !visit(FrameLine { segment: line.name.clone(), header }, body) {
                     return Ok(());
                 }
             }

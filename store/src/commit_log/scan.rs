@@ -79,6 +79,11 @@ impl<'a> Scanner<'a> {
 
     /// Checks the body of the frame whose header was peeked.
     pub(crate) fn check_body(&mut self, header: &FrameHeader) -> Scanned<()> {
+        Ok(self.body(header)?.map(|_| ()))
+    }
+
+    /// The body of the frame whose header was peeked, checked.
+    pub(crate) fn body(&mut self, header: &FrameHeader) -> Scanned<Bytes> {
         let start = self.segment.offset(header.position) + FRAME_HEADER_BYTES;
         let (from, len) = (start.checked_sub(self.window_offset), u64::from(header.body_len));
         let held = from.and_then(|from| {
@@ -90,7 +95,7 @@ impl<'a> Scanner<'a> {
             None => self.file.read_at(start, len as usize)?,
         };
         if body.len() as u64 == len && crc32c(&body) == header.body_crc {
-            return Ok(Ok(()));
+            return Ok(Ok(body));
         }
         Ok(Err(FrameError::BodyChecksum { index: header.index }))
     }

@@ -1,0 +1,274 @@
+//! What the suite asks of the admin service: topics, consumer groups, who leads.
+
+use std::time::Duration;
+
+use proto::admin;
+use thiserror::Error;
+use tokio::time::Instant;
+use tonic::Status;
+
+use super::{Attempt, Client};
+use crate::limits::{ADMIN_TIMEOUT, POLL_INTERVAL};
+
+/// Why an admin call was not done.
+#[derive(Debug, Error)]
+pub enum AdminError {
+    /// No node did it in time.
+    #[error("{what} was not done within {} s: {why}", .after.as_secs())]
+    OutOfTime {
+        /// What was asked.
+        what: String,
+        /// The time there was.
+        after: Duration,
+        /// The last failure.
+        why: String,
+    },
+    /// It was refused.
+    #[error("{what} was refused: {why}")]
+    Refused {
+        /// What was asked.
+        what: String,
+        /// The broker's sentence.
+        why: String,
+    },
+}
+
+/// A topic to create.
+#[derive(Clone, Debug)]
+pub struct TopicSpec {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: admin::TopicType,
+    /// How many queues.
+    pub queues: u32,
+}
+
+/// A consumer group to create.
+#[derive(Clone, Debug)]
+pub struct GroupSpec {
+    /// Its name.
+    pub name: String,
+    /// In order within a message group.
+    pub fifo: bool,
+    /// Deliveries before a message becomes a dead letter.
+    pub max_attempts: u32,
+    /// The pause before each further delivery, in milliseconds.
+    pub retry_ms: Vec<u64>,
+}
+
+/// What a node says of the cluster.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterView {
+    /// The nodes that are alive, by id.
+    pub alive: Vec<u64>,
+    /// For each group its name, its leader (0: none) and its term.
+    pub groups: Vec<GroupView>,
+}
+
+/// One Raft group.
+#[derive(Clone, Debug, Default)]
+pub struct GroupView {
+    /// `meta`, `g1`, ...
+    pub name: String,
+    /// The node that leads it; 0 if none does.
+    pub leader: u64,
+    /// Its term.
+    pub term: u64,
+    /// The last committed entry.
+    pub committed: u64,
+    /// Node and the last entry that it applied.
+    pub applied: Vec<(u64, u64)>,
+}
+
+impl ClusterView {
+    /// The leader of a group, if there is one.
+    pub fn leader_of(&self, group: &str) -> Option<u64> {
+        let found = self.groups.iter().find(|view| view.name == group)?;
+        (found.leader != 0).then_some(found.leader)
+    }
+
+    /// Whether every group has a leader, every one of `nodes` is alive, and every replica has applied what
+    /// is committed.
+    pub fn is_converged(&self, nodes: usize) -> bool {
+        let level = |group: &GroupView| {
+            group.leader != 0
+                && group.applied.len() == nodes
+                && group.applied.iter().all(|(_, applied)| *applied >= group.committed)
+        };
+        self.alive.len() == nodes && !self.groups.is_empty() && self.groups.iter().all(level)
+    }
+}
+
+impl From<admin::ClusterStatusResponse> for ClusterView {
+    fn from(status: admin::ClusterStatusResponse) -> ClusterView {
+        let group = |group: admin::BrokerGroup| GroupView {
+            name: group.name,
+            leader: group.leader,
+            term: group.term,
+            committed: group.committed,
+            applied: group.replicas.iter().map(|replica| (replica.node, replica.applied_index)).collect(),
+        };
+        ClusterView {
+            alive: status.nodes.iter().filter(|node| node.alive).map(|node| node.id).collect(),
+            groups: status.groups.into_iter().map(group).collect(),
+        }
+    }
+}
+
+impl Client {
+    /// Makes a topic; one that is there already is kept.
+    ///
+    /// # Errors
+    /// It was refused, or no node did it in time.
+    pub async fn create_topic(&mut self, topic: &TopicSpec) -> Result<(), AdminError> {
+        let wire = admin::CreateTopicRequest {
+            name: topic.name.clone(),
+            r#type: topic.kind as i32,
+            queues: topic.queues,
+            if_not_exists: true,
+            settings: None,
+        };
+        let call = async |client: &Client| {
+            client.admin().create_topic(client.request(wire.clone(), ADMIN_TIMEOUT)).await.map(|_| ())
+        };
+        self.insist(&format!("creating topic {}", topic.name), call).await
+    }
+
+    /// Makes a consumer group that begins at the first message; one that is there already is kept.
+    ///
+    /// # Errors
+    /// It was refused, or no node did it in time.
+    pub async fn create_group(&mut self, group: &GroupSpec) -> Result<(), AdminError> {
+        let wire = admin::CreateGroupRequest {
+            name: group.name.clone(),
+            fifo: group.fifo,
+            max_attempts: group.max_attempts,
+            start_from: admin::StartFrom::First as i32,
+            if_not_exists: true,
+            retry: Some(admin::RetryPolicy { levels_ms: group.retry_ms.clone(), exponential: None }),
+            ..Default::default()
+        };
+        let call = async |client: &Client| {
+            client.admin().create_group(client.request(wire.clone(), ADMIN_TIMEOUT)).await.map(|_| ())
+        };
+        self.insist(&format!("creating consumer group {}", group.name), call).await
+    }
+
+    /// What the next node says of the cluster; goes on to the next one if it does not answer.
+    pub async fn cluster_status(&mut self) -> Option<ClusterView> {
+        let asked = async {
+            self.admin().cluster_status(self.request(admin::ClusterStatusRequest {}, ADMIN_TIMEOUT)).await
+        };
+        match tokio::time::timeout(ADMIN_TIMEOUT, asked).await {
+            Ok(Ok(status)) => Some(status.into_inner().into()),
+            Ok(Err(_)) => {
+                self.turn(false);
+                None
+            }
+            Err(_) => {
+                self.turn(true);
+                None
+            }
+        }
+    }
+
+    /// First and next offset of each queue of a topic.
+    ///
+    /// # Errors
+    /// No node answered in time.
+    pub async fn queues(&mut self, topic: &str) -> Result<Vec<admin::QueueStatus>, AdminError> {
+        let wire = admin::DescribeTopicRequest { name: topic.to_owned() };
+        let call = async |client: &Client| {
+            let request = client.request(wire.clone(), ADMIN_TIMEOUT);
+            client.admin().describe_topic(request).await.map(|answer| answer.into_inner().queues)
+        };
+        self.insist(&format!("describing topic {topic}"), call).await
+    }
+
+    /// Where a consumer group stands in the queues of a topic.
+    ///
+    /// # Errors
+    /// No node answered in time.
+    pub async fn group_offsets(
+        &mut self,
+        group: &str,
+        topic: &str,
+    ) -> Result<Vec<admin::GroupQueueStatus>, AdminError> {
+        let wire = admin::GroupOffsetsRequest { group: group.to_owned(), topic: topic.to_owned() };
+        let call = async |client: &Client| {
+            let request = client.request(wire.clone(), ADMIN_TIMEOUT);
+            client.admin().group_offsets(request).await.map(|answer| answer.into_inner().queues)
+        };
+        self.insist(&format!("asking where consumer group {group} stands"), call).await
+    }
+
+    /// The dead letters of a consumer group: message id, queue and offset of each.
+    ///
+    /// # Errors
+    /// No node answered in time.
+    pub async fn dead_letters(&mut self, group: &str) -> Result<Vec<admin::DeadLetter>, AdminError> {
+        let (mut letters, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let wire = admin::ListDeadLettersRequest {
+                group: group.to_owned(),
+                cursor: cursor.clone(),
+                resent: true,
+                places_only: false,
+                ..Default::default()
+            };
+            let call = async |client: &Client| {
+                let request = client.request(wire.clone(), ADMIN_TIMEOUT);
+                client.admin().list_dead_letters(request).await.map(tonic::Response::into_inner)
+            };
+            let page = self.insist(&format!("listing dead letters of {group}"), call).await?;
+            letters.extend(page.letters);
+            if page.cursor.is_empty() {
+                return Ok(letters);
+            }
+            cursor = page.cursor;
+        }
+    }
+
+    /// Hands the leadership of a group to a node; empty: to the most caught-up one.
+    ///
+    /// # Errors
+    /// The broker's status.
+    pub async fn transfer_leader(&mut self, group: &str, to: &str) -> Result<u64, Status> {
+        let wire = admin::TransferLeaderRequest { group: group.to_owned(), to: to.to_owned() };
+        let answer = self.admin().transfer_leader(self.request(wire, ADMIN_TIMEOUT)).await?;
+        Ok(answer.into_inner().leader)
+    }
+
+    /// Repeats an admin call, at one node after the other, while it may yet be done.
+    async fn insist<T>(
+        &mut self,
+        what: &str,
+        mut call: impl AsyncFnMut(&Client) -> Result<T, Status>,
+    ) -> Result<T, AdminError> {
+        let begun = Instant::now();
+        let after = crate::limits::ADMIN_PATIENCE;
+        loop {
+            let status = match tokio::time::timeout(ADMIN_TIMEOUT, call(self)).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(status)) => status,
+                Err(_) => Status::deadline_exceeded("no answer in time"),
+            };
+            let definite = matches!(
+                status.code(),
+                tonic::Code::InvalidArgument | tonic::Code::NotFound | tonic::Code::FailedPrecondition
+            );
+            if definite {
+                let why = status.message().to_owned();
+                return Err(AdminError::Refused { what: what.to_owned(), why });
+            }
+            let silent = matches!(Attempt::<()>::of_grpc(&status), Attempt::Unknown { silent: true, .. });
+            self.turn(silent);
+            if begun.elapsed() >= after {
+                let why = status.message().to_owned();
+                return Err(AdminError::OutOfTime { what: what.to_owned(), after, why });
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+}

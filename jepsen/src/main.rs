@@ -1,0 +1,7 @@
+//! The `jepsen` binary: see [`jepsen::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    jepsen::cli::main()
+}

@@ -1,0 +1,173 @@
+//! Who makes trouble, and when: faults one at a time, over each other, and in choreographies that chance would
+//! hardly find.
+
+mod conductor;
+mod script;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+pub use conductor::{Conductor, Troubles};
+pub use script::{Move, Script};
+
+/// A kind of trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Nemesis {
+    /// SIGKILL, mostly the leader
+    Kill,
+    /// SIGSTOP for a while, then SIGCONT
+    Pause,
+    /// SIGTERM, and started again
+    Terminate,
+    /// SIGKILL, and started again at once
+    Restart,
+    /// Every node is asked to stop and started again, one after the other
+    RollingRestart,
+    /// Leadership is handed on, again and again
+    Transfer,
+    /// The power goes: what was not synced is gone
+    PowerFailure,
+    /// A node, or the leader, is cut off from all others; clients still reach it
+    Partition,
+    /// A minority is cut off from the majority
+    Halves,
+    /// Nothing that the leader sends arrives, but it hears everybody
+    OneWayOut,
+    /// Nothing reaches the leader, but what it sends arrives
+    OneWayIn,
+    /// Two halves that see only a node in the middle
+    Bridge,
+    /// A ring in which everybody sees a majority, no two the same one (five nodes)
+    Ring,
+    /// The leader is cut off from its peers and from clients
+    BlackHole,
+    /// Packets are lost
+    Loss,
+    /// Packets are late
+    Delay,
+    /// A wall clock jumps by an hour
+    ClockJump,
+    /// A wall clock is too fast
+    ClockDrift,
+    /// A disk is full
+    DiskFull,
+    /// Writes to a disk wait
+    DiskStall,
+    /// A disk is slow
+    DiskSlow,
+    /// fsync fails with EIO
+    FsyncError,
+    /// A follower is stopped, the others crash one after the other: the one that lags joins the next quorum
+    PauseThenKill,
+    /// The same with the power going instead of a kill
+    PauseThenPower,
+    /// Killed again while it starts
+    KillDuringRestart,
+    /// The leader is killed, and then its successor
+    DoubleKill,
+    /// All nodes are killed at once
+    KillAll,
+    /// The power goes everywhere at once
+    PowerAll,
+    /// The leader, cut off one way, is killed while its successor leads
+    LeaderAlone,
+}
+
+impl Nemesis {
+    /// All of them.
+    pub fn all() -> &'static [Nemesis] {
+        Nemesis::value_variants()
+    }
+
+    /// As it is written on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().expect("no kind is hidden").get_name().to_owned()
+    }
+
+    /// Whether each node needs a network and a file system of its own.
+    pub fn needs_namespaces(self) -> bool {
+        use Nemesis::{
+            BlackHole, Bridge, Delay, DiskFull, DiskSlow, DiskStall, Halves, LeaderAlone, Loss, OneWayIn,
+            OneWayOut, Partition, PauseThenPower, PowerAll, PowerFailure, Ring,
+        };
+        matches!(
+            self,
+            PowerFailure
+                | Partition
+                | Halves
+                | OneWayOut
+                | OneWayIn
+                | Bridge
+                | Ring
+                | BlackHole
+                | Loss
+                | Delay
+                | DiskFull
+                | DiskStall
+                | DiskSlow
+                | PauseThenPower
+                | PowerAll
+                | LeaderAlone
+        )
+    }
+
+    /// Whether the nodes need the libraries for clock and fsync faults.
+    pub fn needs_libraries(self) -> bool {
+        matches!(self, Nemesis::ClockJump | Nemesis::ClockDrift | Nemesis::FsyncError)
+    }
+
+    /// Whether a node that has it ends by itself, as it should.
+    pub fn ends_nodes(self) -> bool {
+        matches!(self, Nemesis::FsyncError | Nemesis::DiskFull)
+    }
+
+    /// Why a cluster of so many nodes cannot have it.
+    pub fn unfit_for(self, nodes: usize) -> Option<&'static str> {
+        (self == Nemesis::Ring && nodes < 5).then_some("majorities that differ need five nodes")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    #[test]
+    fn every_nemesis_has_a_script_that_installs_something_and_leaves_nothing() {
+        for &nemesis in Nemesis::all() {
+            for seed in 0..20 {
+                let script = Script::of(nemesis, 3, &mut StdRng::seed_from_u64(seed));
+                let mut open = std::collections::BTreeSet::new();
+                let mut installs = 0;
+                for step in &script.moves {
+                    match step {
+                        Move::Inject { slot, .. } => {
+                            installs += 1;
+                            assert!(open.insert(*slot), "{nemesis:?} fills slot {slot} twice: {script:?}");
+                        }
+                        Move::Heal { slot } => {
+                            assert!(
+                                open.remove(slot),
+                                "{nemesis:?} heals slot {slot}, which is empty: {script:?}"
+                            );
+                        }
+                        Move::Transfer => installs += 1,
+                        Move::Wait(_) => {}
+                    }
+                }
+                assert!(installs > 0 && open.is_empty(), "{nemesis:?} leaves {open:?}: {script:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_trouble() {
+        for &nemesis in Nemesis::all() {
+            let script = |seed| format!("{:?}", Script::of(nemesis, 3, &mut StdRng::seed_from_u64(seed)));
+            assert_eq!(script(3), script(3));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Whether a run means something: each nemesis really happened, and clients worked while it did.
+
+use checkers::history::{Coverage, FaultStatus, Operation};
+
+use super::RunOptions;
+use crate::limits::{OPERATIONS_DURING_FAULT_MIN, OPERATIONS_PER_SECOND_MIN};
+use crate::nemesis::Troubles;
+
+/// Everything that has to be reached.
+pub fn of(options: &RunOptions, operations: &[Operation], troubles: &Troubles) -> Vec<Coverage> {
+    let wanted = options.lasting.as_secs() * OPERATIONS_PER_SECOND_MIN;
+    let mut coverage =
+        vec![Coverage { what: "operations".to_owned(), wanted, seen: operations.len() as u64 }];
+    for nemesis in &options.nemeses {
+        let installed: Vec<_> = troubles
+            .faults
+            .iter()
+            .filter(|(by, fault)| by == nemesis && fault.status == FaultStatus::Installed)
+            .map(|(_, fault)| fault)
+            .collect();
+        coverage.push(Coverage {
+            what: format!("{} happened", nemesis.name()),
+            wanted: 1,
+            seen: installed.len() as u64,
+        });
+        let overlaps = |operation: &&Operation| {
+            installed
+                .iter()
+                .any(|fault| operation.invoke_ns <= fault.to_ns && operation.return_ns >= fault.from_ns)
+        };
+        coverage.push(Coverage {
+            what: format!("operations under {}", nemesis.name()),
+            wanted: OPERATIONS_DURING_FAULT_MIN,
+            seen: operations.iter().filter(overlaps).count() as u64,
+        });
+    }
+    coverage
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use checkers::history::{Call, Fault, Outcome};
+
+    use super::*;
+    use crate::nemesis::Nemesis;
+    use crate::workload::{Load, Workload};
+
+    fn options() -> RunOptions {
+        RunOptions {
+            workload: Workload::Queue,
+            nemeses: vec![Nemesis::Kill],
+            overlap: false,
+            lasting: Duration::from_secs(1),
+            seed: 1,
+            nodes: 3,
+            load: Load::default(),
+            directory: "x".into(),
+            keep: false,
+            environment: Vec::new(),
+            commit: String::new(),
+            in_namespaces: false,
+        }
+    }
+
+    fn operation(invoke_ns: u64) -> Operation {
+        Operation {
+            process: 1,
+            invoke_ns,
+            return_ns: invoke_ns + 1,
+            outcome: Outcome::Ok,
+            error: None,
+            call: Call::Administer { what: "x".into() },
+        }
+    }
+
+    fn killed(status: FaultStatus) -> Troubles {
+        let fault = Fault {
+            fault: "kill".into(),
+            target: "one".into(),
+            nodes: vec![1],
+            status,
+            from_ns: 1_000,
+            to_ns: 2_000,
+        };
+        Troubles { faults: vec![(Nemesis::Kill, fault)], ..Troubles::default() }
+    }
+
+    #[test]
+    fn a_fault_that_was_skipped_covers_nothing() {
+        let operations: Vec<_> = (0..200).map(|at| operation(at * 10)).collect();
+        let met = |troubles: &Troubles| of(&options(), &operations, troubles).iter().all(Coverage::is_met);
+        assert!(met(&killed(FaultStatus::Installed)));
+        assert!(!met(&killed(FaultStatus::Skipped { why: "no".into() })), "a skipped fault passed");
+        assert!(!met(&Troubles::default()), "a fault that never happened passed");
+    }
+
+    #[test]
+    fn operations_before_and_after_a_fault_do_not_count() {
+        let operations: Vec<_> = (0..200).map(|at| operation(3_000 + at)).collect();
+        let coverage = of(&options(), &operations, &killed(FaultStatus::Installed));
+        let under = coverage.iter().find(|one| one.what == "operations under kill").unwrap();
+        assert_eq!((under.seen, under.is_met()), (0, false));
+    }
+}
