@@ -13,9 +13,9 @@ use crate::fault::Fault;
 /// What came of a fault.
 #[must_use = "dropping a guard heals the fault"]
 #[derive(Debug)]
-pub enum Injected {
+pub enum Injected<G = Guard> {
     /// It is there until the guard is healed or dropped.
-    Installed(Guard),
+    Installed(G),
     /// It cannot be had here, and nothing was changed. Never to be counted as survived.
     Skipped {
         /// Why.
@@ -28,9 +28,9 @@ pub enum Injected {
     },
 }
 
-impl Injected {
+impl<G> Injected<G> {
     /// The guard of a fault that is there, or a text that says why it is not.
-    pub fn installed(self) -> Result<Guard, String> {
+    pub fn installed(self) -> Result<G, String> {
         match self {
             Injected::Installed(guard) => Ok(guard),
             Injected::Skipped { why } => Err(format!("skipped: {why}")),

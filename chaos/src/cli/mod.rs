@@ -5,6 +5,7 @@ mod detect;
 mod exit;
 mod heal;
 mod inject;
+mod kubernetes;
 mod output;
 mod plan;
 mod run;
@@ -46,6 +47,9 @@ enum Command {
     Run(run::RunArgs),
     /// Remove everything that a cluster left behind, also after a crash of this tool
     Heal(heal::HealArgs),
+    /// Let faults happen to pods, by `kubectl`
+    #[command(subcommand)]
+    Kubernetes(kubernetes::KubernetesCommand),
     /// Say which faults this machine can have, and why not the others
     Detect(detect::DetectArgs),
     /// Print the completions for a shell
@@ -90,6 +94,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Plan(args) => args.run(),
         Command::Run(args) => args.run(),
         Command::Heal(args) => args.run(),
+        Command::Kubernetes(command) => command.run(),
         Command::Detect(args) => args.run(),
         Command::Completion { shell } => {
             let mut script = Vec::new();

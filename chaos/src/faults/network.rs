@@ -17,7 +17,7 @@ use crate::tool;
 
 /// Somebody on the bridge: a node's index, or this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Port {
+pub(crate) enum Port {
     Host,
     Node(usize),
 }
@@ -166,7 +166,12 @@ fn losses(state: &State) -> Losses {
 }
 
 /// Who is cut off from whom; or why there is no such shape here.
-fn cuts(shape: Shape, clients: bool, targets: &[usize], size: usize) -> Result<Vec<(Port, Port)>, String> {
+pub(crate) fn cuts(
+    shape: Shape,
+    clients: bool,
+    targets: &[usize],
+    size: usize,
+) -> Result<Vec<(Port, Port)>, String> {
     let all = || 1..=size;
     let is_target = |node: &usize| targets.contains(node);
     let mut cuts = Vec::new();
