@@ -18,6 +18,10 @@ use crate::cluster::template::Template;
 pub(super) enum ClusterCommand {
     /// Make nodes, and start a process on each
     Up(UpArgs),
+    /// Start a node that has ended, as it was last started
+    Start(NodeArgs),
+    /// End a node's process: no fault that is healed starts it again
+    Stop(NodeArgs),
     /// Say how the nodes are
     Status(StatusArgs),
     /// End the processes and remove what was made
@@ -28,11 +32,16 @@ impl ClusterCommand {
     pub fn run(self) -> Result<(), Failure> {
         match self {
             ClusterCommand::Up(args) => args.run(),
+            ClusterCommand::Start(args) => args.start(),
+            ClusterCommand::Stop(args) => args.stop(),
             ClusterCommand::Status(args) => args.run(),
             ClusterCommand::Down(args) => args.run(),
         }
     }
 }
+
+/// What ends by itself within this is not killed.
+const STOP_GRACE: Duration = Duration::from_secs(10);
 
 /// `--backend`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -148,6 +157,38 @@ impl UpArgs {
 
 fn pair_of(text: &str) -> Result<(&str, &str), Failure> {
     text.split_once('=').ok_or_else(|| Failure::Usage(format!("{text:?} is not of the form NAME=VALUE")))
+}
+
+/// Arguments of `cluster start` and `cluster stop`.
+#[derive(Debug, Args)]
+pub(super) struct NodeArgs {
+    /// Which node, from 1
+    #[arg(value_name = "NODE")]
+    node: usize,
+    #[command(flatten)]
+    state: StateArgs,
+}
+
+impl NodeArgs {
+    fn cluster(&self) -> Result<Cluster, Failure> {
+        let cluster = Cluster::open(&self.state.state)?;
+        match (1..=cluster.size()).contains(&self.node) {
+            true => Ok(cluster),
+            false => Err(Failure::Usage(format!("there is no node {}: 1 to {}", self.node, cluster.size()))),
+        }
+    }
+
+    fn start(self) -> Result<(), Failure> {
+        let pid = self.cluster()?.start_again(self.node)?;
+        super::output::line(&format!("node {} runs: process {pid}", self.node));
+        Ok(())
+    }
+
+    fn stop(self) -> Result<(), Failure> {
+        self.cluster()?.stop(self.node, STOP_GRACE)?;
+        super::output::line(&format!("node {} is down", self.node));
+        Ok(())
+    }
 }
 
 /// Arguments of `cluster status`.

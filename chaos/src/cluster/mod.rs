@@ -190,6 +190,15 @@ impl Cluster {
 
     /// Starts a node and gives its process number. Refused while it runs, or while a fault holds it down.
     pub fn start(&self, index: usize, template: &Template) -> Result<u32, ChaosError> {
+        self.start_by(index, Some(template))
+    }
+
+    /// Starts a node as it was last started.
+    pub fn start_again(&self, index: usize) -> Result<u32, ChaosError> {
+        self.start_by(index, None)
+    }
+
+    fn start_by(&self, index: usize, template: Option<&Template>) -> Result<u32, ChaosError> {
         self.node(index);
         let lock = self.inner.file.lock()?;
         let state = self.inner.file.read()?;
@@ -201,7 +210,7 @@ impl Cluster {
         }
         self.inner.file.update(&lock, |state| {
             let node = state.node_mut(index);
-            node.template = Some(template.clone());
+            node.template = template.cloned().or(node.template.take());
             node.wanted = true;
         })?;
         self.inner.launch(&lock, index)

@@ -65,7 +65,7 @@ pub(super) fn partition(cluster: &Inner, active: &ActiveFault) -> Result<Vec<Eff
                 .collect();
             if names.is_empty() { "nobody".into() } else { names.join(", ") }
         };
-        effect(node, format!("hears nothing from {}; does not reach {}", names(true), names(false)))
+        effect(node, format!("cut off from hearing {}, from reaching {}", names(true), names(false)))
     };
     Ok((1..=state.nodes.len()).map(of).collect())
 }

@@ -119,6 +119,11 @@ fn a_cluster_goes_through_a_plan_and_down_in_one_command_each() {
     assert!(tool.run(&["heal", "--faults-only"]).status.success());
     assert_ne!(answers(address(&status, 2)), before);
 
+    assert!(tool.run(&["cluster", "stop", "3"]).status.success());
+    assert_eq!(tool.json(&["cluster", "status"])["nodes"][2]["pid"], Value::Null);
+    assert!(tool.run(&["cluster", "start", "3"]).status.success());
+    answers(address(&status, 3));
+
     let plan = ["plan", "--seed", "7", "--seconds", "12", "--fault", "pause", "--target", "one"];
     let made = tool.json(&plan);
     assert_eq!(made, tool.json(&plan), "the same seed gives the same plan");
