@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::fault::FaultKind;
-use crate::faults::{disk, network, power, preload};
+use crate::faults::{compiled, delay, disk, network, power, preload};
 use crate::tool;
 
 /// Whether a fault can be had here.
@@ -60,7 +60,10 @@ fn of(fault: FaultKind, machines: &Result<(), String>) -> Capability {
         FaultKind::Partition | FaultKind::Loss => {
             ("namespaces and nft", machines().and_then(|()| network::rules_work()))
         }
-        FaultKind::Delay => ("namespaces and netem", machines().and_then(|()| network::netem_works())),
+        FaultKind::Delay => match machines().and_then(|()| delay::works()) {
+            Ok(how) => (how, Ok(())),
+            Err(why) => ("", Err(why)),
+        },
         FaultKind::ClockJump | FaultKind::ClockDrift => {
             ("libfaketime, and a template with_faults", preload::clock_library().map(|_| ()))
         }
@@ -69,7 +72,7 @@ fn of(fault: FaultKind, machines: &Result<(), String>) -> Capability {
             "a file system for each node and cgroup v1 blkio",
             machines().and_then(|()| disk::throttle_works()),
         ),
-        FaultKind::FsyncError => ("a C compiler, and a template with_faults", preload::compiler()),
+        FaultKind::FsyncError => ("a C compiler, and a template with_faults", compiled::compiler()),
         FaultKind::Corrupt => ("files", Ok(())),
     };
     match works {

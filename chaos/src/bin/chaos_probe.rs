@@ -9,6 +9,8 @@
 //! | `dial ADDRESS` | `ok MILLISECONDS` if the probe there answers within a second, or else an error |
 //! | `write FILE TEXT` | appends to a file in its directory, without a sync |
 //! | `fill FILE BYTES` | appends so many bytes, without a sync |
+//! | `blob BYTES` | so many bytes in a line |
+//! | `count TEXT` | how many bytes the text has |
 //! | `datagrams` | how many datagrams have come to the same port |
 //! | `shout ADDRESS` | sends a datagram to the probe there |
 //! | `sync FILE` | fsync of that file |
@@ -52,7 +54,7 @@ fn serve(stream: TcpStream, directory: &Path, born: Instant) -> io::Result<()> {
     let mut writer = stream.try_clone()?;
     for line in BufReader::new(stream).lines() {
         let answer = answer(&line?, directory, born).unwrap_or_else(|error| format!("error {error}"));
-        writeln!(writer, "{answer}")?;
+        writer.write_all(format!("{answer}\n").as_bytes())?;
     }
     Ok(())
 }
@@ -78,6 +80,8 @@ fn answer(line: &str, directory: &Path, born: Instant) -> io::Result<String> {
             let mut file = File::options().create(true).append(true).open(directory.join(file))?;
             file.write_all(&bytes).map(|()| "ok".into())
         }
+        "blob" => Ok("x".repeat(rest.parse().map_err(io::Error::other)?)),
+        "count" => Ok(rest.len().to_string()),
         "datagrams" => Ok(DATAGRAMS.load(Ordering::Relaxed).to_string()),
         "shout" => UdpSocket::bind("0.0.0.0:0")?.send_to(b"x", format!("{rest}:{PORT}")).map(|_| "ok".into()),
         "sync" => File::open(directory.join(rest))?.sync_all().map(|()| "ok".into()),
@@ -90,7 +94,7 @@ fn dial(address: &str) -> io::Result<Duration> {
     let address: SocketAddr = format!("{address}:{PORT}").parse().map_err(io::Error::other)?;
     let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    writeln!(&stream, "pid")?;
+    (&stream).write_all(b"pid\n")?;
     let mut line = String::new();
     BufReader::new(&stream).read_line(&mut line)?;
     Ok(began.elapsed())

@@ -11,7 +11,7 @@ use crate::error::ChaosError;
 use crate::tool;
 
 /// The bridge's name, in its namespace.
-const BRIDGE: &str = "switch";
+pub(crate) const BRIDGE: &str = "switch";
 /// The bridge's port that this host is on. Node 1 is on `n1`.
 pub(crate) const HOST_PORT: &str = "host";
 /// A node's interface, in its namespace.
@@ -33,6 +33,11 @@ pub(crate) fn node_of(state: &State, index: usize) -> String {
 /// The bridge's port that a node is on.
 pub(crate) fn port_of(index: usize) -> String {
     format!("n{index}")
+}
+
+/// The bridge's port that takes its place while a relay stands between.
+pub(crate) fn relayed_port_of(index: usize) -> String {
+    format!("d{index}")
 }
 
 /// Where a namespace is, for `nsenter`.

@@ -95,16 +95,16 @@ impl ProcessId {
     }
 }
 
-/// All living processes of a cluster, with their nodes' indices, by what is in their environment.
-pub(crate) fn marked(cluster: &str) -> Vec<(usize, ProcessId)> {
+/// All living processes of a cluster, with what each is, by what is in their environment.
+pub(crate) fn marked(cluster: &str) -> Vec<(String, ProcessId)> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let prefix = format!("{MARK}={cluster}/");
-    let of = |name: &str| -> Option<(usize, ProcessId)> {
+    let of = |name: &str| -> Option<(String, ProcessId)> {
         let pid: u32 = name.parse().ok()?;
         let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
-        let node = environment
-            .split(|byte| *byte == 0)
-            .find_map(|variable| std::str::from_utf8(variable).ok()?.strip_prefix(&prefix)?.parse().ok())?;
+        let node = environment.split(|byte| *byte == 0).find_map(|variable| {
+            std::str::from_utf8(variable).ok()?.strip_prefix(&prefix).map(str::to_owned)
+        })?;
         ProcessId::of(pid).filter(|process| process.is_alive()).map(|process| (node, process))
     };
     entries.filter_map(|entry| of(entry.ok()?.file_name().to_str()?)).collect()

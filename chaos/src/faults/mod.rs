@@ -3,7 +3,9 @@
 //! A fault is in the state file before anything is done, and until all of it is undone. What a node, a link or a clock
 //! should be like follows from all the faults that are there, so two that overlap heal in any order.
 
+pub(crate) mod compiled;
 pub(crate) mod corruption;
+pub(crate) mod delay;
 pub(crate) mod disk;
 pub(crate) mod network;
 pub(crate) mod power;
@@ -112,7 +114,7 @@ fn install(cluster: &Inner, lock: &Lock, active: &ActiveFault) -> Result<Vec<Eff
         Fault::PowerFailure {} => power::fail(cluster, lock, active),
         Fault::Partition { .. } => network::partition(cluster, active),
         Fault::Loss { .. } => network::loss(cluster, active),
-        Fault::Delay { .. } => network::delay(cluster, active),
+        Fault::Delay { .. } => delay::delay(cluster, lock, active),
         Fault::ClockJump { .. } | Fault::ClockDrift { .. } => preload::tamper_with_clock(cluster, active),
         Fault::DiskFull { leave_bytes } => disk::fill(cluster, active, *leave_bytes),
         Fault::DiskStall {} => disk::freeze(cluster, lock, active),
@@ -132,7 +134,7 @@ fn uninstall(cluster: &Inner, lock: &Lock, active: &ActiveFault) -> Result<(), C
             process::start_again(cluster, lock, active)
         }
         Fault::Partition { .. } | Fault::Loss { .. } => network::apply(&cluster.file.read()?),
-        Fault::Delay { .. } => network::undelay(cluster, active),
+        Fault::Delay { .. } => delay::undelay(cluster, lock, active),
         Fault::ClockJump { .. } | Fault::ClockDrift { .. } => preload::set_clocks(cluster, active),
         Fault::DiskFull { .. } => disk::empty(cluster, active),
         Fault::DiskStall {} => disk::thaw(cluster, active),

@@ -1,4 +1,4 @@
-//! Partitions and loss, by rules in the bridge's namespace; delay by netem, where the kernel has it.
+//! Partitions and loss, by rules in the bridge's namespace.
 //!
 //! The rules follow from all the faults that are there and are replaced as a whole.
 
@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use super::{Refusal, effect};
 use crate::cluster::Inner;
-use crate::cluster::namespace::{HOST_PORT, NODE_INTERFACE, node_of, path_of, port_of, switch_of};
+use crate::cluster::namespace::{HOST_PORT, path_of, port_of, relayed_port_of, switch_of};
 use crate::cluster::options::Backend;
 use crate::cluster::state::{ActiveFault, State};
 use crate::error::ChaosError;
@@ -23,6 +23,14 @@ pub(crate) enum Port {
 }
 
 impl Port {
+    /// As rules name it: with the port that stands in for a node's.
+    fn matched(self) -> String {
+        match self {
+            Port::Host => format!("\"{HOST_PORT}\""),
+            Port::Node(index) => format!("{{ \"{}\", \"{}\" }}", port_of(index), relayed_port_of(index)),
+        }
+    }
+
     fn name(self) -> String {
         match self {
             Port::Host => HOST_PORT.into(),
@@ -78,52 +86,12 @@ pub(super) fn loss(cluster: &Inner, active: &ActiveFault) -> Result<Vec<Effect>,
     Ok(active.nodes.iter().map(|node| effect(*node, format!("loses {percent}% each way"))).collect())
 }
 
-pub(super) fn delay(cluster: &Inner, active: &ActiveFault) -> Result<Vec<Effect>, Refusal> {
-    let state = cluster.file.read()?;
-    refused(&state)?;
-    netem_works().map_err(Refusal::Skipped)?;
-    let mut effects = Vec::new();
-    for &node in &active.nodes {
-        let total = apply_delay(&state, node)?;
-        effects.push(effect(node, format!("sends {total} late")));
-    }
-    Ok(effects)
-}
-
-pub(super) fn undelay(cluster: &Inner, active: &ActiveFault) -> Result<(), ChaosError> {
-    let state = cluster.file.read()?;
-    active.nodes.iter().try_for_each(|node| apply_delay(&state, *node).map(|_| ()))
-}
-
-/// Tries it on the loopback interface of a namespace that goes with the command.
-pub(crate) fn netem_works() -> Result<(), String> {
-    let try_it = ["-n", "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"];
-    tool::run("unshare", &try_it).map(|_| ()).map_err(|error| format!("no netem in this kernel: {error}"))
-}
-
 /// Tries it in a namespace that goes with the command.
 pub(crate) fn rules_work() -> Result<(), String> {
     let losses = Losses::from([((Port::Node(1), Port::Node(2)), 100), ((Port::Host, Port::Node(1)), 20)]);
     tool::find("nft").ok_or("there is no nft on this machine (apt-get install nftables)")?;
     let tried = tool::run_with_input("unshare", &["-n", "nft", "-f", "-"], &script(&losses));
     tried.map(|_| ()).map_err(|error| error.to_string())
-}
-
-/// What the delays of a node add up to, and makes it so.
-fn apply_delay(state: &State, node: usize) -> Result<String, ChaosError> {
-    let (mut delay, mut jitter) = (0, 0);
-    for active in state.faults_of(node) {
-        if let Fault::Delay { delay_ms, jitter_ms } = active.fault {
-            delay += delay_ms;
-            jitter += jitter_ms;
-        }
-    }
-    let namespace = node_of(state, node);
-    let (delay, jitter) = (format!("{delay}ms"), format!("{jitter}ms"));
-    // No delay is a delay of 0 ms: to remove what is not there would be an error.
-    let netem = ["qdisc", "replace", "dev", NODE_INTERFACE, "root", "netem", "delay", &delay, &jitter];
-    tool::run("tc", &[&["-n", namespace.as_str()], &netem[..]].concat())?;
-    Ok(format!("{delay} ± {jitter}"))
 }
 
 /// Makes the rules such as the faults in the state file want them.
@@ -248,11 +216,9 @@ fn script(losses: &Losses) -> String {
             100.. => String::new(),
             percent => format!("numgen random mod 100 < {percent} "),
         };
-        let (from, to) = (from.name(), to.name());
-        let _ = writeln!(
-            script,
-            "    iifname \"{from}\" oifname \"{to}\" ether type {{ ip, ip6 }} {chance}counter drop"
-        );
+        let (from, to) = (from.matched(), to.matched());
+        let _ =
+            writeln!(script, "    iifname {from} oifname {to} ether type {{ ip, ip6 }} {chance}counter drop");
     }
     script.push_str("  }\n}\n");
     script

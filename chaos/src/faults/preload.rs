@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::compiled::{compiled, compiler};
 use super::{Refusal, effect};
 use crate::cluster::Inner;
 use crate::cluster::process::ProcessId;
@@ -11,7 +12,6 @@ use crate::cluster::state::{ActiveFault, NodeState, State, StateFile};
 use crate::error::ChaosError;
 use crate::fault::{Fault, FaultKind};
 use crate::injection::{Effect, wall_ns};
-use crate::tool;
 
 /// The source of the library for syncs that fail.
 const FSYNC_SOURCE: &str = include_str!("fsync_error.c");
@@ -29,13 +29,6 @@ pub(crate) fn clock_library() -> Result<PathBuf, String> {
         .ok_or_else(|| "there is no libfaketime on this machine (apt-get install libfaketime)".into())
 }
 
-/// Whether the library for syncs that fail can be made.
-pub(crate) fn compiler() -> Result<(), String> {
-    tool::find("cc")
-        .map(|_| ())
-        .ok_or_else(|| "there is no C compiler on this machine (apt-get install gcc)".into())
-}
-
 /// What a node's environment needs so that its clock and its syncs can be tampered with. Empty where this machine has
 /// none of the libraries: the faults are skipped then.
 pub(crate) fn environment(
@@ -47,7 +40,8 @@ pub(crate) fn environment(
     let mut environment = Vec::new();
     let mut set = |name: &str, value: String| environment.push((name.to_owned(), value));
     if compiler().is_ok() {
-        libraries.push(compiled(file)?.display().to_string());
+        let library = compiled(file, FSYNC_LIBRARY, FSYNC_SOURCE, &["-shared", "-fPIC"])?;
+        libraries.push(library.display().to_string());
         set("CHAOS_FSYNC_SWITCH", fsync_switch(file, node.index).display().to_string());
     }
     if let Ok(library) = clock_library() {
@@ -64,19 +58,6 @@ pub(crate) fn environment(
         set("LD_PRELOAD", libraries.join(" "));
     }
     Ok(environment)
-}
-
-/// Compiles the library, once for a cluster.
-fn compiled(file: &StateFile) -> Result<PathBuf, ChaosError> {
-    let library = file.root().join(FSYNC_LIBRARY);
-    if !library.exists() {
-        let next = library.with_extension("next");
-        let target = next.display().to_string();
-        let arguments = ["-shared", "-fPIC", "-O2", "-x", "c", "-o", &target, "-"];
-        tool::run_with_input("cc", &arguments, FSYNC_SOURCE)?;
-        std::fs::rename(&next, &library).map_err(ChaosError::io(format!("make {}", library.display())))?;
-    }
-    Ok(library)
 }
 
 fn fsync_switch(file: &StateFile, node: usize) -> PathBuf {

@@ -195,8 +195,14 @@ fn a_tool_that_is_killed_with_faults_installed_leaves_nothing_either() {
     let tool = Tool::new();
     tool.json(&tool.up("namespaces", &template()));
     let id = tool.id().unwrap();
-    let faults =
-        [("disk-stall", "1"), ("disk-slow", "2"), ("partition", "2"), ("disk-full", "3"), ("pause", "2")];
+    let faults = [
+        ("disk-stall", "1"),
+        ("disk-slow", "2"),
+        ("partition", "2"),
+        ("disk-full", "3"),
+        ("pause", "2"),
+        ("delay", "3"),
+    ];
     let injecting: Vec<Child> = faults
         .iter()
         .map(|(fault, target)| {

@@ -71,7 +71,8 @@ pub fn ask(address: IpAddr, line: &str) -> Option<String> {
 pub fn ask_within(address: IpAddr, line: &str, patience: Duration) -> Option<String> {
     let stream = TcpStream::connect_timeout(&SocketAddr::new(address, 7100), patience).ok()?;
     stream.set_read_timeout(Some(patience)).ok()?;
-    writeln!(&stream, "{line}").ok()?;
+    // One packet: the second of two would wait for the first one to be acknowledged.
+    (&stream).write_all(format!("{line}\n").as_bytes()).ok()?;
     let mut answer = String::new();
     BufReader::new(&stream).read_line(&mut answer).ok()?;
     Some(answer.trim().to_owned()).filter(|answer| !answer.is_empty())
