@@ -4,6 +4,7 @@
 //! cluster and the node in its environment: one that was started a moment before its starter was killed is found by
 //! that, though no file names it.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
@@ -30,7 +31,12 @@ struct Stat {
 }
 
 fn stat(pid: u32) -> Option<Stat> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat_of(Path::new(&format!("/proc/{pid}")))
+}
+
+/// Of a process's directory, or a thread's.
+fn stat_of(directory: &Path) -> Option<Stat> {
+    let text = std::fs::read_to_string(directory.join("stat")).ok()?;
     // The name may hold blanks and brackets; what follows the last bracket does not.
     let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;
@@ -78,6 +84,16 @@ impl ProcessId {
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
             Err(error) => Err(ChaosError::io(format!("kill process {}", self.pid))(error.into())),
         }
+    }
+
+    /// Waits until none of its threads can run any more: they are stopped, or in a system call that they cannot leave
+    /// without stopping. Whether that came about.
+    pub fn wait_stopped(self, timeout: Duration) -> bool {
+        let stopped = || {
+            let Ok(tasks) = std::fs::read_dir(format!("/proc/{}/task", self.pid)) else { return true };
+            tasks.filter_map(|task| stat_of(&task.ok()?.path())).all(|stat| "TDtZX".contains(stat.state))
+        };
+        self.wait(timeout, |state| state.is_none() || stopped())
     }
 
     /// Waits until a condition on its state holds. Whether it does.

@@ -75,6 +75,14 @@ impl Volume {
         }
     }
 
+    /// Whether it is mounted and was not shut down.
+    pub fn takes_files(&self) -> bool {
+        let trial = self.mount.join("trial");
+        // A full disk has room for a name.
+        self.mounted().is_some()
+            && std::fs::write(&trial, "").and_then(|()| std::fs::remove_file(&trial)).is_ok()
+    }
+
     /// None where nothing is mounted.
     pub fn mounted(&self) -> Option<Mounted> {
         let table = std::fs::read_to_string("/proc/self/mountinfo").ok()?;

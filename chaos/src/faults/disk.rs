@@ -96,11 +96,12 @@ pub(super) fn freeze(cluster: &Inner, lock: &Lock, active: &ActiveFault) -> Resu
     let state = cluster.file.read()?;
     refused(&state, active)?;
     for &node in &active.nodes {
-        // Emptying a full disk would wait for the thaw.
-        if state.faults_of(node).any(|other| other.fault.kind() == FaultKind::DiskFull) {
-            return Err(Refusal::Skipped(format!(
-                "the disk of node {node} is full, and could not be emptied"
-            )));
+        // To empty a full disk, or to see what a power failure left, would wait for the thaw.
+        let waits =
+            |other: &ActiveFault| matches!(other.fault, Fault::DiskFull { .. } | Fault::PowerFailure {});
+        if state.faults_of(node).any(waits) {
+            let why = format!("node {node} has a fault that could not be healed on a stalled disk");
+            return Err(Refusal::Skipped(why));
         }
     }
     let mut effects = Vec::new();

@@ -130,7 +130,7 @@ fn uninstall(cluster: &Inner, lock: &Lock, active: &ActiveFault) -> Result<(), C
         Fault::Kill {} | Fault::Terminate { .. } => process::start_again(cluster, lock, active),
         Fault::Pause {} => process::go_on(cluster, active),
         Fault::PowerFailure {} => {
-            power::come_back(&cluster.file.read()?)?;
+            power::come_back(cluster, lock, active)?;
             process::start_again(cluster, lock, active)
         }
         Fault::Partition { .. } | Fault::Loss { .. } => network::apply(&cluster.file.read()?),

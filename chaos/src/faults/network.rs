@@ -45,7 +45,7 @@ type Losses = BTreeMap<(Port, Port), u8>;
 /// Why this cluster has no such faults, if so.
 pub(super) fn refused(state: &State) -> Result<(), Refusal> {
     match state.backend {
-        Backend::Namespaces { .. } => Ok(()),
+        Backend::Namespaces { .. } => has_nft().map_err(Refusal::Skipped),
         Backend::Loopback => {
             Err(Refusal::Skipped("processes on loopback share this machine's network: use namespaces".into()))
         }
@@ -86,10 +86,17 @@ pub(super) fn loss(cluster: &Inner, active: &ActiveFault) -> Result<Vec<Effect>,
     Ok(active.nodes.iter().map(|node| effect(*node, format!("loses {percent}% each way"))).collect())
 }
 
+fn has_nft() -> Result<(), String> {
+    match tool::find("nft") {
+        Some(_) => Ok(()),
+        None => Err("there is no nft on this machine (apt-get install nftables)".into()),
+    }
+}
+
 /// Tries it in a namespace that goes with the command.
 pub(crate) fn rules_work() -> Result<(), String> {
     let losses = Losses::from([((Port::Node(1), Port::Node(2)), 100), ((Port::Host, Port::Node(1)), 20)]);
-    tool::find("nft").ok_or("there is no nft on this machine (apt-get install nftables)")?;
+    has_nft()?;
     let tried = tool::run_with_input("unshare", &["-n", "nft", "-f", "-"], &script(&losses));
     tried.map(|_| ()).map_err(|error| error.to_string())
 }

@@ -32,6 +32,7 @@ const STOPS_WITHIN: Duration = Duration::from_secs(2);
 pub(super) fn fail(cluster: &Inner, lock: &Lock, active: &ActiveFault) -> Result<Vec<Effect>, Refusal> {
     let state = cluster.file.read()?;
     disk::refused(&state, active)?;
+    network::refused(&state)?;
     python().map_err(Refusal::Skipped)?;
     let processes = running(cluster, active)?;
     // The network first, so that nobody hears of what follows.
@@ -40,9 +41,8 @@ pub(super) fn fail(cluster: &Inner, lock: &Lock, active: &ActiveFault) -> Result
         process.signal(Signal::STOP)?;
     }
     for (_, process) in &processes {
-        // It must not see that its disk fails: without power nobody sees anything. One that is in the middle of a
-        // sync cannot stop before that is done, and gets no further then.
-        process.wait(STOPS_WITHIN, |state| state != Some('R'));
+        // It must not see that its disk fails: without power nobody sees anything.
+        process.wait_stopped(STOPS_WITHIN);
     }
     let volumes: Vec<Volume> = active.nodes.iter().map(|node| Volume::of(&cluster.file, *node)).collect();
     let mounts: Vec<String> = volumes.iter().map(|volume| volume.mount.display().to_string()).collect();
@@ -56,11 +56,7 @@ pub(super) fn fail(cluster: &Inner, lock: &Lock, active: &ActiveFault) -> Result
         gone(cluster, *node, *process)?;
     }
     for (node, volume) in active.nodes.iter().zip(&volumes) {
-        // The throttle is the loop device's, which may be another one from now on.
-        disk::set_throttle(volume, 0)?;
-        volume.unmount()?;
-        volume.mount(lock)?;
-        disk::throttle(cluster, &state, *node)?;
+        remount(cluster, lock, &state, *node, volume)?;
     }
     let what = |(node, process): &(usize, crate::cluster::process::ProcessId)| {
         effect(*node, format!("process {} and everything unsynced are gone", process.pid))
@@ -68,9 +64,38 @@ pub(super) fn fail(cluster: &Inner, lock: &Lock, active: &ActiveFault) -> Result
     Ok(processes.iter().map(what).collect())
 }
 
-/// Power is back: so is the network. The node is started by whoever heals.
-pub(super) fn come_back(state: &State) -> Result<(), ChaosError> {
-    network::apply(state)
+fn remount(
+    cluster: &Inner,
+    lock: &Lock,
+    state: &State,
+    node: usize,
+    volume: &Volume,
+) -> Result<(), ChaosError> {
+    // The throttle is the loop device's, which may be another one from now on.
+    disk::set_throttle(volume, 0)?;
+    if volume.mounted().is_some() {
+        volume.unmount()?;
+    }
+    volume.mount(lock)?;
+    disk::throttle(cluster, state, node).map(|_| ())
+}
+
+/// Power is back: so is the network. The nodes are started by whoever heals.
+pub(super) fn come_back(cluster: &Inner, lock: &Lock, active: &ActiveFault) -> Result<(), ChaosError> {
+    let state = cluster.file.read()?;
+    for &node in &active.nodes {
+        let volume = Volume::of(&cluster.file, node);
+        if volume.takes_files() {
+            continue;
+        }
+        // Whoever let the power fail was killed in the middle of it.
+        if let Some(process) = state.node(node).process {
+            process.signal(Signal::KILL)?;
+            gone(cluster, node, process)?;
+        }
+        remount(cluster, lock, &state, node, &volume)?;
+    }
+    network::apply(&state)
 }
 
 /// The system's own rather than one in PATH that may be a slow wrapper.

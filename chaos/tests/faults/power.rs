@@ -45,3 +45,36 @@ fn a_peer_hears_nothing_of_it() {
     assert!(answer.contains("refused"), "{answer}");
     drop(kill);
 }
+
+/// Whoever let the power fail was killed after the file system was shut down: the process stands still, nothing can be
+/// written.
+#[test]
+fn a_power_failure_that_got_stuck_halfway_is_healed() {
+    let root = tempfile::tempdir().unwrap();
+    let Some(cluster) = machines(root.path(), &template()) else { return };
+    let node = cluster.node(1);
+    let before = answers(node.address());
+    let Some(guard) = installed(&cluster, "power-failure", &[1]) else { return };
+    guard.heal().expect("healed");
+    // As it is left: the fault is noted, the node's process is alive and stopped, its disk is gone.
+    let after = answers(node.address());
+    assert_ne!(after, before);
+    let state = cluster.state_file();
+    let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(state).unwrap()).unwrap();
+    let fault =
+        serde_json::json!({ "id": 99, "fault": { "fault": "power-failure" }, "nodes": [1], "since_ns": 1 });
+    json["active"] = serde_json::json!([fault]);
+    std::fs::write(state, json.to_string()).unwrap();
+    let stop = std::process::Command::new("kill").args(["-STOP", &after.to_string()]).status().unwrap();
+    assert!(stop.success());
+    let mount = node.directory().parent().unwrap();
+    let shutdown = "import fcntl, os, struct, sys; \
+        fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
+    let python =
+        std::process::Command::new("/usr/bin/python3").args(["-c", shutdown]).arg(mount).status().unwrap();
+    assert!(python.success());
+    assert!(std::fs::write(mount.join("file"), "x").is_err(), "the file system is shut down");
+    cluster.heal_faults().expect("healed");
+    assert_ne!(answers(node.address()), after);
+    assert_eq!(ask(node.address(), "write file x").as_deref(), Some("ok"));
+}
