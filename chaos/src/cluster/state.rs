@@ -188,3 +188,35 @@ impl StateFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// As `mount` does when the tool that called it is killed.
+    #[test]
+    fn a_command_that_outlives_its_caller_holds_the_lock() {
+        let root = tempfile::tempdir().unwrap();
+        let file = StateFile::new(root.path().join("state.json"));
+        let lock = file.lock().unwrap();
+        let began = Instant::now();
+        lock.run("setsid", &["--fork", "sleep", "0.5"]).unwrap();
+        drop(lock);
+        let again = file.lock().unwrap();
+        assert!(began.elapsed() >= Duration::from_millis(450), "locked after {:?}", began.elapsed());
+        drop(again);
+    }
+
+    #[test]
+    fn a_file_that_is_no_state_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let file = StateFile::new(root.path().join("state.json"));
+        assert!(file.read_if_there().unwrap().is_none());
+        for text in ["", "{}", "{\"version\": 2}"] {
+            std::fs::write(file.path(), text).unwrap();
+            assert!(matches!(file.read(), Err(ChaosError::State { .. })), "{text:?}");
+        }
+    }
+}
