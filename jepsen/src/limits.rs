@@ -70,3 +70,7 @@ pub const AFTER_HEALING: Duration = Duration::from_millis(2_500);
 pub const PROCESSES_PATIENCE: Duration = Duration::from_secs(45);
 /// A run has so many operations for each second of its length at least, or clients did next to nothing.
 pub const OPERATIONS_PER_SECOND_MIN: u64 = 20;
+/// Before and after each fault of a measurement of availability the cluster works undisturbed for this long.
+pub const AVAILABILITY_STEADY: Duration = Duration::from_millis(1_000);
+/// A fault of such a measurement lasts this long: longer than the longest gap that is still of interest.
+pub const AVAILABILITY_LASTING: Duration = Duration::from_millis(3_500);

@@ -1,8 +1,11 @@
 //! The command line of `jepsen`.
 
+mod availability;
 mod check;
+mod planted;
 mod print;
 mod run;
+mod suite;
 
 use std::process::ExitCode;
 
@@ -38,6 +41,12 @@ Exit codes:
 enum Command {
     /// One workload under one or more faults
     Run(run::RunArgs),
+    /// Many runs, and one table
+    Suite(suite::SuiteArgs),
+    /// Measure how long nothing is acknowledged when the leader goes
+    Availability(availability::AvailabilityArgs),
+    /// Prove that planted bugs are found
+    Planted(planted::PlantedArgs),
     /// Check a history
     Check(check::CheckArgs),
 }
@@ -75,6 +84,9 @@ impl Command {
     async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Command::Run(arguments) => arguments.run().await,
+            Command::Suite(arguments) => arguments.run().await,
+            Command::Planted(arguments) => arguments.run().await,
+            Command::Availability(arguments) => arguments.run().await,
             Command::Check(arguments) => arguments.run(),
         }
     }

@@ -54,30 +54,12 @@ fn text(report: &Report) {
         println!("  converged {} ms after healing", took.as_millis());
     }
     verdicts(&report.verdicts);
-    for defect in &report.defects {
-        println!("  DEFECT  {defect}");
-    }
-    for one in report.coverage.iter().filter(|one| !one.is_met()) {
-        println!("  not covered: {}: {} of {}", one.what, one.seen, one.wanted);
-    }
-    for skipped in &report.skipped {
-        println!("  {skipped}");
-    }
-    for obstacle in &report.obstacles {
-        println!("  not proof: {obstacle}");
+    for reason in report.reasons() {
+        println!("  {reason}");
     }
     println!("  {}", report.history.display());
     println!("  {}", report.command);
-    println!("{}", verdict_word(report));
-}
-
-/// One word for a report.
-pub fn verdict_word(report: &Report) -> &'static str {
-    match (report.is_violated(), report.is_proof()) {
-        (true, _) => "VIOLATED",
-        (false, true) => "held",
-        (false, false) => "not proof",
-    }
+    println!("{}", report.word());
 }
 
 /// Prints each property's verdict.

@@ -49,6 +49,7 @@ pub struct Brokers {
     cluster: Arc<chaos::Cluster>,
     template: Template,
     shape: Shape,
+    binary: Binary,
 }
 
 impl Brokers {
@@ -80,7 +81,7 @@ impl Brokers {
         });
         let cluster =
             cluster.await?.with_context(|| format!("cannot start a cluster in {}", root.display()))?;
-        Ok(Brokers { cluster: Arc::new(cluster), template, shape: shape.clone() })
+        Ok(Brokers { cluster: Arc::new(cluster), template, shape: shape.clone(), binary: binary.clone() })
     }
 
     /// What it is made of.
@@ -148,6 +149,23 @@ impl Brokers {
             Ok::<_, chaos::ChaosError>(())
         });
         started.await.context("cannot start a node again")
+    }
+
+    /// Marks the damaged replicas of a node that does not run, so that its next start has them rebuilt.
+    ///
+    /// # Errors
+    /// The broker's command refuses.
+    pub async fn repair(&self, node: usize) -> anyhow::Result<()> {
+        let output = tokio::process::Command::new(self.binary.path())
+            .args(["cluster", "repair", &node.to_string(), "--yes", "--data"])
+            .arg(self.data(node))
+            .stdin(std::process::Stdio::null())
+            .output()
+            .await
+            .with_context(|| format!("cannot run {}", self.binary.path().display()))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "node {node} could not be repaired: {}", said.trim());
+        Ok(())
     }
 
     /// The nodes that do not run although no fault holds them down, and how they ended.
@@ -267,9 +285,13 @@ impl Brokers {
     /// A process could not be ended.
     pub async fn kill_all(&self) -> anyhow::Result<()> {
         let killed = self.blocking(|cluster| {
-            let all: Vec<usize> = (1..=cluster.size()).collect();
-            let guard = cluster.inject(&Fault::Kill {}, &all).installed().map_err(anyhow::Error::msg)?;
-            for node in all {
+            let running: Vec<usize> =
+                (1..=cluster.size()).filter(|node| cluster.pid(*node).is_some()).collect();
+            if running.is_empty() {
+                return Ok(());
+            }
+            let guard = cluster.inject(&Fault::Kill {}, &running).installed().map_err(anyhow::Error::msg)?;
+            for node in running {
                 // Nobody starts it again from now on, and what is healed does not either.
                 cluster.stop(node, Duration::ZERO)?;
             }

@@ -104,6 +104,7 @@ impl Conductor {
             match step {
                 Move::Wait(pause) => tokio::time::sleep(*pause).await,
                 Move::Transfer => self.transfer(script.nemesis).await,
+                Move::Repair => self.repair().await,
                 Move::Inject { slot, fault, target } => {
                     if Instant::now() >= until && active.is_empty() {
                         return;
@@ -205,6 +206,19 @@ impl Conductor {
             to_ns: self.arena.recorder.now_ns(),
         };
         self.troubles.borrow_mut().faults.push((nemesis, line));
+    }
+
+    /// Has every node that ended rebuilt from the others, and starts it.
+    async fn repair(&self) {
+        for death in self.brokers.dead().await {
+            tracing::info!(node = death.node, how = death.how, "a damaged node refuses to start");
+            if let Err(error) = self.brokers.repair(death.node).await {
+                self.troubles.borrow_mut().unhealed.push(format!("{error:#}"));
+            }
+        }
+        if let Err(error) = self.brokers.start_stopped().await {
+            self.troubles.borrow_mut().unhealed.push(format!("{error:#}"));
+        }
     }
 
     /// Starts nodes again that have ended by themselves, and remembers those that should not have.

@@ -72,6 +72,10 @@ pub enum Nemesis {
     PowerAll,
     /// The leader, cut off one way, is killed while its successor leads
     LeaderAlone,
+    /// A node's log is damaged while it does not run: it must refuse to start, and is rebuilt from the others
+    CorruptLog,
+    /// The same with its tables
+    CorruptTables,
 }
 
 impl Nemesis {
@@ -119,7 +123,7 @@ impl Nemesis {
 
     /// Whether a node that has it ends by itself, as it should.
     pub fn ends_nodes(self) -> bool {
-        matches!(self, Nemesis::FsyncError | Nemesis::DiskFull)
+        matches!(self, Nemesis::FsyncError | Nemesis::DiskFull | Nemesis::CorruptLog | Nemesis::CorruptTables)
     }
 
     /// Why a cluster of so many nodes cannot have it.
@@ -155,7 +159,7 @@ mod tests {
                             );
                         }
                         Move::Transfer => installs += 1,
-                        Move::Wait(_) => {}
+                        Move::Wait(_) | Move::Repair => {}
                     }
                 }
                 assert!(installs > 0 && open.is_empty(), "{nemesis:?} leaves {open:?}: {script:?}");

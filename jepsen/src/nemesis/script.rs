@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chaos::{Fault, Shape, Target};
+use chaos::{Corruption, Fault, Shape, Target};
 use rand::Rng;
 use rand::rngs::StdRng;
 
@@ -29,6 +29,8 @@ pub enum Move {
     Wait(Duration),
     /// The leadership of the broker group is handed on.
     Transfer,
+    /// Nodes that refuse to start because of damage are rebuilt from the others, and started.
+    Repair,
 }
 
 /// All moves, in order.
@@ -150,6 +152,8 @@ impl Author<'_> {
             | Nemesis::KillDuringRestart
             | Nemesis::DoubleKill
             | Nemesis::LeaderAlone => self.choreograph(nemesis, nodes),
+            Nemesis::CorruptLog => self.corrupt("data/groups/g1/log/*.log"),
+            Nemesis::CorruptTables => self.corrupt("data/groups/g1/tables/*.sst"),
         }
     }
 
@@ -198,6 +202,26 @@ impl Author<'_> {
             }
             other => unreachable!("{other:?} is no choreography"),
         }
+    }
+
+    /// A node is killed, a file of it is damaged, and it is started: it runs if the damage lies where nothing is kept,
+    /// and refuses otherwise.
+    fn corrupt(&mut self, files: &str) {
+        let how = match self.choices.random_range(0..3) {
+            0 => Corruption::Truncate,
+            _ => Corruption::BitFlip,
+        };
+        let seed = self.choices.random();
+        let files = files.to_owned();
+        self.inject(0, Fault::Kill {}, Target::One);
+        self.wait_ms(300, 1_000);
+        let fault = Fault::Corrupt { how, files, seed, running: false };
+        self.inject(1, fault, Target::Role("last".to_owned()));
+        self.heal(1);
+        self.heal(0);
+        self.wait_ms(2_000, 3_000);
+        self.moves.push(Move::Repair);
+        self.wait_ms(1_000, 3_000);
     }
 
     /// A follower stops and lags; the leader crashes and comes back; another one crashes. What is left of a quorum is

@@ -28,8 +28,8 @@ pub use outcome::{Judgement, Report, judge};
 
 /// The name of the history in a run's directory.
 pub const HISTORY_NAME: &str = "history.jsonl";
-/// The name of the report in a run's directory.
-pub const REPORT_NAME: &str = "report.json";
+/// The name of the run's own summary in its directory, beside the report.
+pub const SUMMARY_NAME: &str = "run.json";
 
 /// Runs, and writes history and report into the directory of the options.
 ///
@@ -106,7 +106,7 @@ async fn on_cluster(
         .write(Writer::new(File::create(&path)?, &outcome.header)?, &coverage)
         .with_context(|| format!("cannot write {}", path.display()))?;
     let report = judge(options, &path, &outcome, coverage)?;
-    write_report(&options.directory.join(REPORT_NAME), &report)?;
+    write_report(&options.directory.join(SUMMARY_NAME), &report)?;
     if !report.is_sound() {
         keep_outputs(brokers, &options.directory);
     }

@@ -87,6 +87,25 @@ impl Report {
         !self.is_violated() && self.is_proof()
     }
 
+    /// One word for it.
+    pub fn word(&self) -> &'static str {
+        match (self.is_violated(), self.is_proof()) {
+            (true, _) => "VIOLATED",
+            (false, true) => "held",
+            (false, false) => "not proof",
+        }
+    }
+
+    /// Why it is no proof, and what is wrong besides the properties.
+    pub fn reasons(&self) -> Vec<String> {
+        let uncovered = self.coverage.iter().filter(|one| !one.is_met());
+        let uncovered =
+            uncovered.map(|one| format!("not covered: {}: {} of {}", one.what, one.seen, one.wanted));
+        let defects = self.defects.iter().map(|defect| format!("DEFECT: {defect}"));
+        let obstacles = self.obstacles.iter().map(|obstacle| format!("not proof: {obstacle}"));
+        defects.chain(uncovered).chain(self.skipped.iter().cloned()).chain(obstacles).collect()
+    }
+
     /// The names of the violated properties.
     pub fn violated(&self) -> Vec<String> {
         let violated = self.verdicts.iter().filter(|(_, verdict)| verdict.is_violated());
@@ -162,6 +181,8 @@ pub fn judge(
 ) -> anyhow::Result<Report> {
     let history = History::open(path).with_context(|| format!("cannot read {} back", path.display()))?;
     anyhow::ensure!(history.is_complete(), "{} is not complete", path.display());
+    let page = report::Report::new(&history);
+    report::write(&page, &history, &options.directory).context("cannot write the report")?;
     let count = |outcome: Outcome| {
         judgement.operations.iter().filter(|operation| operation.outcome == outcome).count() as u64
     };
@@ -183,7 +204,7 @@ pub fn judge(
         operations: [count(Outcome::Ok), count(Outcome::Fail), count(Outcome::Info)],
         acknowledged_sends: judgement.operations.iter().filter(is_acknowledged).count() as u64,
         convergence: judgement.reads.convergence,
-        verdicts: checkers::check_all(&history),
+        verdicts: page.properties.into_iter().map(|line| (line.property, line.verdict)).collect(),
         coverage,
         skipped: judgement.skipped(),
         installed: installed as u64,

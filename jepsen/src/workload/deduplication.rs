@@ -17,7 +17,7 @@ use crate::limits::LEASE_MIN;
 const TOPIC: &str = "jepsen-deduplication";
 const GROUP: &str = "jepsen-deduplication-readers";
 /// Messages that may be sent again.
-const REMEMBERED_MAX: usize = 512;
+const REMEMBERED_MAX: usize = 2_048;
 
 /// What was sent, by anybody, newest last.
 type Remembered = Rc<RefCell<VecDeque<Outgoing>>>;
