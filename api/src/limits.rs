@@ -163,3 +163,5 @@ const _: () = assert!(SESSION_LOST_EXPIRY.as_secs() < SESSION_EXPIRY.as_secs());
 pub const KEYS_INDEXED_MAX: usize = 64;
 /// A producer is asked about its open transaction after so long, unless the message says otherwise.
 pub const TRANSACTION_CHECK_AFTER: Duration = Duration::from_secs(6);
+/// Messages that `ledgermq verify` sends: it holds what it did in memory, about a kilobyte each.
+pub const VERIFY_MESSAGES_MAX: u64 = 1_000_000;

@@ -24,6 +24,7 @@ mod settings;
 pub mod target;
 mod topic;
 mod transaction;
+mod verify;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -84,6 +85,8 @@ enum Command {
     /// Measure a broker
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    /// Send, receive, and check that the promises hold
+    Verify(Box<verify::VerifyArgs>),
     /// Look into a CommitLog while no node runs on it
     #[command(subcommand)]
     Log(log::LogCommand),
@@ -149,6 +152,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Transaction(command) => command.run().await,
         Command::Cluster(command) => command.run().await,
         Command::Bench(command) => command.run().await,
+        Command::Verify(args) => args.run().await,
         Command::Log(command) => command.run(),
         Command::Completion(args) => args.run(),
     }
