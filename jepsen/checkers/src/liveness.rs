@@ -116,6 +116,7 @@ fn look_for_gaps(evidence: &Evidence<'_>, load: &Load, tally: &mut Tally) {
     let header = &evidence.history.header;
     let minority = (header.nodes as usize).saturating_sub(1) / 2;
     let gap_ns_max = ns(header.rules.progress_gap_ms_max);
+    let convergence_ns_max = ns(header.rules.convergence_ms_max).max(gap_ns_max);
     for phase in healthy_stretches(&phases(evidence, load.end_ns()), minority) {
         if load.busy_ns(phase.from_ns, phase.to_ns) == 0 {
             continue;
@@ -123,22 +124,24 @@ fn look_for_gaps(evidence: &Evidence<'_>, load: &Load, tally: &mut Tally) {
         tally.checked += 1;
         let acked = load.acked_within(phase.from_ns, phase.to_ns);
         let mut before_ns = phase.from_ns;
+        // A majority that has just come back may take its time.
+        let mut allowed_ns = if phase.from_ns == 0 { gap_ns_max } else { convergence_ns_max };
         for at_ns in acked.iter().copied().chain([phase.to_ns]) {
             let busy_ns = load.busy_ns(before_ns, at_ns);
-            if busy_ns > gap_ns_max {
+            if busy_ns > allowed_ns {
                 tally.violated(Some(before_ns), || {
                     format!(
-                        "nothing was acknowledged from {} to {} ({} of sending; {} ms are allowed) although no more \
+                        "nothing was acknowledged from {} to {} ({} of sending; {} are allowed) although no more \
                          than {minority} of {} nodes suffered",
                         seconds(before_ns),
                         seconds(at_ns),
                         seconds(busy_ns),
-                        header.rules.progress_gap_ms_max,
+                        seconds(allowed_ns),
                         header.nodes
                     )
                 });
             }
-            before_ns = at_ns;
+            (before_ns, allowed_ns) = (at_ns, gap_ns_max);
         }
     }
 }
@@ -255,6 +258,16 @@ mod tests {
         let mut story = sending(10, 2000..3600);
         story.fault("kill", &[1], 1900, 2800).fault("kill", &[2], 2800, 4000);
         assert!(story.check(check).is_violated());
+    }
+
+    #[test]
+    fn a_majority_that_comes_back_may_take_its_time() {
+        let mut story = sending(10, 2000..5500);
+        story.fault("pause", &[1, 3], 2000, 4000);
+        assert!(story.check(check).is_held(), "1.5 s after it came back");
+        let mut story = sending(10, 2000..6500);
+        story.fault("pause", &[1, 3], 2000, 4000);
+        assert!(story.check(check).is_violated(), "2.5 s after it came back");
     }
 
     #[test]

@@ -189,25 +189,29 @@ fn check_offsets(evidence: &Evidence<'_>, tally: &mut Tally) {
         if updates.windows(2).any(|pair| pair[0].1.offset > pair[1].1.offset) {
             continue;
         }
-        let mut by_return: Vec<_> = updates.iter().filter(|(one, _)| one.outcome == Outcome::Ok).collect();
-        by_return.sort_by_key(|(operation, _)| operation.return_ns);
+        let confirmed = updates.iter().filter(|(one, _)| one.outcome == Outcome::Ok);
+        let mut confirmed: Vec<_> = confirmed.map(|(one, update)| (one.return_ns, update.offset)).collect();
+        confirmed.sort_unstable();
+        for at in 1..confirmed.len() {
+            confirmed[at].1 = confirmed[at].1.max(confirmed[at - 1].1);
+        }
         for query in queries {
             tally.checked += 1;
-            check_query(evidence, &updates, &by_return, query, tally);
+            check_query(evidence, &updates, &confirmed, query, tally);
         }
     }
 }
 
+/// `confirmed` has when updates returned, each with the highest offset up to then.
 fn check_query(
     evidence: &Evidence<'_>,
     updates: &[Offset<'_>],
-    by_return: &[&Offset<'_>],
+    confirmed: &[(u64, Option<u64>)],
     (operation, query): Offset<'_>,
     tally: &mut Tally,
 ) {
-    // Updates ascend by their beginnings, so by their ends too, but for those that overlap.
-    let done = by_return.partition_point(|(update, _)| update.return_ns < operation.invoke_ns);
-    let least = by_return[..done].iter().rev().take(8).filter_map(|(_, update)| update.offset).max();
+    let done = confirmed.partition_point(|(return_ns, _)| *return_ns < operation.invoke_ns);
+    let least = confirmed[..done].last().and_then(|(_, highest)| *highest);
     let begun = updates.partition_point(|(update, _)| update.invoke_ns < operation.return_ns);
     let most = updates[..begun].last().and_then(|(_, update)| update.offset);
     let is_nothing = query.offset.is_none_or(|offset| offset == 0) && least.is_none();
