@@ -150,6 +150,22 @@ mod tests {
     }
 
     #[test]
+    fn a_repeated_change_changes_nothing() {
+        let mut told = leased();
+        told.op(change("a#1", 300, "a#1'").at(30, 40)).op(change("a#1", 300, "a#1'").at(200, 210));
+        told.op(again(240));
+        assert!(told.check(check).is_held(), "the first one counts: 30 + 300 less 100");
+        let mut unknown = leased();
+        unknown.op(change("a#1", 300, "a#1'").info().at(30, 40)).op(change("a#1", 300, "a#1'").at(200, 210));
+        unknown.op(again(240));
+        assert!(unknown.check(check).is_held(), "the first one may have counted");
+        let mut once = leased();
+        once.op(change("a#1", 300, "a#1'").fail().at(30, 40)).op(change("a#1", 300, "a#1'").at(200, 210));
+        once.op(again(240));
+        assert!(once.check(check).is_violated(), "the first one was refused");
+    }
+
+    #[test]
     fn a_goodbye_ends_the_clients_own_leases_only() {
         let mut story = leased();
         story.op(farewell().at(30, 40)).op(again(41));

@@ -70,8 +70,8 @@ impl Evidence<'_> {
                 told_ns: operation.return_ns,
                 ends_ns_min: ends.0,
             };
-            for settle in settles {
-                lease.follow(settle, tolerance_ms);
+            for at in 0..settles.len() {
+                lease.follow(&settles[..at], &settles[at], tolerance_ms);
             }
             let farewells = self.farewells.get(&(operation.process, receive.group));
             let farewell = farewells.into_iter().flatten().find(|at_ns| **at_ns >= lease.began_ns);
@@ -83,21 +83,42 @@ impl Evidence<'_> {
 }
 
 impl LeaseSpan {
-    /// A change of the lease; those of other leases are none.
-    fn follow(&mut self, settle: &SettleRef, tolerance_ms: u64) {
+    /// A change of the lease; those of other leases are none. The same receipt again is a repetition: it
+    /// is answered like the first change, and changes nothing.
+    fn follow(&mut self, before: &[SettleRef], settle: &SettleRef, tolerance_ms: u64) {
         let SettleKind::Change { invisible_ms, new_receipt } = settle.kind else { return };
-        if !self.has(settle.receipt) {
+        let earlier = || before.iter().filter_map(|other| other.change_of(settle.receipt));
+        if !self.has(settle.receipt) || earlier().any(|(outcome, _)| outcome == Outcome::Ok) {
             return;
         }
         let ends_ns_min = settle.invoke_ns + ns(invisible_ms.saturating_sub(tolerance_ms));
-        let ends_ns_max = settle.return_ns.saturating_add(ns(invisible_ms.saturating_add(tolerance_ms)));
         match settle.outcome {
             Outcome::Ok => {
-                self.ends_ns_min = ends_ns_min;
-                self.receipts.extend(new_receipt.map(|receipt| (receipt, ends_ns_max)));
+                // It may have been one of those whose outcome is unknown.
+                self.ends_ns_min = match earlier().next() {
+                    Some(_) => self.ends_ns_min.min(ends_ns_min),
+                    None => ends_ns_min,
+                };
+                let longest_ms = earlier().map(|(_, other_ms)| other_ms).fold(invisible_ms, u64::max);
+                let ended_ns = settle.return_ns.saturating_add(ns(longest_ms.saturating_add(tolerance_ms)));
+                self.receipts.extend(new_receipt.map(|receipt| (receipt, ended_ns)));
             }
             Outcome::Info => self.ends_ns_min = self.ends_ns_min.min(ends_ns_min),
             Outcome::Fail => {}
+        }
+    }
+}
+
+impl SettleRef {
+    /// If it may have changed the lease of this receipt: how it ended, and for how long in milliseconds.
+    fn change_of(&self, receipt: Symbol) -> Option<(Outcome, u64)> {
+        match self.kind {
+            SettleKind::Change { invisible_ms, .. }
+                if self.receipt == receipt && self.outcome.may_have_happened() =>
+            {
+                Some((self.outcome, invisible_ms))
+            }
+            _ => None,
         }
     }
 }
