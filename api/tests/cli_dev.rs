@@ -47,6 +47,16 @@ fn a_message_survives_a_crash_and_is_received_once() {
     assert_eq!(inspected["logs"].as_array().unwrap().len(), 2, "meta and g1: {inspected}");
     let checked = ledgermq(&["log", "check", data.to_str().unwrap(), "-o", "json"]).code(0).json();
     assert_eq!(checked["sound"], true, "{checked}");
+    let listed = ledgermq(&["log", "messages", data.to_str().unwrap(), "-o", "jsonl"]).code(0);
+    let lines: Vec<serde_json::Value> =
+        listed.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let record = &lines[0]["record"];
+    assert_eq!((&record["message"], &record["topic"]), (&id.as_str().into(), &"demo".into()), "{listed:?}");
+    // FNV-1a of "hello".
+    assert_eq!(record["body"], 0xa430_d846_80aa_bd0b_u64, "{listed:?}");
+    let last = &lines[lines.len() - 1]["log"];
+    assert!(last["committed_index"].as_u64() >= record["index"].as_u64(), "{listed:?}");
+    assert!(lines.iter().any(|line| line["digest"]["to_index"] == last["committed_index"]), "{listed:?}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::gaps::{Gaps, longest_gap_ms};
 use crate::client::{Client, Ended, GroupSpec, MessageIds, Outgoing, Poll, TopicSpec};
 use crate::limits::{
     LEASE_MIN, OPERATIONS_MAX, POLL_WAIT_MIN, PROCESSES_PATIENCE, RECEIVE_PATIENCE, REQUEST_PATIENCE,
+    SENDS_UNDER_WAY_MAX,
 };
 
 const TOPIC: &str = "jepsen-availability";
@@ -131,12 +132,25 @@ impl Traffic {
     }
 }
 
+/// Sends a message every so often, whether the ones before are answered or not: what hangs at a node that went says
+/// nothing about what is sent later. Like the official clients it leaves a node that failed it.
 async fn send(shared: Rc<Shared>, mut client: Client, home: usize, mut ids: MessageIds, pause: Duration) {
-    let mut returned = 0;
+    let (mut returned, mut under_way) = (0, JoinSet::new());
+    let mut tick = tokio::time::interval(pause.max(Duration::from_millis(1)));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     while !shared.ended.get() {
+        tick.tick().await;
         if returned != shared.returns.get() {
             returned = shared.returns.get();
             client.prefer(home);
+        }
+        while let Some(Ok(other)) = under_way.try_join_next() {
+            if let Some(node) = other {
+                client.prefer(node);
+            }
+        }
+        if under_way.len() >= SENDS_UNDER_WAY_MAX {
+            continue;
         }
         let message = Outgoing {
             topic: TOPIC.to_owned(),
@@ -144,13 +158,16 @@ async fn send(shared: Rc<Shared>, mut client: Client, home: usize, mut ids: Mess
             body: vec![b'x'; 200],
             ..Outgoing::default()
         };
-        if let Ended::Ok(_) = client.send(&message, REQUEST_PATIENCE).await {
-            shared.note(&shared.sends, home);
-        }
-        if !pause.is_zero() {
-            tokio::time::sleep(pause).await;
-        }
+        let (shared, mut client) = (shared.clone(), client.clone());
+        under_way.spawn_local(async move {
+            let asked = client.next_node();
+            if let Ended::Ok(_) = client.send(&message, REQUEST_PATIENCE).await {
+                shared.note(&shared.sends, home);
+            }
+            (client.next_node() != asked).then_some(client.next_node())
+        });
     }
+    while under_way.join_next().await.is_some() {}
 }
 
 async fn receive(shared: Rc<Shared>, mut client: Client, home: usize) {

@@ -152,7 +152,7 @@ pub async fn false_elections(
     let traffic = Traffic::start(
         &brokers.addresses(),
         &AvailabilityOptions {
-            pause: Duration::ZERO,
+            pause: Duration::from_millis(1),
             clients_per_node: options.clients_per_node * 4,
             ..options.clone()
         },

@@ -33,10 +33,10 @@ pub struct AvailabilityArgs {
     #[arg(long, default_value_t = 3, value_parser = parse_nodes)]
     nodes: usize,
     /// Senders, and receivers, on each node
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 3)]
     clients: u32,
     /// The pause of a sender between two messages, in milliseconds
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 20)]
     pause_ms: u64,
     /// Count elections under full load for so many minutes; 0: not at all
     #[arg(long, default_value_t = 5)]
@@ -118,7 +118,7 @@ impl AvailabilityArgs {
             text.push_str(&row(measured));
             text.push('\n');
         }
-        text.push_str("\nServer side: nobody was served. Client side: the clients of the node that went, which had to find another one (an attempt of theirs ends after 2 s).\n");
+        text.push_str("\nServer side: no client was served, whichever node it is at. Client side: the clients at the node that went, which had to find another one (an attempt of theirs ends after 2 s). Senders send every so often, whether the sends before are answered or not.\n");
         for measured in all {
             for skipped in &measured.skipped {
                 text.push_str(&format!("\nNot measured: {}: {skipped}\n", measured.kind.name()));

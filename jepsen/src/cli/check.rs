@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use checkers::history::{Coverage, History};
+use checkers::history::History;
 use clap::Args;
-use serde_json::json;
+use report::Report;
 
 use super::Format;
-use super::print;
 
 /// `jepsen check HISTORY`
 #[derive(Debug, Args)]
@@ -25,40 +24,15 @@ impl CheckArgs {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let history = History::open(&self.history)
             .with_context(|| format!("cannot read {}", self.history.display()))?;
-        let verdicts = checkers::check_all(&history);
-        let complete = history.is_complete();
-        let missing: Vec<&Coverage> = history.coverage.iter().filter(|one| !one.is_met()).collect();
+        let report = Report::new(&history);
         match self.output {
-            Format::Json => {
-                let verdicts: Vec<_> = verdicts
-                    .iter()
-                    .map(|(property, verdict)| json!({ "property": property, "verdict": verdict }))
-                    .collect();
-                let operations = history.operations.len();
-                println!(
-                    "{}",
-                    json!({
-                        "header": history.header, "operations": operations, "complete": complete,
-                        "not_covered": missing, "verdicts": verdicts,
-                    })
-                );
-            }
-            Format::Text => {
-                println!("{}", history.header.command);
-                print::verdicts(&verdicts);
-                for one in &missing {
-                    println!("not covered: {}: {} of {}", one.what, one.seen, one.wanted);
-                }
-                if !complete {
-                    println!("the history was cut off");
-                }
-            }
+            Format::Json => println!("{}", serde_json::to_string(&report)?),
+            Format::Text => println!("{}", report.text().trim_end()),
         }
-        let violated = verdicts.iter().any(|(_, verdict)| verdict.is_violated());
-        Ok(ExitCode::from(match (violated, complete && missing.is_empty()) {
-            (true, _) => 1,
-            (false, true) => 0,
-            (false, false) => 3,
+        Ok(ExitCode::from(match report.result {
+            report::Result::Violated => 1,
+            report::Result::Held => 0,
+            report::Result::Rejected => 3,
         }))
     }
 }

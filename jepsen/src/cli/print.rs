@@ -4,7 +4,6 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use checkers::{Property, Verdict};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use super::Format;
@@ -41,45 +40,13 @@ pub fn report(report: &Report, format: Format) {
 }
 
 fn text(report: &Report) {
-    let [ok, fail, info] = report.operations;
-    println!(
-        "{} under {} on {} nodes, {} s, seed {}",
-        report.workload, report.nemesis, report.nodes, report.seconds, report.seed
-    );
-    println!(
-        "  {ok} operations ok, {fail} failed, {info} unknown; {} sends acknowledged; {} faults installed",
-        report.acknowledged_sends, report.installed
-    );
+    println!("{}", report.page.trim_end());
     if let Some(took) = report.convergence {
-        println!("  converged {} ms after healing", took.as_millis());
+        println!("Converged {} ms after healing.", took.as_millis());
     }
-    verdicts(&report.verdicts);
     for reason in report.reasons() {
-        println!("  {reason}");
+        println!("{reason}");
     }
-    println!("  {}", report.history.display());
-    println!("  {}", report.command);
+    println!("History, report and picture: {}", report.history.parent().unwrap_or(&report.history).display());
     println!("{}", report.word());
-}
-
-/// Prints each property's verdict.
-pub fn verdicts(verdicts: &[(Property, Verdict)]) {
-    for (property, verdict) in verdicts {
-        match verdict {
-            Verdict::Held { checked } => println!("  held      {property} ({checked} checked)"),
-            Verdict::NotChecked { why } => println!("  -         {property}: {why}"),
-            Verdict::Violated { examples, total, losses } => {
-                println!("  VIOLATED  {property}: {total} times");
-                for example in examples {
-                    println!("            {}", example.what);
-                }
-                if !losses.is_empty() {
-                    println!(
-                        "            lost at the beginning {}, in the middle {}, at the end {}",
-                        losses.prefix, losses.middle, losses.postfix
-                    );
-                }
-            }
-        }
-    }
 }

@@ -52,8 +52,8 @@ impl Link {
     }
 }
 
-/// A client with a connection to every node.
-#[derive(Debug)]
+/// A client with a connection to every node. A clone shares the connections.
+#[derive(Clone, Debug)]
 pub struct Client {
     id: String,
     headers: MetadataMap,

@@ -66,6 +66,8 @@ pub enum Nemesis {
     KillDuringRestart,
     /// The leader is killed, and then its successor
     DoubleKill,
+    /// The followers are killed, then the leader that was left alone; they come back before it does
+    LeaderLast,
     /// All nodes are killed at once
     KillAll,
     /// The power goes everywhere at once

@@ -151,6 +151,7 @@ impl Author<'_> {
             | Nemesis::PauseThenPower
             | Nemesis::KillDuringRestart
             | Nemesis::DoubleKill
+            | Nemesis::LeaderLast
             | Nemesis::LeaderAlone => self.choreograph(nemesis, nodes),
             Nemesis::CorruptLog => self.corrupt("data/groups/g1/log/*.log"),
             Nemesis::CorruptTables => self.corrupt("data/groups/g1/tables/*.sst"),
@@ -190,6 +191,15 @@ impl Author<'_> {
                 // The first one to die has the shorter log: it comes back first.
                 self.heal(0);
                 self.wait_ms(300, 2_000);
+                self.heal(1);
+            }
+            Nemesis::LeaderLast => {
+                self.inject(0, Fault::Kill {}, Target::Role("followers".to_owned()));
+                // Whatever it acknowledges now nobody else has.
+                self.wait_ms(1_000, 2_500);
+                self.inject(1, Fault::Kill {}, Target::Role("untouched".to_owned()));
+                self.heal(0);
+                self.wait_ms(2_000, 3_500);
                 self.heal(1);
             }
             Nemesis::LeaderAlone => {

@@ -57,6 +57,9 @@ pub struct Report {
     pub acknowledged_sends: u64,
     /// How long convergence took after healing.
     pub convergence: Option<Duration>,
+    /// The report that a person reads.
+    #[serde(skip)]
+    pub page: String,
     /// Each property.
     pub verdicts: Vec<(Property, Verdict)>,
     /// What the run had to reach.
@@ -204,6 +207,7 @@ pub fn judge(
         operations: [count(Outcome::Ok), count(Outcome::Fail), count(Outcome::Info)],
         acknowledged_sends: judgement.operations.iter().filter(is_acknowledged).count() as u64,
         convergence: judgement.reads.convergence,
+        page: page.text(),
         verdicts: page.properties.into_iter().map(|line| (line.property, line.verdict)).collect(),
         coverage,
         skipped: judgement.skipped(),
