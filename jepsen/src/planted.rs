@@ -143,7 +143,7 @@ pub fn hunts() -> Vec<Hunt> {
             Workload::Queue,
             &[Nemesis::Kill, Nemesis::KillAll],
             &["behaviour", "durability", "log_prefix", "conservation"],
-            Push,
+            Simulation,
         ),
         hunt(
             "corrupt-frame-skipped",

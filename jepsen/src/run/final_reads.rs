@@ -20,6 +20,8 @@ pub struct FinalReads {
     pub convergence: Option<Duration>,
     /// What could not be read, and why.
     pub failures: Vec<String>,
+    /// What was found to be wrong while reading.
+    pub defects: Vec<String>,
     queues: HashMap<String, u32>,
 }
 

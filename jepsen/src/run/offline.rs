@@ -64,7 +64,8 @@ pub async fn read(binary: &Binary, brokers: &Brokers, reads: &mut FinalReads) {
     for node in 1..=brokers.size() {
         match inspect(binary, &brokers.data(node)).await {
             Ok(index) => committed.push(index),
-            Err(error) => reads.failures.push(format!("node {node}: {error:#}")),
+            // What is wrong is said when the log is read.
+            Err(error) => tracing::debug!(node, "{error:#}"),
         }
     }
     // The same bounds for all: up to where all know of commitment.
@@ -87,8 +88,13 @@ pub async fn read(binary: &Binary, brokers: &Brokers, reads: &mut FinalReads) {
                 unreadable: Some(format!("{error:#}")),
             },
         };
-        if let Some(why) = &replica.unreadable {
-            reads.failures.push(format!("the log of node {node}: {why}"));
+        match &replica.unreadable {
+            // Whatever happened to it, a node that serves has a sound log, or has had it rebuilt.
+            Some(why) if why.contains("is damaged") => {
+                reads.defects.push(format!("node {node} served with a damaged log: {why}"));
+            }
+            Some(why) => reads.failures.push(format!("the log of node {node}: {why}")),
+            None => {}
         }
         reads.lines.push(Line::Replica(replica));
     }

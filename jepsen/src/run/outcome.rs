@@ -145,7 +145,7 @@ impl Judgement {
     }
 
     fn defects(&self) -> Vec<String> {
-        let mut defects = Vec::new();
+        let mut defects = self.reads.defects.clone();
         for death in self.troubles.deaths.iter().chain(&self.deaths) {
             defects.push(format!("node {} ended by itself: {}", death.node, death.how));
         }

@@ -47,6 +47,14 @@ pub(super) fn start(arena: &Rc<Arena>, tasks: &mut JoinSet<()>) {
     }
 }
 
+/// Goes on at another node half of the time: a node that thinks it still leads is met only by those who know better.
+fn hop(arena: &Arena, process: &mut Process) {
+    if process.chance(50) {
+        let next = process.choices.random_range(0..arena.addresses.len());
+        process.client.prefer(next);
+    }
+}
+
 /// Pulls once and records it: where to go on, and how much came.
 async fn pull(
     arena: &Arena,
@@ -55,6 +63,7 @@ async fn pull(
     queue: u32,
     from: u64,
 ) -> Option<(u64, usize)> {
+    hop(arena, process);
     let max = process.choices.random_range(1..=32);
     let begun = arena.recorder.begin(process.number);
     let ended = process.client.pull(TOPIC, queue, from, max, PULL_WAIT, RECEIVE_PATIENCE).await;
@@ -88,12 +97,14 @@ async fn keep_place(arena: &Arena, queue: u32) {
         if let Some((next, came)) = pull(arena, &mut process, GROUP, queue, at).await {
             at = next;
             if came > 0 && process.chance(50) {
+                hop(arena, &mut process);
                 let begun = arena.recorder.begin(process.number);
                 let ended = process.client.update_offset(GROUP, TOPIC, queue, at, REQUEST_PATIENCE).await;
                 arena.recorder.end(begun, &ended, Call::UpdateOffset(place(queue, Some(at))));
             }
         }
-        if process.chance(20) {
+        if process.chance(50) {
+            hop(arena, &mut process);
             let begun = arena.recorder.begin(process.number);
             let ended = process.client.get_offset(GROUP, TOPIC, queue, REQUEST_PATIENCE).await;
             let stored = match &ended {
