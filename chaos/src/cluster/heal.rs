@@ -12,7 +12,7 @@ use super::state::{State, StateFile};
 use super::volume::Volume;
 use crate::error::ChaosError;
 use crate::fault::FaultKind;
-use crate::faults::disk;
+use crate::faults::{disk, preload};
 use crate::limits::GONE_WITHIN;
 
 /// What was removed.
@@ -61,6 +61,7 @@ pub(crate) fn take_down(file: &StateFile) -> Result<Healed, ChaosError> {
     }
     // One that was being born when its starter was killed may have shown its mark only now.
     end_processes(&state, &mut healed)?;
+    preload::sweep_shared_memory();
     file.remove()?;
     Ok(healed)
 }

@@ -94,11 +94,23 @@ fn try_inject(
         })
     };
     record(&cluster.file).map_err(before)?;
-    let installed = install(cluster, &lock, &active);
+    let ending = match fault {
+        Fault::Terminate { .. } => process::terminate(cluster, &active),
+        _ => Ok(Vec::new()),
+    };
+    let (ending, installed) = match ending {
+        Ok(ending) => (ending, install(cluster, &lock, &active)),
+        Err(refusal) => (Vec::new(), Err(refusal)),
+    };
     if fault.is_one_shot() || matches!(installed, Err(Refusal::Skipped(_))) {
         forget(cluster, &lock, active.id).map_err(|error| (Some(active.id), Refusal::Failed(error)))?;
     }
-    match installed {
+    drop(lock);
+    let complete = installed.and_then(|effects| match fault {
+        Fault::Terminate { grace_ms } => Ok(process::ended(cluster, &ending, *grace_ms)?),
+        _ => Ok(effects),
+    });
+    match complete {
         Ok(effects) => Ok((active.id, effects)),
         Err(refusal) => Err((Some(active.id), refusal)),
     }
@@ -109,7 +121,8 @@ fn install(cluster: &Inner, lock: &Lock, active: &ActiveFault) -> Result<Vec<Eff
     match &active.fault {
         Fault::Kill {} => process::kill(cluster, active),
         Fault::Pause {} => process::pause(cluster, active),
-        Fault::Terminate { grace_ms } => process::terminate(cluster, active, *grace_ms),
+        // Told to end before; waited for when nothing is locked any more.
+        Fault::Terminate { .. } => Ok(Vec::new()),
         Fault::Restart {} => process::restart(cluster, lock, active),
         Fault::PowerFailure {} => power::fail(cluster, lock, active),
         Fault::Partition { .. } => network::partition(cluster, active),

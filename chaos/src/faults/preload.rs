@@ -17,6 +17,9 @@ use crate::injection::{Effect, wall_ns};
 const FSYNC_SOURCE: &str = include_str!("fsync_error.c");
 const FSYNC_LIBRARY: &str = "libchaos_fsync_error.so";
 const CLOCK_LIBRARY: &str = "libfaketimeMT.so.1";
+/// Where shared memory is, and what libfaketime puts there, before the process number.
+const SHARED_MEMORY: &str = "/dev/shm";
+const LEFT_BY_CLOCKS: [&str; 2] = ["faketime_shm_", "sem.faketime_sem_"];
 /// Ticks a second in proc(5), on every architecture that we build for.
 const TICKS_PER_SECOND: u64 = 100;
 const NS_PER_SECOND: i128 = 1_000_000_000;
@@ -45,6 +48,7 @@ pub(crate) fn environment(
         set("CHAOS_FSYNC_SWITCH", fsync_switch(file, node.index).display().to_string());
     }
     if let Ok(library) = clock_library() {
+        sweep_shared_memory();
         libraries.push(library.display().to_string());
         // By the process that is about to be born.
         write_clock(file, state, node.index, wall_ns())?;
@@ -58,6 +62,26 @@ pub(crate) fn environment(
         set("LD_PRELOAD", libraries.join(" "));
     }
     Ok(environment)
+}
+
+/// Removes what libfaketime has left in shared memory for processes that are gone.
+///
+/// It names that by the process number, and takes it away only at an orderly end. A process that gets the number of one
+/// that was killed would find it there, and end at once.
+pub(crate) fn sweep_shared_memory() {
+    sweep(Path::new(SHARED_MEMORY));
+}
+
+fn sweep(directory: &Path) {
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let pid = LEFT_BY_CLOCKS.iter().find_map(|prefix| name.to_str()?.strip_prefix(prefix)?.parse().ok());
+        if pid.is_some_and(|pid: u32| !Path::new(&format!("/proc/{pid}")).exists()) {
+            // Somebody else may have been quicker.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn fsync_switch(file: &StateFile, node: usize) -> PathBuf {
@@ -188,6 +212,23 @@ mod tests {
 
     fn active(fault: Fault, since_s: u64) -> ActiveFault {
         ActiveFault { id: 1, fault, nodes: vec![1], since_ns: since_s * 1_000_000_000 }
+    }
+
+    #[test]
+    fn only_what_belongs_to_nobody_is_swept() {
+        let directory = tempfile::tempdir().unwrap();
+        // No process number is that large.
+        let (mine, nobody) = (std::process::id(), 1_u32 << 30);
+        let names = |pid: u32| [format!("faketime_shm_{pid}"), format!("sem.faketime_sem_{pid}")];
+        let others = ["faketime_shm_x".to_owned(), format!("other_{nobody}")];
+        let kept: Vec<String> = names(mine).into_iter().chain(others).collect();
+        for name in kept.iter().chain(&names(nobody)) {
+            std::fs::write(directory.path().join(name), "").unwrap();
+        }
+        sweep(directory.path());
+        let left = |name: &String| directory.path().join(name).exists();
+        assert!(kept.iter().all(left), "too much is gone");
+        assert!(!names(nobody).iter().any(left), "something is left");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Kill, pause, terminate, restart.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -9,6 +9,7 @@ use crate::cluster::Inner;
 use crate::cluster::process::ProcessId;
 use crate::cluster::state::{ActiveFault, Lock};
 use crate::error::ChaosError;
+use crate::fault::FaultKind;
 use crate::injection::Effect;
 use crate::limits::GONE_WITHIN;
 
@@ -87,30 +88,49 @@ pub(super) fn go_on(cluster: &Inner, active: &ActiveFault) -> Result<(), ChaosEr
     Ok(())
 }
 
-pub(super) fn terminate(
-    cluster: &Inner,
-    active: &ActiveFault,
-    grace_ms: u64,
-) -> Result<Vec<Effect>, Refusal> {
+/// Only tells them to end: [`ended`] waits for these.
+pub(super) fn terminate(cluster: &Inner, active: &ActiveFault) -> Result<Vec<(usize, ProcessId)>, Refusal> {
     mortal(cluster, active)?;
+    let state = cluster.file.read()?;
+    let is_paused =
+        |node: &&usize| state.faults_of(**node).any(|other| other.fault.kind() == FaultKind::Pause);
+    if let Some(node) = active.nodes.iter().find(is_paused) {
+        return Err(Refusal::Skipped(format!("node {node} is paused, and does not hear a SIGTERM")));
+    }
     let processes = running(cluster, active)?;
     for (_, process) in &processes {
         process.signal(Signal::TERM)?;
     }
+    Ok(processes)
+}
+
+/// Waits for the end of those that were told to end, and ends those that do not. Nothing is locked meanwhile: other
+/// faults come and go while a process takes its time.
+pub(super) fn ended(
+    cluster: &Inner,
+    processes: &[(usize, ProcessId)],
+    grace_ms: u64,
+) -> Result<Vec<Effect>, ChaosError> {
     let mut effects = Vec::new();
-    for (node, process) in &processes {
-        let ended = process.wait(Duration::from_millis(grace_ms), |state| state.is_none());
-        if !ended {
+    let deadline = Instant::now() + Duration::from_millis(grace_ms);
+    for &(node, process) in processes {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let by_itself = process.wait(left, |state| state.is_none());
+        if !by_itself {
             process.signal(Signal::KILL)?;
         }
-        gone(cluster, *node, *process)?;
-        let how = if ended { "ended" } else { "had to be killed" };
-        effects.push(effect(*node, format!("process {} {how} after SIGTERM", process.pid)));
+        gone(cluster, node, process)?;
+        let how = if by_itself { "ended" } else { "had to be killed" };
+        effects.push(effect(node, format!("process {} {how} after SIGTERM", process.pid)));
     }
     Ok(effects)
 }
 
 pub(super) fn restart(cluster: &Inner, lock: &Lock, active: &ActiveFault) -> Result<Vec<Effect>, Refusal> {
+    let state = cluster.file.read()?;
+    if let Some(node) = active.nodes.iter().find(|node| !state.may_run(**node)) {
+        return Err(Refusal::Skipped(format!("node {node} is held down by another fault")));
+    }
     let mut effects = kill(cluster, active)?;
     for effect in &mut effects {
         let pid = cluster.launch(lock, effect.node)?;

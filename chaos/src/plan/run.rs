@@ -147,6 +147,7 @@ impl Plan {
             } else if let Some((at, step)) = steps.next() {
                 let (event, guard) = begin(cluster, at, step, role);
                 observe(event);
+                let guard = guard.filter(|guard| !guard.fault().is_one_shot());
                 // It lasts as long as it was meant to, even if installing took its time.
                 there.extend(guard.map(|guard| ((began.elapsed() + step.lasting(), at), guard)));
             }

@@ -5,6 +5,7 @@ mod clock;
 mod corruption;
 mod disk;
 mod network;
+mod plan;
 mod power;
 mod probe;
 mod process;

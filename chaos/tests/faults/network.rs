@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use chaos::{Cluster, Injected};
+use chaos::{Cluster, ClusterOptions, Injected};
 
-use crate::probe::{ask_within, cluster, installed, machines, template, until};
+use crate::probe::{MACHINES, answers, ask_within, cluster, installed, machines, skipped, template, until};
 
 /// Whether a node, or this host (0), reaches another one: a connection, a question and its answer.
 fn talks(cluster: &Cluster, from: usize, to: usize) -> bool {
@@ -178,4 +178,26 @@ fn on_loopback_networks_are_left_alone_and_it_says_so() {
         }
         assert_eq!(cluster.status().unwrap()[0].faults, [], "{fault}");
     }
+}
+
+#[test]
+fn on_a_ring_of_five_everybody_reaches_two_others() {
+    let root = tempfile::tempdir().unwrap();
+    if let Err(why) = chaos::machines() {
+        return skipped(&why);
+    }
+    let options = ClusterOptions { nodes: 5, root: root.path().join("cluster"), backend: MACHINES };
+    let cluster = Cluster::create(&options).expect("a cluster");
+    cluster.start_all(&template()).expect("five probes");
+    for node in cluster.nodes() {
+        answers(node.address());
+    }
+    let Some(guard) = installed(&cluster, "partition:shape=majorities-ring", &[1]) else { return };
+    let reached: Vec<(usize, usize)> = (1..=5)
+        .flat_map(|one| (one + 1..=5).map(move |other| (one, other)))
+        .filter(|(one, other)| talks(&cluster, *one, *other))
+        .collect();
+    assert_eq!(reached, [(1, 2), (1, 5), (2, 3), (3, 4), (4, 5)]);
+    drop(guard);
+    assert!(talks(&cluster, 1, 3));
 }

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use chaos::{Backend, Cluster, ClusterOptions, Fault, Guard, Injected, Template};
 
+/// With small disks.
+pub const MACHINES: Backend = Backend::Namespaces { image_bytes: 64 << 20 };
+
 /// What a busy machine may take for anything.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// A probe that is there answers within this.
@@ -34,7 +37,7 @@ pub fn cluster_of(root: &Path, backend: Backend, template: &Template) -> Cluster
 /// Three probes in namespaces, with small disks; or none, and it is said why.
 pub fn machines(root: &Path, template: &Template) -> Option<Cluster> {
     match chaos::machines() {
-        Ok(()) => Some(cluster_of(root, Backend::Namespaces { image_bytes: 64 << 20 }, template)),
+        Ok(()) => Some(cluster_of(root, MACHINES, template)),
         Err(why) => {
             skipped(&why);
             None
