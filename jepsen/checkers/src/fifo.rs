@@ -120,6 +120,34 @@ impl<'e, 'h> Order<'e, 'h> {
             tally.checked += batch.len() as u64;
             self.look_at(batch, tally);
         }
+        for member in self.members {
+            self.look_for_two_at_once(member, tally);
+        }
+    }
+
+    /// A message that comes again while its first lease lives is two batches of its message group at once.
+    fn look_for_two_at_once(&self, member: &Member, tally: &mut Tally) {
+        let course = Course { group: self.subscription.group, message: member.message };
+        let deliveries = self.evidence.deliveries_of(course);
+        if deliveries.len() < 2 {
+            return;
+        }
+        let mut leases = self.evidence.leases(deliveries, self.evidence.settles_of(course));
+        leases.sort_by_key(|lease| lease.attempt);
+        for pair in leases.windows(2).filter(|pair| pair[1].told_ns < pair[0].ends_ns_min) {
+            tally.violated(Some(pair[1].told_ns), || {
+                format!(
+                    "consumer group {} got message {} of message group {} at {} while it was leased from {} to {} at \
+                     least",
+                    self.evidence.text(self.subscription.group),
+                    self.evidence.id(member.message),
+                    self.evidence.text(member.message_group),
+                    seconds(pair[1].told_ns),
+                    seconds(pair[0].told_ns),
+                    seconds(pair[0].ends_ns_min)
+                )
+            });
+        }
     }
 
     /// What came of one message group in one receive.
@@ -236,6 +264,17 @@ mod tests {
         let refused =
             [receive([one("a")]).at(10, 20), ack("a#1").fail().at(21, 25), receive([one("b")]).at(30, 40)];
         assert!(story_with(refused).is_violated());
+    }
+
+    #[test]
+    fn the_same_batch_twice_at_once_is_found() {
+        let twice = [receive([one("a")]).at(10, 20), receive([one("a").attempt(2)]).by(2).at(30, 40)];
+        assert!(story_with(twice).is_violated());
+        let later = [
+            receive([one("a")]).invisible(100).at(10, 20),
+            receive([one("a").attempt(2)]).by(2).at(130, 140),
+        ];
+        assert!(story_with(later).is_held());
     }
 
     #[test]

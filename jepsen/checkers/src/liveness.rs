@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use crate::evidence::{Evidence, ns, seconds};
-use crate::history::{Call, Fault, FaultStatus, Outcome};
+use crate::history::{Call, Fault, FaultStatus, Outcome, Symbol};
 use crate::verdict::{Tally, Verdict};
 
 /// A part of the run in which the same nodes suffer.
@@ -182,21 +182,31 @@ fn look_for_recovery(evidence: &Evidence<'_>, load: &Load, tally: &mut Tally) {
     }
 }
 
-/// When the logs are read, after the time to converge, none lacks what is committed.
+/// When the logs are read, after the time to converge, none lacks an acknowledged message. What was
+/// committed in the moment before the replicas were stopped is not held against them; without
+/// messages to tell the time by, it is.
 fn look_for_stragglers(evidence: &Evidence<'_>, tally: &mut Tally) {
-    let replicas = &evidence.history.replicas;
-    let mut committed: HashMap<_, u64> = HashMap::new();
-    for replica in replicas {
+    let history = evidence.history;
+    let mut acknowledged: HashMap<Symbol, u64> = HashMap::new();
+    for record in &history.records {
+        let number = evidence.number(record.message).expect("every record was seen");
+        let is_acked = evidence.acked_ns(number).is_some();
+        let most = acknowledged.entry(record.group).or_default();
+        *most = if is_acked { record.index.max(*most) } else { *most };
+    }
+    let mut committed: HashMap<Symbol, u64> = HashMap::new();
+    for replica in &history.replicas {
         let most = committed.entry(replica.group).or_default();
         *most = replica.committed_index.max(*most);
     }
-    for replica in replicas.iter().filter(|replica| replica.unreadable.is_none()) {
+    for replica in history.replicas.iter().filter(|replica| replica.unreadable.is_none()) {
         tally.checked += 1;
-        let most = committed[&replica.group];
-        if replica.last_index < most {
+        let committed = committed[&replica.group];
+        let owed = acknowledged.get(&replica.group).map_or(committed, |index| *index.min(&committed));
+        if replica.last_index < owed {
             tally.violated(None, || {
                 format!(
-                    "the log of node {} ends at entry {} of group {}, but entry {most} is committed",
+                    "the log of node {} ends at entry {} of group {}, but entry {owed} was acknowledged",
                     replica.node,
                     replica.last_index,
                     evidence.text(replica.group)
@@ -301,5 +311,9 @@ mod tests {
         let mut story = sending(1, 0..0);
         story.replica(1, 1, 20).replica(2, 1, 19);
         assert!(story.check(check).is_violated());
+        story.record(&[1, 2], "m0", 19);
+        assert!(story.check(check).is_held(), "entry 20 came in the last moment");
+        story.record(&[1], "m100", 20);
+        assert!(story.check(check).is_violated(), "it was acknowledged");
     }
 }
