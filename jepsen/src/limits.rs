@@ -76,3 +76,5 @@ pub const AVAILABILITY_STEADY: Duration = Duration::from_millis(1_000);
 pub const AVAILABILITY_LASTING: Duration = Duration::from_millis(3_500);
 /// Sends of one client of a measurement of availability that are under way at once.
 pub const SENDS_UNDER_WAY_MAX: usize = 1_024;
+/// A node that is asked to stop is gone within this, or is killed.
+pub const STOP_PATIENCE: Duration = Duration::from_secs(20);

@@ -151,7 +151,7 @@ pub fn hunts() -> Vec<Hunt> {
             Workload::Queue,
             &[Nemesis::CorruptLog],
             &["durability", "log_prefix", "behaviour", "offset_agreement", "liveness"],
-            Push,
+            Long,
         ),
         hunt(
             "metadata-loss-deletes-data",

@@ -178,6 +178,7 @@ fn shape(options: &AvailabilityOptions, namespaces: bool) -> Shape {
 }
 
 async fn started(shape: &Shape, binary: &Binary, directory: &Path) -> anyhow::Result<Rc<Brokers>> {
+    crate::run::forget(&directory.join("cluster"))?;
     let brokers = Brokers::start(&directory.join("cluster"), binary, shape).await?;
     brokers.ready().await?;
     let mut client = Client::new("jepsen-setup", &brokers.addresses(), 0);

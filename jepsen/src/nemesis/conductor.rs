@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::{Move, Nemesis, Script};
 use crate::client::{Client, Ended};
 use crate::cluster::{BROKER_GROUP, Brokers, Death};
-use crate::limits::{NEMESIS_PAUSE_MAX_MS, NEMESIS_PAUSE_MIN_MS, NEMESIS_START};
+use crate::limits::{NEMESIS_PAUSE_MAX_MS, NEMESIS_PAUSE_MIN_MS, NEMESIS_START, STOP_PATIENCE};
 use crate::workload::Arena;
 
 /// What happened to a cluster.
@@ -104,7 +104,7 @@ impl Conductor {
             match step {
                 Move::Wait(pause) => tokio::time::sleep(*pause).await,
                 Move::Transfer => self.transfer(script.nemesis).await,
-                Move::Repair => self.repair().await,
+                Move::Repair => self.repair(&touched).await,
                 Move::Inject { slot, fault, target } => {
                     if Instant::now() >= until && active.is_empty() {
                         return;
@@ -208,17 +208,23 @@ impl Conductor {
         self.troubles.borrow_mut().faults.push((nemesis, line));
     }
 
-    /// Has every node that ended rebuilt from the others, and starts it.
-    async fn repair(&self) {
-        for death in self.brokers.dead().await {
-            tracing::info!(node = death.node, how = death.how, "a damaged node refuses to start");
-            if let Err(error) = self.brokers.repair(death.node).await {
+    /// Has the nodes that were touched looked through, rebuilt from the others where they are damaged, and started;
+    /// and waits until all is whole again: another one that is damaged before would be one too many. A node need not
+    /// notice at its start what lies in the body of an old frame, so those that run are stopped for it.
+    async fn repair(&self, touched: &[usize]) {
+        let nodes: std::collections::BTreeSet<usize> = touched.iter().copied().collect();
+        for node in nodes {
+            let stopped = self.brokers.blocking(move |cluster| cluster.stop(node, STOP_PATIENCE)).await;
+            tracing::info!(node, ?stopped, "looking for damage");
+            if let Err(error) = self.brokers.repair(node).await {
                 self.troubles.borrow_mut().unhealed.push(format!("{error:#}"));
             }
         }
         if let Err(error) = self.brokers.start_stopped().await {
             self.troubles.borrow_mut().unhealed.push(format!("{error:#}"));
         }
+        // If it does not come, the end of the run says so.
+        let _ = self.brokers.converged_after_healing().await;
     }
 
     /// Starts nodes again that have ended by themselves, and remembers those that should not have.

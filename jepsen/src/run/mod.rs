@@ -44,6 +44,7 @@ pub async fn run(options: &RunOptions, binary: &Binary, bar: &ProgressBar) -> an
         with_faults: options.nemeses.iter().any(|nemesis| nemesis.needs_libraries()),
         environment: options.environment.clone(),
     };
+    forget(&directory.join("cluster"))?;
     bar.set_message("starting a cluster");
     let brokers = Rc::new(Brokers::start(&directory.join("cluster"), binary, &shape).await?);
     let result = on_cluster(options, binary, &brokers, bar).await;
@@ -59,6 +60,16 @@ pub async fn run(options: &RunOptions, binary: &Binary, bar: &ProgressBar) -> an
         let _ = std::fs::remove_dir_all(directory.join("cluster"));
     }
     Ok(report)
+}
+
+/// Takes away what nodes of an earlier run in the same directory left: their messages would be found again. A cluster
+/// that is still up stays, and is told of by `chaos`.
+pub(crate) fn forget(root: &Path) -> anyhow::Result<()> {
+    let is_up = root.join("chaos-state.json").exists();
+    match root.exists() && !is_up {
+        true => std::fs::remove_dir_all(root).with_context(|| format!("cannot remove {}", root.display())),
+        false => Ok(()),
+    }
 }
 
 async fn on_cluster(
