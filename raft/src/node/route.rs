@@ -52,7 +52,10 @@ impl NodeInner {
                 // What is known already is no news: without this the wait would be none, and a loop around it
                 // would take a whole core.
                 drop(metrics.borrow_and_update());
-                let _ = timeout_at(wake, metrics.changed()).await;
+                if let Ok(Err(_)) = timeout_at(wake, metrics.changed()).await {
+                    // The group has stopped: nobody will say anything any more.
+                    tokio::time::sleep_until(wake).await;
+                }
             }
             None => tokio::time::sleep_until(wake).await,
         }
