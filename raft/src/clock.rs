@@ -14,11 +14,13 @@
 //!   first frame waits until the peers' clocks are known, [`SETTLED_WAIT_MAX`] at most.
 //! - A single node, or a pair, can only tell a jump while it runs, not a wrong clock at its start.
 
-use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::time::timeout;
+
+use crate::seams;
 
 /// Clocks that differ by more are not followed, but corrected.
 pub const SKEW_MAX_MS: u64 = 1_000;
@@ -87,49 +89,60 @@ impl LogClock {
     }
 }
 
-// One for the process: all groups of a node stamp by the same clock. Held for a moment only.
-static CLOCK: OnceLock<Mutex<LogClock>> = OnceLock::new();
-
-fn clock() -> std::sync::MutexGuard<'static, LogClock> {
-    let clock = CLOCK.get_or_init(|| Mutex::new(LogClock::at(wall_ms(), Instant::now())));
-    clock.lock().unwrap_or_else(PoisonError::into_inner)
+/// The clock of a process, and whether it may be stamped by.
+#[derive(Debug)]
+pub(crate) struct ProcessClock {
+    // Held for a moment only.
+    clock: Mutex<LogClock>,
+    /// Whether the clock was led by enough peers since the process started, or there are not so many.
+    settled: watch::Sender<bool>,
 }
 
-/// Milliseconds since 1970 by the wall clock of this machine.
-fn wall_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
+impl ProcessClock {
+    /// A clock that shows what the wall clock shows.
+    pub(crate) fn start() -> ProcessClock {
+        ProcessClock::of(seams::wall_ms(), seams::monotonic())
+    }
+
+    /// A clock that shows `wall_ms` at the moment `now`.
+    pub(crate) fn of(wall_ms: u64, now: Instant) -> ProcessClock {
+        ProcessClock { clock: Mutex::new(LogClock::at(wall_ms, now)), settled: watch::Sender::new(false) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LogClock> {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Milliseconds since 1970, for stamps and for what is compared with them.
 pub fn now_ms() -> u64 {
-    clock().now_ms(Instant::now())
+    seams::process_clock().lock().now_ms(seams::monotonic())
 }
 
 /// Leads the clock; `ahead_ms` says how far the clocks of peers are ahead of it.
 pub(crate) fn lead(ahead_ms: &[i64]) -> Led {
-    let now = Instant::now();
-    let wall_ms = wall_ms();
+    let now = seams::monotonic();
+    let wall_ms = seams::wall_ms();
     // Held up between the two readings, the thread would take the pause for a difference.
-    if now.elapsed() > READING_MAX {
+    if seams::monotonic().saturating_duration_since(now) > READING_MAX {
         return Led::Unread;
     }
-    clock().lead(now, wall_ms, ahead_ms)
+    seams::process_clock().lock().lead(now, wall_ms, ahead_ms)
 }
 
-/// Whether the clock was led by enough peers since the process started, or there are not so many.
-static SETTLED: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
-
+/// From now on the clock may be stamped by.
 pub(crate) fn settle() {
-    SETTLED.send_if_modified(|settled| !std::mem::replace(settled, true));
+    let settled = &seams::process_clock().settled;
+    settled.send_if_modified(|settled| !std::mem::replace(settled, true));
 }
 
 pub(crate) fn is_settled() -> bool {
-    *SETTLED.borrow()
+    *seams::process_clock().settled.borrow()
 }
 
 /// Waits until the clock may be stamped by.
 pub(crate) async fn settled() {
-    let mut settled = SETTLED.subscribe();
+    let mut settled = seams::process_clock().settled.subscribe();
     // In time or not: with most peers down nobody can tell.
     let _ = timeout(SETTLED_WAIT_MAX, settled.wait_for(|settled| *settled)).await;
 }

@@ -16,4 +16,7 @@ pub mod outcome;
 pub mod question;
 pub mod repair;
 pub mod request;
+mod seams;
 pub mod settings;
+#[cfg(feature = "simulation")]
+pub mod simulation;

@@ -172,7 +172,7 @@ impl RaftStateMachine<TypeConfig> for Applier {
 
     async fn install_snapshot(&mut self, _meta: &SnapshotMeta, snapshot: Stored) -> io::Result<()> {
         let (place, replica) = (self.place.clone(), self.replica.clone());
-        let installed = tokio::task::spawn_blocking(move || place.install(&snapshot, &replica)).await;
+        let installed = crate::seams::spawn_blocking(move || place.install(&snapshot, &replica)).await;
         installed.map_err(io::Error::other)??;
         if let Some(sender) = &self.catalog {
             let replica = self.replica.lock().unwrap_or_else(PoisonError::into_inner);

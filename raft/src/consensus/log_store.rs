@@ -124,6 +124,7 @@ impl LogStore {
                 // Durably, before what follows can be taken for durable (rule R1).
                 let (cut, waits) = std::sync::mpsc::channel();
                 self.log.truncate_after(keep, Box::new(move |result| _ = cut.send(result)));
+                self.log.step_if_threadless();
                 waits.recv().unwrap_or(Err(LogFailure::Closed))?;
                 self.append_unknown(again, once())
             }
@@ -168,7 +169,7 @@ impl LogStore {
             Some(frames) => frames,
             None => {
                 let log = self.log.clone();
-                tokio::task::spawn_blocking(move || log.frames(range, bytes_max))
+                crate::seams::spawn_blocking(move || log.frames(range, bytes_max))
                     .await
                     .map_err(io::Error::other)?
                     .map_err(io::Error::other)?
@@ -297,7 +298,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             }
         }
         let store = self.clone();
-        let appended = tokio::task::spawn_blocking(move || store.append_over(frames, done)).await;
+        let appended = crate::seams::spawn_blocking(move || store.append_over(frames, done)).await;
         appended.map_err(io::Error::other)?.map_err(io::Error::other)
     }
 

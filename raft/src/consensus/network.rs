@@ -327,6 +327,7 @@ impl NetSnapshot<TypeConfig> for PeerNetwork {
             Err(unreachable(error).into())
         };
         tokio::select! {
+            biased;
             closed = cancel => Err(closed.into()),
             sent = sent => sent,
         }

@@ -62,7 +62,7 @@ impl openraft::RaftTypeConfig for TypeConfig {
     type Vote = Vote;
     type Payload = Payload;
     type Entry = Entry;
-    type AsyncRuntime = openraft::TokioRuntime;
+    type AsyncRuntime = crate::seams::Runtime;
     type Responder<T>
         = OneshotResponder<Self, T>
     where

@@ -39,6 +39,7 @@ use crate::machine::MachineFailure;
 use crate::names::{GroupId, NodeId};
 use crate::node::Tuning;
 use crate::node::peers::PeerPool;
+use crate::seams;
 
 /// Why a group cannot be opened.
 #[derive(Debug, Error)]
@@ -304,7 +305,7 @@ fn open_log(setup: &GroupSetup, dir: &Path) -> Result<CommitLog, GroupOpenError>
         tail_cache_bytes: setup.tuning.tail_cache_bytes,
         ..LogOptions::default()
     };
-    CommitLog::open(setup.disk.clone(), dir, identity, options)
+    seams::open_log(setup.disk.clone(), dir, identity, options)
         .map_err(|source| GroupOpenError::Log { group: setup.id, source })
 }
 

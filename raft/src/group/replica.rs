@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use store::tables::{RocksTables, TableOptions};
+use store::tables::{GroupTables, TableOptions};
 
 use crate::catalog::Catalog;
 use crate::machine::{
@@ -15,9 +15,9 @@ use crate::names::GroupId;
 /// The tables of a group and the machine over them.
 pub(crate) enum Replica {
     /// A broker group: queues, leases, dead letters.
-    Broker(Box<Machine<RocksTables>>),
+    Broker(Box<Machine<GroupTables>>),
     /// The `meta` group: topics, consumer groups, nodes.
-    Meta(Box<MetaMachine<RocksTables>>),
+    Meta(Box<MetaMachine<GroupTables>>),
 }
 
 impl Replica {
@@ -26,7 +26,7 @@ impl Replica {
     /// # Errors
     /// If the tables cannot be opened or hold what this build cannot read.
     pub(crate) fn open(group: GroupId, dir: &Path, memory_bytes: usize) -> Result<Replica, MachineFailure> {
-        let tables = RocksTables::open(dir, TableOptions { memory_bytes })?;
+        let tables = GroupTables::open(dir, TableOptions { memory_bytes })?;
         Ok(match group {
             GroupId::META => Replica::Meta(Box::new(MetaMachine::open(tables)?)),
             _ => Replica::Broker(Box::new(Machine::open(tables)?)),
@@ -37,7 +37,7 @@ impl Replica {
     ///
     /// # Panics
     /// If this is `meta`: the routes of the node keep the two apart.
-    pub(crate) fn broker(&self) -> &Machine<RocksTables> {
+    pub(crate) fn broker(&self) -> &Machine<GroupTables> {
         match self {
             Replica::Broker(machine) => machine,
             Replica::Meta(_) => panic!("messages do not live in the meta group"),
@@ -48,7 +48,7 @@ impl Replica {
     ///
     /// # Panics
     /// If this is `meta`.
-    pub(crate) fn broker_mut(&mut self) -> &mut Machine<RocksTables> {
+    pub(crate) fn broker_mut(&mut self) -> &mut Machine<GroupTables> {
         match self {
             Replica::Broker(machine) => machine,
             Replica::Meta(_) => panic!("messages do not live in the meta group"),
@@ -107,7 +107,7 @@ impl Replica {
     }
 
     /// A handle that brings the tables to disk, beside the applying.
-    pub(crate) fn durability(&self) -> Durability<RocksTables> {
+    pub(crate) fn durability(&self) -> Durability<GroupTables> {
         match self {
             Replica::Broker(machine) => machine.durability(),
             Replica::Meta(machine) => machine.durability(),

@@ -25,8 +25,7 @@ use crate::request::Rejection;
 
 /// What no machine may look at (rule R4), for a planted bug.
 fn local_clock_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as u64)
+    crate::seams::wall_ms()
 }
 
 /// What is known of the waiting messages without looking at their rows.

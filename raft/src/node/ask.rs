@@ -250,7 +250,7 @@ fn answer_at_once(group: &Group, question: Question) -> Result<Answer, AskError>
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, AskError> + Send + 'static,
 ) -> Result<T, AskError> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let done = crate::seams::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(AskError::Failed(error.to_string())))
 }
 

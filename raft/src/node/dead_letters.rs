@@ -58,7 +58,7 @@ impl NodeInner {
             return Some(rows.into_iter().map(|(row, _)| letter(&row, Bytes::new())).collect());
         }
         let log = group.store.log().clone();
-        let read = tokio::task::spawn_blocking(move || {
+        let read = crate::seams::spawn_blocking(move || {
             let mut letters: Vec<DeadLetter> = Vec::with_capacity(rows.len());
             let mut bytes = 0;
             for (row, record) in rows {

@@ -43,6 +43,7 @@ impl NodeInner {
         let mut catalog = self.catalog.clone();
         let resumed = catalog.wait_for(|catalog| !self.paused.contains(catalog, consumer));
         tokio::select! {
+            biased;
             resumed = timeout_at(wait_until, resumed) => matches!(resumed, Ok(Ok(_))),
             () = self.stopped() => false,
         }

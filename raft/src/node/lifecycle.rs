@@ -11,9 +11,8 @@ use std::time::Duration;
 use openraft::BasicNode;
 use openraft::async_runtime::WatchReceiver;
 use proto::peer::{HandOverRequest, HelloRequest};
-use store::disk::{Disk, RealDisk};
+use store::disk::Disk;
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
@@ -30,6 +29,7 @@ use crate::node::space::Space;
 use crate::node::timekeeping::PeerClocks;
 use crate::node::{Node, NodeInner, rejoin, server, tick};
 use crate::request::RequestError;
+use crate::seams::{self, TcpListener};
 
 /// A peer that listens is dialled within this: see [`crate::node::peers`].
 const HEARD_OF_WITHIN: Duration = Duration::from_secs(3);
@@ -119,7 +119,7 @@ pub(crate) async fn start(options: NodeOptions) -> Result<Node, StartError> {
         PeerPool::new(options.id, &options.members, options.fingerprint()).map_err(StartError::Options)?;
     let failure = watch::Sender::new(None);
     let (catalog_sender, catalog) = watch::channel(Arc::new(Catalog::default()));
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let disk: Arc<dyn Disk> = seams::disk();
     let mut groups = BTreeMap::new();
     for number in 0..=options.broker_groups {
         let id = GroupId(number);

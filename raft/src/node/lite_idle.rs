@@ -29,6 +29,7 @@ pub(crate) async fn keep_expiring(node: Arc<NodeInner>, group: Group) {
     let mut looked_to = None;
     loop {
         tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => return,
             _ = ticks.tick() => {}
         }
@@ -38,6 +39,7 @@ pub(crate) async fn keep_expiring(node: Arc<NodeInner>, group: Group) {
         }
         for _ in 0..LITE_LOOKS_A_TICK / LITE_LOOKS_AT_ONCE {
             looked_to = tokio::select! {
+                biased;
                 _ = stop.wait_for(|stop| *stop) => return,
                 looked_to = look(&node, &group, looked_to) => looked_to,
             };

@@ -20,7 +20,7 @@ impl NodeInner {
         deadline: Instant,
     ) -> Result<Outcome, RequestError> {
         let removes = matches!(action, MetaAction::DeleteTopic { .. } | MetaAction::DeleteConsumer { .. });
-        let command = MetaCommand { request: rand::random(), action }.encode();
+        let command = MetaCommand { request: crate::seams::random(), action }.encode();
         let outcome = self.submit(GroupId::META, command, deadline).await?;
         self.until_seen(&outcome, removes, deadline).await;
         Ok(outcome)

@@ -72,7 +72,7 @@ use crate::settings::{GroupChange, TopicSettings};
 /// A handle to this node. Cheap to clone.
 #[derive(Clone)]
 pub struct Node {
-    inner: Arc<NodeInner>,
+    pub(crate) inner: Arc<NodeInner>,
 }
 
 pub(crate) struct NodeInner {
@@ -470,7 +470,7 @@ impl Node {
     /// If this node does not hold the group, or its tables cannot be read.
     pub async fn replica_digest(&self, group: GroupId) -> Result<(u64, u64), RequestError> {
         let group = self.inner.group(group)?.clone();
-        let digest = tokio::task::spawn_blocking(move || group.digest()).await;
+        let digest = crate::seams::spawn_blocking(move || group.digest()).await;
         let unknown = |reason: String| RequestError::Unknown { reason };
         digest.map_err(|error| unknown(error.to_string()))?.map_err(|error| unknown(error.to_string()))
     }

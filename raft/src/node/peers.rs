@@ -17,6 +17,7 @@ use crate::catalog::NodeInfo;
 use crate::limits::PEER_MESSAGE_BYTES_MAX;
 use crate::names::NodeId;
 use crate::node::timekeeping::PeerClocks;
+use crate::seams;
 
 /// The header with which every call says which cluster it means.
 pub(crate) const CLUSTER_HEADER: &str = "x-ledgermq-cluster";
@@ -104,10 +105,10 @@ impl PeerPool {
             let endpoint = endpoint(info)?;
             let peer = Peer {
                 info: info.clone(),
-                control: endpoint.connect_lazy(),
-                replication: endpoint.connect_lazy(),
-                requests: endpoint.connect_lazy(),
-                bulk: endpoint.connect_lazy(),
+                control: seams::connect_lazy(&endpoint),
+                replication: seams::connect_lazy(&endpoint),
+                requests: seams::connect_lazy(&endpoint),
+                bulk: seams::connect_lazy(&endpoint),
             };
             peers.insert(info.id, peer);
         }
@@ -210,6 +211,7 @@ impl PeerWatch {
         loop {
             let mut stop = self.stop.clone();
             let end = tokio::select! {
+                biased;
                 _ = stop.wait_for(|stop| *stop) => return,
                 end = self.session(id) => end,
             };
@@ -229,6 +231,7 @@ impl PeerWatch {
                 SessionEnd::NobodyListens | SessionEnd::Refused(_) | SessionEnd::Unreachable => {}
             }
             tokio::select! {
+                biased;
                 _ = self.stop.wait_for(|stop| *stop) => return,
                 // Nothing tells when a process that is gone listens again: dial at a steady pace.
                 () = tokio::time::sleep(pause) => {}
@@ -241,7 +244,7 @@ impl PeerWatch {
     async fn session(&self, id: NodeId) -> SessionEnd {
         let info = &self.pool.peers.get(&id).expect("watched peers are known").info;
         let Ok(endpoint) = endpoint(info) else { return SessionEnd::Unreachable };
-        let channel = match endpoint.connect().await {
+        let channel = match seams::connect(&endpoint).await {
             Ok(channel) => channel,
             Err(error) if is_refused(&error) => return SessionEnd::NobodyListens,
             Err(_) => return SessionEnd::Unreachable,

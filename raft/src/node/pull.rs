@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use store::position::LogPosition;
-use store::tables::RocksTables;
+use store::tables::GroupTables;
 use tokio::time::{Instant, timeout_at};
 
 use crate::filter::SqlFilter;
@@ -121,7 +121,7 @@ pub(super) fn look<F>(
     group: &Group,
     queue: QueueKey,
     from: u64,
-    mut read: impl FnMut(&QueueView<RocksTables>) -> Result<Result<F, Trimmed>, MachineFailure>,
+    mut read: impl FnMut(&QueueView<GroupTables>) -> Result<Result<F, Trimmed>, MachineFailure>,
 ) -> Result<F, AskError> {
     for _ in 0..LOOKS_MAX {
         let view = group.replica().broker().view(queue, from);

@@ -51,7 +51,7 @@ impl Judge {
     async fn look(&self, group: &Group, receive: &Receive) -> Result<Look, ProposeError> {
         let (group, receive) = (group.clone(), receive.clone());
         let (text, filter) = (self.text.clone(), self.filter.clone());
-        let look = tokio::task::spawn_blocking(move || judged::look(&group, &receive, &filter, &text));
+        let look = crate::seams::spawn_blocking(move || judged::look(&group, &receive, &filter, &text));
         let failed = |reason: String| ProposeError::Unknown(format!("messages cannot be judged: {reason}"));
         look.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
     }
@@ -205,6 +205,7 @@ impl NodeInner {
             }
             let wake = self.next_look(group, receive, wait_until);
             tokio::select! {
+                biased;
                 () = notified => {}
                 () = freed => {}
                 () = tokio::time::sleep_until(wake) => {}
@@ -390,7 +391,7 @@ async fn read_records(log: &CommitLog, leases: &[LeasedMessage]) -> Result<Vec<B
     }
     let rest: Vec<_> = leases[records.len()..].iter().map(|lease| (lease.position, lease.length)).collect();
     let log = log.clone();
-    let read = tokio::task::spawn_blocking(move || {
+    let read = crate::seams::spawn_blocking(move || {
         rest.into_iter()
             .map(|(position, length)| log.read_at(position, length))
             .collect::<Result<Vec<_>, _>>()

@@ -36,6 +36,7 @@ pub(crate) async fn keep_releasing(node: Arc<NodeInner>, group: Group) {
             let _ = timeout_at(wake, notified).await;
         };
         tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => return,
             () = work => {}
         }

@@ -72,6 +72,7 @@ async fn keep_trimming(node: Arc<NodeInner>, group: Group) {
     loop {
         let pressed = node.space.own().level >= DiskLevel::Clean;
         tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => return,
             _ = ticks.tick() => {}
             _ = space.changed() => {}
@@ -91,6 +92,7 @@ async fn keep_trimming(node: Arc<NodeInner>, group: Group) {
             }
         };
         tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => return,
             looked = work => if let Err(error) = looked {
                 tracing::warn!(group = %group.id, %error, "retention is tried again later");
@@ -138,7 +140,7 @@ impl Look {
         work: impl FnOnce(&Group) -> Result<T, LookError> + Send + 'static,
     ) -> Result<T, LookError> {
         let group = self.group.clone();
-        tokio::task::spawn_blocking(move || work(&group)).await.map_err(|_| LookError::Stopping)?
+        crate::seams::spawn_blocking(move || work(&group)).await.map_err(|_| LookError::Stopping)?
     }
 
     async fn submit(&self, commands: Vec<Bytes>) -> Result<Vec<Outcome>, LookError> {
@@ -371,6 +373,7 @@ async fn keep_deleting(node: Arc<NodeInner>, group: Group) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => return,
             _ = ticks.tick() => {}
         }

@@ -15,7 +15,6 @@ use proto::peer::{
     ReceiveRequest, ReceiveResponse, SnapshotChunk, SnapshotOffer, SnapshotOfferResponse, SnapshotResponse,
     StatusRequest, StatusResponse, TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
-use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout_at};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -32,6 +31,7 @@ use crate::node::NodeInner;
 use crate::node::forward::outcome_out;
 use crate::node::lifecycle::HandOverFailure;
 use crate::node::peers::{CLUSTER_HEADER, FORMAT_VERSION, cluster_tag};
+use crate::seams::{self, TcpListener};
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -49,13 +49,13 @@ pub(crate) async fn serve(node: Arc<NodeInner>, listener: TcpListener) {
     let service = PeerServer::new(PeerService { node, tag })
         .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX);
-    let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = seams::incoming(listener);
     let served = tonic::transport::Server::builder()
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
         .http2_keepalive_interval(Some(Duration::from_secs(2)))
         .http2_keepalive_timeout(Some(Duration::from_secs(5)))
-        .add_service(service)
+        .add_service(seams::dated(service))
         .serve_with_incoming_shutdown(incoming, stopped)
         .await;
     if let Err(error) = served {
@@ -210,6 +210,7 @@ impl Peer for PeerService {
             Err(refusal) => return refused(ReceiveError::WrongTarget(refusal)),
         };
         tokio::select! {
+            biased;
             () = self.node.stopped() => Err(Status::unavailable("this node stops")),
             response = receive::receive(group, header, parts) => Ok(Response::new(response)),
         }
@@ -340,6 +341,12 @@ impl PeerService {
         let vote = vote_request_in(&request).map_err(|error| Status::invalid_argument(error.to_string()))?;
         let answer = if pre { group.raft.pre_vote(vote).await } else { group.raft.vote(vote).await };
         let answer = answer.map_err(|error| Status::internal(error.to_string()))?;
+        if answer.vote_granted
+            && !pre
+            && let Some(vote) = &request.vote
+        {
+            seams::vote_granted(group.id, self.node.id, vote.term, vote.node);
+        }
         Ok(Response::new(vote_response_out(&answer)))
     }
 }

@@ -195,12 +195,14 @@ pub(crate) async fn keep_looking(node: Arc<NodeInner>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => return,
             _ = ticks.tick() => {}
         }
         let looking = node.clone();
-        let looked =
-            tokio::task::spawn_blocking(move || looking.space.look(&looking.options.tuning.disk).map(|_| ()));
+        let looked = crate::seams::spawn_blocking(move || {
+            looking.space.look(&looking.options.tuning.disk).map(|_| ())
+        });
         if let Ok(Err(error)) = looked.await {
             tracing::warn!(%error, "nobody knows how full the disk is");
         }

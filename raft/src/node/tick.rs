@@ -49,6 +49,7 @@ async fn keep_renewing(node: Arc<NodeInner>, group: Group) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => return,
             _ = ticks.tick() => {}
         }
@@ -78,6 +79,7 @@ async fn keep_flushing(node: Arc<NodeInner>, group: Group) {
     let (mut flushed_at, mut flushed_to) = (Instant::now(), position());
     loop {
         tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => return,
             _ = ticks.tick() => {}
         }
@@ -88,7 +90,7 @@ async fn keep_flushing(node: Arc<NodeInner>, group: Group) {
         }
         (flushed_at, flushed_to) = (Instant::now(), now);
         let durability = group.replica().durability();
-        let flushed = tokio::task::spawn_blocking(move || durability.flush()).await;
+        let flushed = crate::seams::spawn_blocking(move || durability.flush()).await;
         if let Ok(Err(error)) = flushed {
             node.failure.send_replace(Some(format!("the tables of {} failed: {error}", group.id)));
         }
@@ -103,11 +105,12 @@ async fn keep_snapshotting(node: Arc<NodeInner>, group: Group) {
     let mut given_up = None;
     loop {
         tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => return,
             _ = ticks.tick() => {}
         }
         let (due, looked) = (group.clone(), node.options.tuning.snapshot_log_bytes);
-        let due = tokio::task::spawn_blocking(move || due.snapshot_is_due(looked)).await;
+        let due = crate::seams::spawn_blocking(move || due.snapshot_is_due(looked)).await;
         // It says itself if it cannot go on; then the node is told.
         if matches!(due, Ok(true)) && group.raft.trigger().snapshot().await.is_err() {
             return;

@@ -53,6 +53,7 @@ pub(crate) async fn keep_time(node: Arc<NodeInner>) {
     }
     loop {
         tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => return,
             _ = ticks.tick() => {}
             () = node.clocks.news.notified(), if !clock::is_settled() => {}

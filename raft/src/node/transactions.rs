@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use proto::peer;
 use store::record::MessageRecord;
-use store::tables::RocksTables;
+use store::tables::GroupTables;
 use store::tables::pending::Pending;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -72,6 +72,7 @@ pub(crate) async fn keep_checking(node: Arc<NodeInner>, group: Group) {
             let _ = timeout_at(wake, notified).await;
         };
         tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => return,
             () = work => {}
         }
@@ -158,7 +159,7 @@ async fn give_up(node: &NodeInner, group: &Group, half: &HalfRow) {
 async fn ask(node: &NodeInner, group: &Group, half: &HalfRow) -> bool {
     let entry = half.message.entry;
     let log = group.store.log().clone();
-    let read = tokio::task::spawn_blocking(move || log.read_at(entry.position, entry.length)).await;
+    let read = crate::seams::spawn_blocking(move || log.read_at(entry.position, entry.length)).await;
     let record = match read {
         Ok(Ok(record)) => record,
         Ok(Err(error)) => {
@@ -184,7 +185,7 @@ fn transaction_of(group: GroupId, half: &HalfRow) -> Transaction {
 }
 
 /// Open transactions, and those that were given up lately, at most `max` of each; the oldest first.
-pub(crate) fn places(machine: &Machine<RocksTables>, max: usize) -> Vec<TransactionPlace> {
+pub(crate) fn places(machine: &Machine<GroupTables>, max: usize) -> Vec<TransactionPlace> {
     let place = |message: &Pending, stored_ms: u64| MessagePlace {
         offset: 0,
         stored_ms,

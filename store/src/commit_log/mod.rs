@@ -60,7 +60,7 @@ use crate::position::LogPosition;
 use pointers::later;
 use prepare::Preparer;
 use reader::Reader;
-use state::{Cut, Op, Shared, State, Task};
+use state::{Cut, OnWork, Op, Shared, State, Task};
 use tail_cache::TailCache;
 use writer::Writer;
 
@@ -84,6 +84,36 @@ struct Inner {
     torn: Option<TornTail>,
     // Taken by whoever closes the log.
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// Does the writer's work, if no thread does.
+    stepper: Option<Stepper>,
+}
+
+/// Does the work of a log that has no thread, a step at a time: for simulations, where one thread does everything in
+/// an order that a seed decides. Clones are the same.
+#[derive(Clone)]
+pub struct Stepper {
+    // None once the log is closed. Held for a step: who is called back must not step.
+    writer: Arc<Mutex<Option<Writer>>>,
+}
+
+impl Stepper {
+    /// Does what is in the queue now. False when the log was closed: there will never be more.
+    pub fn step(&self) -> bool {
+        let mut writer = self.writer.lock().expect("no panic while it is held");
+        let Some(writer) = writer.as_mut() else { return false };
+        writer.step();
+        true
+    }
+
+    fn finish(&self) {
+        // Held, if the last handle is dropped by who is called back: then there is nothing left to bring to disk but
+        // what the next start finds out by itself.
+        let Some(mut writer) = self.writer.try_lock().ok().and_then(|mut writer| writer.take()) else {
+            return;
+        };
+        while writer.step() {}
+        writer.finish();
+    }
 }
 
 impl fmt::Debug for CommitLog {
@@ -104,47 +134,85 @@ impl CommitLog {
         identity: LogIdentity,
         options: LogOptions,
     ) -> Result<CommitLog, OpenError> {
+        CommitLog::recover(disk, dir, identity, options, None)
+    }
+
+    /// As [`CommitLog::open`], but without a thread: whenever there is something to do `on_work` is called, and the
+    /// stepper does it. For simulations. Set `prepare_ahead` to false, or there is a thread after all.
+    ///
+    /// # Errors
+    /// As [`CommitLog::open`].
+    pub fn open_stepped(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        identity: LogIdentity,
+        options: LogOptions,
+        on_work: Box<dyn Fn() + Send + Sync>,
+    ) -> Result<(CommitLog, Stepper), OpenError> {
+        let log = CommitLog::recover(disk, dir, identity, options, Some(on_work))?;
+        let stepper = log.inner.stepper.clone().expect("it was opened with one");
+        Ok((log, stepper))
+    }
+
+    fn recover(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        identity: LogIdentity,
+        options: LogOptions,
+        on_work: Option<Box<OnWork>>,
+    ) -> Result<CommitLog, OpenError> {
+        let stepped = on_work.is_some();
         let found = recovery::recover(&*disk, dir, &identity, &options)?;
         if let Some(torn) = &found.torn {
             tracing::warn!(dir = %dir.display(), position = %torn.position, reason = %torn.reason,
                 "cut off the torn tail of the log: it was written but never synced");
         }
         let last = found.active.last;
-        let shared = Arc::new(Shared::new(State {
-            segments: found.segments,
-            open_offsets: found.open_offsets,
-            open_file: found.active.file.clone(),
-            written_end: found.active.end,
-            written_next: found.active.next_index(),
-            generation: 0,
-            cache: TailCache::new(options.tail_cache_bytes),
-            queue: VecDeque::new(),
-            queued_bytes: 0,
-            pending_cuts: VecDeque::new(),
-            purged: found.purged,
-            last,
-            next_position: found.active.end,
-            durable: last.map(|last| last.index),
-            ballot: found.superblock.vitals().ballot,
-            committed: found.committed,
-            read_floor: LogPosition(0),
-            failure: None,
-            closing: false,
-        }));
+        let shared = Arc::new(Shared::new(
+            State {
+                segments: found.segments,
+                open_offsets: found.open_offsets,
+                open_file: found.active.file.clone(),
+                written_end: found.active.end,
+                written_next: found.active.next_index(),
+                generation: 0,
+                cache: TailCache::new(options.tail_cache_bytes),
+                queue: VecDeque::new(),
+                queued_bytes: 0,
+                pending_cuts: VecDeque::new(),
+                purged: found.purged,
+                last,
+                next_position: found.active.end,
+                durable: last.map(|last| last.index),
+                ballot: found.superblock.vitals().ballot,
+                committed: found.committed,
+                read_floor: LogPosition(0),
+                failure: None,
+                closing: false,
+            },
+            on_work,
+        ));
         let ahead = options.prepare_ahead.then(|| shared.clone());
         let preparer = Preparer::start(disk.clone(), dir, options.segment_bytes, ahead);
         let preparer = recovery::tried(preparer, "start a thread for", dir)?;
         let files = (found.superblock, found.active, preparer);
         let writer = Writer::new(shared.clone(), disk.clone(), dir, options.segment_bytes, files, found.lock);
-        let thread = std::thread::Builder::new().name("log-writer".into()).spawn(move || writer.work());
-        let thread = recovery::tried(thread, "start a thread for", dir)?;
+        let (thread, stepper) = match stepped {
+            true => (None, Some(Stepper { writer: Arc::new(Mutex::new(Some(writer))) })),
+            false => {
+                let name = "log-writer".to_owned();
+                let thread = std::thread::Builder::new().name(name).spawn(move || writer.work());
+                (Some(recovery::tried(thread, "start a thread for", dir)?), None)
+            }
+        };
         Ok(CommitLog {
             inner: Arc::new(Inner {
                 reader: Reader::new(shared.clone(), disk, dir),
                 shared,
                 frame_bytes_max: frame_bytes_max(options.segment_bytes),
                 torn: found.torn,
-                writer: Mutex::new(Some(thread)),
+                writer: Mutex::new(thread),
+                stepper,
             }),
         })
     }
@@ -200,7 +268,7 @@ impl CommitLog {
         state.evict();
         push(&mut state, Op { task: Task::Append { frames }, bytes, done });
         drop(state);
-        shared.work.notify_one();
+        shared.wake();
         Ok(())
     }
 
@@ -399,6 +467,14 @@ impl CommitLog {
         self.inner.shared.lock().cache.bytes(position, len)
     }
 
+    /// Does what is queued, if the log has no thread that does: before somebody waits for it without letting others
+    /// run. See [`CommitLog::open_stepped`].
+    pub fn step_if_threadless(&self) {
+        if let Some(stepper) = &self.inner.stepper {
+            stepper.step();
+        }
+    }
+
     /// Where the log stands.
     pub fn pointers(&self) -> LogPointers {
         let pointers = self.inner.shared.lock().pointers();
@@ -464,7 +540,7 @@ impl CommitLog {
         show(&mut state);
         push(&mut state, Op { task, bytes: 0, done });
         drop(state);
-        self.inner.shared.work.notify_one();
+        self.inner.shared.wake();
     }
 }
 
@@ -475,6 +551,9 @@ impl Inner {
             state.closing = true;
             self.shared.work.notify_all();
             self.shared.room.notify_all();
+        }
+        if let Some(stepper) = &self.stepper {
+            return stepper.finish();
         }
         let thread = self.writer.lock().expect("no panic while it is held").take();
         // The last handle can be dropped by a callback, on the writer thread itself.

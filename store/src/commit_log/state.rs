@@ -145,6 +145,8 @@ impl State {
 type Listeners<F> = Mutex<Vec<Arc<F>>>;
 type OnDurable = dyn Fn(u64) + Send + Sync;
 type OnFailure = dyn Fn(String) + Send + Sync;
+/// See [`super::CommitLog::open_stepped`].
+pub(crate) type OnWork = dyn Fn() + Send + Sync;
 
 /// The state behind its lock, and who listens.
 pub(crate) struct Shared {
@@ -152,6 +154,8 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// Something for the writer thread to do.
     pub work: Condvar,
+    /// Told that there is something to do, if no thread waits for it.
+    on_work: Option<Box<OnWork>>,
     /// The queue got shorter.
     pub room: Condvar,
     on_durable: Listeners<OnDurable>,
@@ -165,10 +169,11 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(state: State) -> Shared {
+    pub(crate) fn new(state: State, on_work: Option<Box<OnWork>>) -> Shared {
         Shared {
             state: Mutex::new(state),
             work: Condvar::new(),
+            on_work,
             room: Condvar::new(),
             on_durable: Mutex::default(),
             on_failure: Mutex::default(),
@@ -177,6 +182,14 @@ impl Shared {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no panic while the log's state is held")
+    }
+
+    /// There is something to do. Not with the lock held.
+    pub(crate) fn wake(&self) {
+        self.work.notify_one();
+        if let Some(on_work) = &self.on_work {
+            on_work();
+        }
     }
 
     pub(crate) fn listen_durable(&self, listener: Box<OnDurable>) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::frame::Frame;
 use super::prepare::{Preparer, begin_segment, index_bytes};
 use super::segment::{Footer, SegmentHeader, Watermark, segment_name};
-use super::state::{Op, SegmentEntry, Shared, Task};
+use super::state::{Op, SegmentEntry, Shared, State, Task};
 use super::superblock::{SUPERBLOCK_NAME, Superblock, Vitals};
 use super::{Completion, LogFailure, LogMark};
 use crate::disk::{Disk, DiskFile};
@@ -124,20 +124,48 @@ impl Writer {
     pub(crate) fn work(mut self) {
         let _bomb = PanicPoisons(self.shared.clone());
         while let Some(ops) = self.take() {
-            let mut ops = ops.into_iter();
-            let result = ops.by_ref().try_for_each(|op| self.perform(op)).and_then(|()| self.sync());
-            let failure = match result {
-                Ok(()) => continue,
-                Err(error) => {
-                    self.shared.poison(error.to_string());
-                    LogFailure::Poisoned { reason: error.to_string() }
-                }
-            };
-            self.waiting.drain(..).chain(ops.map(|op| op.done)).for_each(|done| done(Err(failure.clone())));
-            self.refuse_all(failure);
-            return self.preparer.stop();
+            if let Err(failure) = self.turn(ops) {
+                self.refuse_all(failure);
+                return self.preparer.stop();
+            }
         }
-        if let Err(error) = self.rest() {
+        self.finish();
+    }
+
+    /// Does what was taken from the queue, and makes it durable. After a failure nothing may be done any more.
+    fn turn(&mut self, ops: Vec<Op>) -> Result<(), LogFailure> {
+        let mut ops = ops.into_iter();
+        let result = ops.by_ref().try_for_each(|op| self.perform(op)).and_then(|()| self.sync());
+        let Err(error) = result else { return Ok(()) };
+        self.shared.poison(error.to_string());
+        let failure = LogFailure::Poisoned { reason: error.to_string() };
+        self.waiting.drain(..).chain(ops.map(|op| op.done)).for_each(|done| done(Err(failure.clone())));
+        Err(failure)
+    }
+
+    /// Does what is in the queue now, without waiting for more: for a log without a thread. Says whether there was
+    /// something.
+    pub(crate) fn step(&mut self) -> bool {
+        let (ops, failure) = {
+            let mut state = self.shared.lock();
+            (self.drain(&mut state), state.failure.clone())
+        };
+        if ops.is_empty() {
+            return false;
+        }
+        match failure {
+            Some(failure) => ops.into_iter().for_each(|op| (op.done)(Err(failure.clone()))),
+            // It is noted in the state, which the next step looks at.
+            None => _ = self.turn(ops),
+        }
+        true
+    }
+
+    /// Brings to disk what the last sync covered, and ends.
+    pub(crate) fn finish(mut self) {
+        if self.shared.lock().failure.is_none()
+            && let Err(error) = self.rest()
+        {
             self.shared.poison(error.to_string());
         }
         self.preparer.stop();
@@ -148,6 +176,11 @@ impl Writer {
         let state = self.shared.lock();
         let waiting = self.shared.work.wait_while(state, |state| state.queue.is_empty() && !state.closing);
         let mut state = waiting.expect("no panic while the log's state is held");
+        let ops = self.drain(&mut state);
+        (!ops.is_empty()).then_some(ops)
+    }
+
+    fn drain(&self, state: &mut State) -> Vec<Op> {
         let (mut ops, mut bytes) = (Vec::with_capacity(state.queue.len()), 0);
         while bytes < WRITE_BATCH_BYTES_MAX {
             let Some(op) = state.queue.pop_front() else { break };
@@ -156,7 +189,7 @@ impl Writer {
         }
         state.queued_bytes -= bytes;
         self.shared.room.notify_all();
-        (!ops.is_empty()).then_some(ops)
+        ops
     }
 
     /// Answers whoever asks from now on, until the log is closed.

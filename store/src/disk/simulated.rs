@@ -128,6 +128,13 @@ impl SimulatedDisk {
         state.fail_at = Some(state.calls + n);
     }
 
+    /// Takes back what [`SimulatedDisk::power_off_at`] and [`SimulatedDisk::fail_at`] have in store.
+    pub fn disarm(&self) {
+        let mut state = self.lock();
+        state.power_off_at = None;
+        state.fail_at = None;
+    }
+
     /// Gives the disk a size: a call that needs more fails with ENOSPC.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.lock().capacity_bytes = bytes;
@@ -148,10 +155,28 @@ impl SimulatedDisk {
         self.lock().trace.clone()
     }
 
+    /// Takes the power away now; every later call fails until [`SimulatedDisk::restart`].
+    pub fn power_off(&self) {
+        self.lock().off = true;
+    }
+
+    /// Ends the process that uses the disk: its handles and locks are void, and what it wrote stays, synced or not.
+    pub fn end_process(&self) {
+        let mut state = self.lock();
+        state.locks.clear();
+        state.epoch += 1;
+        state.fail_at = None;
+    }
+
     /// Takes the power away, if it is not gone, and brings it back: what was not synced is there, or not, or
     /// in part.
     pub fn restart(&self) {
         self.lock().restart();
+    }
+
+    /// The changing calls since this was last asked.
+    pub fn take_trace(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().trace)
     }
 
     /// The names and lengths of all files.

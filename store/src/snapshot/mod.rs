@@ -28,7 +28,7 @@ use thiserror::Error;
 
 pub use meta::SnapshotMeta;
 
-use crate::tables::RocksTables;
+use crate::tables::GroupTables;
 use crate::tables::applied::Applied;
 
 const SNAPSHOTS: &str = "snapshot";
@@ -190,7 +190,7 @@ impl Unfinished {
     pub fn finish(self, meta: SnapshotMeta) -> Result<Snapshot, SnapshotError> {
         let content = |reason: String| SnapshotError::Content { index: meta.last.index, reason };
         let tables =
-            RocksTables::open_read_only(&self.tables()).map_err(|error| content(error.to_string()))?;
+            GroupTables::open_read_only(&self.tables()).map_err(|error| content(error.to_string()))?;
         let applied = Applied::get(&tables).map_err(|error| content(error.to_string()))?;
         drop(tables);
         if applied.map(|applied| applied.mark) != Some(meta.last) {
@@ -320,7 +320,7 @@ impl SnapshotDirs {
     }
 
     /// Makes tables of a snapshot, durably: from the moment that this returns they are the group's, also after a crash.
-    /// Those before them are removed when nobody has them open: see [`RocksTables::retire`].
+    /// Those before them are removed when nobody has them open: see [`GroupTables::retire`].
     ///
     /// # Errors
     /// The disk refused, or the tables in use are at that index or beyond it.

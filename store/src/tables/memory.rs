@@ -95,7 +95,11 @@ impl TableStore for MemoryTables {
                     contents.rows.remove(key);
                 }
                 Operation::DeleteRange(from, to) => {
-                    contents.rows.retain(|key, _| key.as_slice() < from || key.as_slice() >= to);
+                    let range = (Bound::Included(from), Bound::Excluded(to));
+                    let keys = contents.rows.range::<[u8], _>(range).map(|(key, _)| key.clone());
+                    for key in keys.collect::<Vec<_>>() {
+                        contents.rows.remove(&key);
+                    }
                 }
             }
         }

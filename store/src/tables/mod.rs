@@ -6,6 +6,7 @@
 //! that what is missing after a crash is applied again.
 
 mod batch;
+mod file;
 mod memory;
 mod rocks;
 mod row_kind;
@@ -36,9 +37,17 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 pub use batch::{Batch, Operation};
+pub use file::FileTables;
 pub use memory::MemoryTables;
 pub use rocks::{RocksTables, TableOptions};
 pub use row_kind::RowKind;
+
+/// What a group keeps its tables in.
+#[cfg(not(feature = "memory-tables"))]
+pub type GroupTables = RocksTables;
+/// What a group keeps its tables in, in a simulation.
+#[cfg(feature = "memory-tables")]
+pub type GroupTables = FileTables;
 
 /// A row that was found: its key and its value.
 pub type Row = (Vec<u8>, Vec<u8>);

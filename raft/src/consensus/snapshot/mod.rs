@@ -88,7 +88,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
     async fn build_snapshot(&mut self) -> io::Result<Snapshot<Stored>> {
         let builder =
             Builder { replica: self.replica.clone(), dirs: self.dirs.clone(), log: self.log.clone() };
-        let built = tokio::task::spawn_blocking(move || builder.build()).await;
+        let built = crate::seams::spawn_blocking(move || builder.build()).await;
         snapshot_out(built.map_err(io::Error::other)??)
     }
 }

@@ -96,8 +96,9 @@ pub(crate) fn start_over<E>(
 ) -> io::Result<Result<(), E>> {
     let log_dir = dir.join("log");
     // The log's vote is the newer one, as long as there is one.
-    let kept = Inspection::open(disk, &log_dir).ok().and_then(|log| log.ballot).or(before);
+    let kept = Inspection::open(disk.clone(), &log_dir).ok().and_then(|log| log.ballot).or(before);
     note(dir, kept)?;
+    remove_all(&*disk, &log_dir)?;
     for entry in fs::read_dir(dir)? {
         let path: PathBuf = entry?.path();
         match path.is_dir() {
@@ -115,11 +116,22 @@ pub(crate) fn start_over<E>(
     if let Some(ballot) = kept {
         let (saved, wait) = std::sync::mpsc::channel();
         log.save_ballot(ballot, Box::new(move |result| _ = saved.send(result)));
+        log.step_if_threadless();
         wait.recv().map_err(io::Error::other)?.map_err(io::Error::other)?;
     }
     log.close();
     tracing::warn!(dir = %dir.display(), "this replica was being rebuilt: it begins again");
     done(dir).map(Ok)
+}
+
+/// Removes what the log keeps, through the door through which it was put there.
+fn remove_all(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    let names = match disk.list(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    names.iter().try_for_each(|name| disk.remove(&dir.join(name)))?;
+    disk.sync_dir(dir)
 }
 
 #[cfg(test)]

@@ -335,5 +335,5 @@ fn log_end(log: &store::commit_log::CommitLog, index: u64) -> Result<LogEnd, Rec
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ReceiveError> + Send + 'static,
 ) -> Result<T, ReceiveError> {
-    tokio::task::spawn_blocking(work).await.map_err(failed)?
+    crate::seams::spawn_blocking(work).await.map_err(failed)?
 }

@@ -88,6 +88,7 @@ impl Sending {
         tokio::pin!(answer);
         let fed = sending.feed(parts, (first, begins), files);
         let answered = tokio::select! {
+            biased;
             // A refusal comes before everything is sent.
             answered = &mut answer => answered,
             fed = fed => {
@@ -199,7 +200,7 @@ fn unreachable(status: tonic::Status) -> SendError {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SendError> + Send + 'static,
 ) -> Result<T, SendError> {
-    match tokio::task::spawn_blocking(work).await {
+    match crate::seams::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(SendError::Unreachable(error.to_string())),
     }
