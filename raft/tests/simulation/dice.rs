@@ -27,7 +27,7 @@ impl Dice {
 
     /// True once in `n` times.
     pub fn once_in(&mut self, n: u64) -> bool {
-        self.next() % n == 0
+        self.next().is_multiple_of(n)
     }
 
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {

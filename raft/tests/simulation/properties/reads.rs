@@ -4,7 +4,7 @@ use crate::history::History;
 
 pub fn check(history: &History) -> Result<(), String> {
     match history.reads.iter().find(|read| read.end < read.acked_end) {
-        Some(read) => Err(format!("an answer is from the past: {read:?}")),
+        Some(read) => Err(format!("an answer is from the past of {:?}: {read:?}", read.queue)),
         None => Ok(()),
     }
 }
