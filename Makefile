@@ -5,9 +5,10 @@ SHELL := /bin/bash
 CARGO ?= cargo
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 LEDGERMQ := $(CARGO_TARGET_DIR)/release/ledgermq
+JEPSEN := $(CARGO_TARGET_DIR)/release/jepsen
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-tools interop interop-tools interop-checks lint install
+.PHONY: help run build test test-tools proof simulate proof-long planted fuzz interop interop-tools interop-checks lint install
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +23,24 @@ build: install ## Build the ledgermq binary
 # One build graph with `build`: other flags would compile RocksDB a second time.
 test: install test-tools interop-checks ## Run all tests of the workspace
 	@$(CARGO) test --release --locked --workspace
+
+proof: simulate build planted test-tools ## Simulated and real clusters under faults, planted bugs that must be found: 15 minutes
+	@$(JEPSEN) suite --tier push --binary $(LEDGERMQ) --out $(CARGO_TARGET_DIR)/jepsen
+	@$(JEPSEN) planted --push --binary $(LEDGERMQ)-planted --out $(CARGO_TARGET_DIR)/jepsen
+
+# With another build of tokio, whose time stands still; it never reaches what is shipped.
+simulate: install ## Whole clusters in one process, deterministic from a seed (SIMULATION_SEEDS=1..51)
+	@$(CARGO) test --release --locked --workspace --features raft/simulation --test simulation
+
+proof-long: build planted test-tools ## Every workload under every fault, for an hour and more (ARGS="--nodes 5")
+	@$(JEPSEN) suite --tier long --binary $(LEDGERMQ) --out $(CARGO_TARGET_DIR)/jepsen $(ARGS)
+
+# Beside the shipped binary, with the same dependencies.
+planted: install ## Build ledgermq-planted, the broker with bugs that can be switched on
+	@$(CARGO) build --release --locked --workspace --features api/planted-bugs --bin ledgermq-planted
+
+fuzz: install ## Fuzz one of api/fuzz/fuzz_targets for SECONDS (TARGET=sql SECONDS=3600)
+	@scripts/fuzz.sh $(or $(TARGET),sql) $(or $(SECONDS),60)
 
 interop: build interop-checks ## The five official clients against three nodes, leader killed on and on (ARGS="--language go")
 	@python3 -B interop/run.py --binary $(LEDGERMQ) $(ARGS)

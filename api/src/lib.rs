@@ -16,6 +16,8 @@ pub mod convert;
 pub mod delivery;
 pub mod edge;
 pub mod edge_options;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod http;
 pub mod limits;
 mod local;

@@ -6,6 +6,8 @@ pub mod clock;
 pub mod command;
 mod consensus;
 pub mod filter;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod group;
 pub mod hash;
 pub mod limits;
