@@ -1,6 +1,5 @@
 //! Kill, pause, terminate, restart, and clusters that come and go.
 
-use std::path::Path;
 use std::time::Duration;
 
 use chaos::{Backend, Cluster, ClusterOptions, Exit, Fault, Injected, Template, heal};
@@ -15,8 +14,11 @@ fn root() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
 }
 
+/// Whether a process runs. One that is dead and not yet waited for does not.
 fn is_there(pid: u32) -> bool {
-    Path::new(&format!("/proc/{pid}")).exists()
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state comes behind the name, which is in parentheses and may hold anything.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 #[test]
