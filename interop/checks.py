@@ -1,7 +1,7 @@
 """What must hold over a run's history. Each check returns sentences, one a violation.
 
 A check is a function of events (the lines that the clients wrote, see README.md) and, where the
-faults matter, of kills: `Kill(node, at_ns, up_ns)`. `test_checks.py` plants a violation for each.
+faults matter, of kills and restarts. `test_checks.py` plants a violation for each.
 """
 
 import collections
@@ -31,6 +31,15 @@ class Kill:
     node: str
     at_ns: int
     up_ns: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Restart:
+    """A node that was told to stop at `from_ns`, and served again, with all settled, at `until_ns` (wall clock)."""
+
+    node: str
+    from_ns: int
+    until_ns: int
 
 
 def of(events, op):
@@ -85,6 +94,17 @@ def met_a_kill(event, windows):
     return any(event["start_ns"] <= known_ns and event["end_ns"] >= at_ns for at_ns, known_ns in windows)
 
 
+def taken_back(event, restarts):
+    """Whether a client took a call back, unsent, because the connection under it was closed in a graceful stop.
+
+    Rust's tonic does, and tries it on no other connection. A node that stops cannot help that; nobody
+    else may be the cause.
+    """
+    unsent = "operation was canceled: connection closed" in (event.get("error") or "")
+    return unsent and any(event["start_ns"] <= restart.until_ns and event["end_ns"] >= restart.from_ns
+                          for restart in restarts)
+
+
 def clients_lived(events, expected_streams):
     """Every role started, none died, every program ended by itself."""
     ready = {event["stream"] for event in of(events, "ready")}
@@ -95,28 +115,28 @@ def clients_lived(events, expected_streams):
         yield f"{event['stream']} died: {event['error']}"
 
 
-def sends_succeeded(events, kills, never_retries):
+def sends_succeeded(events, kills, restarts, never_retries):
     """No send fails.
 
     A client that never retries may lose the calls that were in flight on a connection to the
-    killed process. Not the ones after that: the address of a dead node is answered by another.
-    Nor can a node that stops gracefully help a call that the client itself took back, unsent, when
-    the connection under it was closed.
+    killed process, and those that it takes back itself. Not the ones after that: the address of a
+    dead node is answered by another.
     """
     windows = noticed(of(events, "send"), kills)
     for event in of(events, "send"):
-        unsent = "operation was canceled: connection closed" in (event.get("error") or "")
-        if not event["ok"] and not (never_retries and (unsent or met_a_kill(event, windows))):
-            yield f"send of {event['key']} failed at {event['end_ns']}: {event['error']}"
+        if event["ok"] or never_retries and (taken_back(event, restarts) or met_a_kill(event, windows)):
+            continue
+        yield f"send of {event['key']} failed at {event['end_ns']}: {event['error']}"
 
 
-def polls_succeeded(events, kills):
+def polls_succeeded(events, kills, restarts):
     """Receives and acks of simple consumers fail only in flight at a kill: no client retries those."""
     for op in ("receive", "ack"):
         windows = noticed(of(events, op), kills)
         for event in of(events, op):
-            if not event.get("ok", True) and not met_a_kill(event, windows):
-                yield f"{op} of {event['stream']} failed away from any kill: {event['error']}"
+            if not (event.get("ok", True) or met_a_kill(event, windows) or taken_back(event, restarts)):
+                yield (f"{op} of {event['stream']} failed away from any kill, from {event['start_ns']} "
+                       f"to {event['end_ns']}: {event['error']}")
 
 
 def acked_is_delivered(events):
@@ -267,13 +287,13 @@ def faults_happened(events, kills, wanted):
             yield f"nothing was being sent at kill {index}"
 
 
-def violations(events, kills, expected_streams, never_retries, wanted_kills):
+def violations(events, kills, restarts, expected_streams, never_retries, wanted_kills):
     """All checks but the gap, which is judged over all languages together."""
     found = {
         "clients lived": clients_lived(events, expected_streams),
         "faults happened": faults_happened(events, kills, wanted_kills),
-        "sends succeeded": sends_succeeded(events, kills, never_retries),
-        "polls succeeded": polls_succeeded(events, kills),
+        "sends succeeded": sends_succeeded(events, kills, restarts, never_retries),
+        "polls succeeded": polls_succeeded(events, kills, restarts),
         "acked is delivered": acked_is_delivered(events),
         "nothing else is delivered": nothing_else_is_delivered(events),
         "content is intact": content_is_intact(events),

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import time
 
-from checks import Kill
+from checks import Kill, Restart
 
 POLL_SECONDS = 0.02
 
@@ -122,10 +122,12 @@ class Cluster:
         self.run("local", "restart", node["name"], "--data", self.data, timeout=60)
 
     def restart_leader(self, status):
-        """Stops the leader as an upgrade would (SIGTERM) and starts it again; returns its name and the new status."""
+        """Stops the leader as an upgrade would (SIGTERM) and starts it again; returns that and the new status."""
         node = self.leader(status)
+        from_ns = time.time_ns()
         self.restart(node)
-        return node["name"], self.settle()
+        status = self.settle()
+        return Restart(node["name"], from_ns, time.time_ns()), status
 
     def fail_over(self, status, down_seconds):
         """One fault, whole: kill the leader, leave it down, start it, wait until all is well."""

@@ -81,7 +81,7 @@ def say(text):
 
 
 def run_language(language, cluster, work, options, slow):
-    """Returns (events, kills, expected streams)."""
+    """Returns (events, kills, restarts, expected streams)."""
     topics, groups, producing, consuming, audit = streams(language)
     for topic, kind in topics.items():
         cluster.create_topic(topic, kind)
@@ -98,7 +98,7 @@ def run_language(language, cluster, work, options, slow):
     try:
         consumers = start("consumers", consuming)
         producers = start("producers", producing)
-        kills = []
+        kills, restarts = [], []
         status = cluster.settle()
         say(f"{language.name}: {len(producing)} producers and {len(consuming)} consumers run")
         for number in range(options.kills):
@@ -109,8 +109,9 @@ def run_language(language, cluster, work, options, slow):
             say(f"{language.name}: kill {number + 1} of {options.kills}: {kill.node}, longest gap {gap:.0f} ms")
         for _ in range(options.restarts):
             time.sleep(BETWEEN_KILLS_SECONDS)
-            node, status = cluster.restart_leader(status)
-            say(f"{language.name}: {node} was told to stop, and started again")
+            restart, status = cluster.restart_leader(status)
+            restarts.append(restart)
+            say(f"{language.name}: {restart.node} was told to stop, and started again")
         time.sleep(BETWEEN_KILLS_SECONDS)
         sent = producers.close(60 * slow)
         auditors = start("audit", audit)
@@ -126,7 +127,7 @@ def run_language(language, cluster, work, options, slow):
             if program.process.poll() is None:
                 program.process.kill()
                 program.process.wait()
-    return events, kills, producing + consuming + audit
+    return events, kills, restarts, producing + consuming + audit
 
 
 def report(language, events, kills, found):
@@ -191,8 +192,8 @@ def run_all(languages, cluster, work, options, slow):
         lacking = features.problems(language, cluster, directory, slow)
         for sentence in lacking:
             print(f"VIOLATED: {sentence}")
-        events, kills, expected = run_language(language, cluster, directory, options, slow)
-        found = checks.violations(events, kills, expected, language.never_retries, options.kills)
+        events, kills, restarts, expected = run_language(language, cluster, directory, options, slow)
+        found = checks.violations(events, kills, restarts, expected, language.never_retries, options.kills)
         report(language, events, kills, found)
         gaps += checks.gaps_ms(events, kills)
         passed, failed = (passed, failed + 1) if found or lacking else (passed + 1, failed)

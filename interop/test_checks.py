@@ -46,6 +46,7 @@ def good_history():
 
 
 KILLS = [checks.Kill("n1", 1000 * MS, 1400 * MS)]
+RESTARTS = [checks.Restart("n2", 1600 * MS, 1700 * MS)]
 
 
 class Planted(unittest.TestCase):
@@ -60,7 +61,7 @@ class Planted(unittest.TestCase):
         raise LookupError((op, key, stream))
 
     def found(self, never_retries=False, wanted_kills=1):
-        return set(checks.violations(self.events, KILLS, STREAMS, never_retries, wanted_kills))
+        return set(checks.violations(self.events, KILLS, RESTARTS, STREAMS, never_retries, wanted_kills))
 
     def test_a_good_history_is_silent(self):
         self.assertEqual(self.found(), set())
@@ -100,6 +101,17 @@ class Planted(unittest.TestCase):
         self.assertEqual(self.found(), {"polls succeeded"})
         self.find("ack").update(start_ns=990 * MS, end_ns=1001 * MS)
         self.assertEqual(self.found(), set())
+
+    def test_a_call_that_its_client_took_back_must_be_in_a_restart(self):
+        unsent = "transport error: operation was canceled: connection closed"
+        for op, check in (("send", "sends succeeded"), ("ack", "polls succeeded")):
+            event = self.find(op)
+            was = dict(event)
+            event.update(ok=False, error=unsent, start_ns=1610 * MS, end_ns=1611 * MS)
+            self.assertEqual(self.found(never_retries=True), set())
+            event.update(start_ns=1200 * MS, end_ns=1201 * MS)
+            self.assertEqual(self.found(never_retries=True), {check})
+            event.update(was)
 
     def test_a_lost_message(self):
         self.events.remove(self.find("deliver", "x-sync-normal-7", PUSH))
@@ -174,7 +186,7 @@ class Planted(unittest.TestCase):
         self.assertEqual(self.found(wanted_kills=2), {"faults happened"})
 
     def test_a_kill_that_met_no_traffic(self):
-        found = checks.violations(self.events, [checks.Kill("n1", 9000 * MS, 9100 * MS)], STREAMS, False, 1)
+        found = checks.violations(self.events, [checks.Kill("n1", 9000 * MS, 9100 * MS)], [], STREAMS, False, 1)
         self.assertEqual(set(found), {"faults happened"})
 
     def test_a_long_gap(self):

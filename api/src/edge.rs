@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::edge_options::{EdgeOptions, InvalidOption};
-use crate::limits::{RELEASE_TIMEOUT, RELEASES_MAX, SEARCHES_MAX, SESSION_SWEEP_INTERVAL};
+use crate::limits::{RELEASES_MAX, SEARCHES_MAX, SESSION_SWEEP_INTERVAL};
 use crate::messaging::caller::Caller;
 use crate::quota::Quotas;
 use crate::server;
@@ -141,19 +141,21 @@ impl EdgeState {
         self.node.client_seen(hash64(client_id.as_bytes()));
     }
 
-    /// Makes the messages visible that a client holds, in the background. Beyond the bound of
-    /// releases under way the leases end by themselves.
-    pub fn release(&self, client_id: &str) {
+    /// Makes the messages visible that a client holds, and returns when they are, or at the deadline.
+    /// It goes on without its caller. Beyond the bound of releases under way the leases end by themselves.
+    pub async fn release(&self, client_id: &str, deadline: Instant) {
         let client = hash64(client_id.as_bytes());
         self.node.client_gone(client);
         let Ok(permit) = self.releases.clone().try_acquire_owned() else { return };
         let node = self.node.clone();
-        tokio::spawn(async move {
-            if let Err(error) = node.release_client(client, Instant::now() + RELEASE_TIMEOUT).await {
+        let releasing = tokio::spawn(async move {
+            if let Err(error) = node.release_client(client, deadline).await {
                 tracing::warn!(%error, "the leases of a client that left end by themselves");
             }
             drop(permit);
         });
+        // It ends by its deadline; a panic in it is told by the runtime.
+        let _ = releasing.await;
     }
 }
 

@@ -86,7 +86,7 @@ pub const DEADLINE_MARGIN_MIN: Duration = Duration::from_millis(100);
 /// A topic or group that this node has not heard of yet may have been made on another node a
 /// moment ago: wait so long for the catalog before saying that it does not exist.
 pub const CATALOG_CATCH_UP: Duration = Duration::from_millis(300);
-/// Time to release the leases of a client that said goodbye.
+/// A client that said goodbye waits no longer for its leases to be released.
 pub const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Goodbyes that are being carried out.
 pub const RELEASES_MAX: usize = 1_024;

@@ -17,9 +17,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::{Connected, Router, TcpConnectInfo};
+use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use crate::admin::AdminService;
 use crate::client_port;
@@ -45,7 +46,7 @@ pub async fn start(
     let bind = |source| EdgeError::Bind { address: wanted, source };
     let listener = client_port::own(wanted, !state.options.stand_in_for.is_empty()).map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
-    let router = router(state.clone()).await?;
+    let services = services(state.clone()).await?;
 
     let (ready, connections) = mpsc::channel(limits::READY_CONNECTIONS_MAX);
     let room = state.room.clone();
@@ -64,7 +65,7 @@ pub async fn start(
             Ok(listener) => {
                 let (ready, connections) = mpsc::channel(limits::READY_CONNECTIONS_MAX);
                 listeners.spawn(accepting(listener, ready).run());
-                guests.spawn(stand_in::serve(state.clone(), *neighbour, connections));
+                guests.spawn(stand_in::serve(state.clone(), services.clone(), *neighbour, connections));
             }
             // A convenience of a shared machine: the node serves its own port without it.
             Err(error) => tracing::warn!(%neighbour, %error, "cannot stand in for a neighbour"),
@@ -79,8 +80,8 @@ pub async fn start(
     let task = tokio::spawn(async move {
         let incoming = ReceiverStream::new(connections);
         let serving = async {
-            let served =
-                router.serve_with_incoming_shutdown(incoming, stopping.clone().cancelled_owned()).await;
+            let stop = stopping.clone().cancelled_owned();
+            let served = http2().add_routes(services).serve_with_incoming_shutdown(incoming, stop).await;
             while served.is_ok() && guests.join_next().await.is_some() {}
             served
         };
@@ -97,8 +98,22 @@ pub async fn start(
     Ok((address, task))
 }
 
+/// The HTTP/2 side of the client port.
+pub(crate) fn http2() -> Server {
+    Server::builder()
+        .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(limits::STREAMS_PER_CONNECTION_MAX)
+        .max_frame_size(limits::HTTP2_FRAME_BYTES_MAX)
+        .http2_max_header_list_size(limits::HEADER_LIST_BYTES_MAX)
+        .http2_max_pending_accept_reset_streams(Some(limits::PENDING_RESET_STREAMS_MAX))
+        .http2_max_local_error_reset_streams(Some(limits::LOCAL_RESET_STREAMS_MAX))
+        .http2_keepalive_interval(Some(limits::KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(limits::KEEPALIVE_TIMEOUT))
+}
+
 /// All services of the client port.
-pub(crate) async fn router(state: Arc<EdgeState>) -> Result<Router, EdgeError> {
+pub(crate) async fn services(state: Arc<EdgeState>) -> Result<Routes, EdgeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     let messaging = MessagingServiceServer::new(Messaging::new(state.clone()))
         .max_decoding_message_size(limits::INBOUND_MESSAGE_BYTES_MAX)
@@ -118,22 +133,15 @@ pub(crate) async fn router(state: Arc<EdgeState>) -> Result<Router, EdgeError> {
     let unusable = |error: tonic_reflection::server::Error| EdgeError::Reflection(error.to_string());
     let reflection_v1 = reflection().build_v1().map_err(unusable)?;
     let reflection_v1alpha = reflection().build_v1alpha().map_err(unusable)?;
-    Ok(Server::builder()
-        .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
-        .max_concurrent_streams(limits::STREAMS_PER_CONNECTION_MAX)
-        .max_frame_size(limits::HTTP2_FRAME_BYTES_MAX)
-        .http2_max_header_list_size(limits::HEADER_LIST_BYTES_MAX)
-        .http2_max_pending_accept_reset_streams(Some(limits::PENDING_RESET_STREAMS_MAX))
-        .http2_max_local_error_reset_streams(Some(limits::LOCAL_RESET_STREAMS_MAX))
-        .http2_keepalive_interval(Some(limits::KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(limits::KEEPALIVE_TIMEOUT))
+    let mut routes = Routes::builder();
+    routes
         .add_service(messaging)
         .add_service(admin)
         .add_service(rocketmq_admin)
         .add_service(health_service)
         .add_service(reflection_v1)
-        .add_service(reflection_v1alpha))
+        .add_service(reflection_v1alpha);
+    Ok(routes.routes())
 }
 
 /// The task that accepts connections. It alone owns the listener.
@@ -194,7 +202,7 @@ async fn open(
             _ if first[0] == TLS_HANDSHAKE => Transport::Tls(Box::new(acceptor.accept(stream).await?)),
             _ => Transport::Plain(stream),
         };
-        Ok(Connection { io, info, _permit: permit })
+        Ok(Connection { io, info, _permit: permit, ended: CancellationToken::new().drop_guard() })
     };
     match timeout(limits::FIRST_BYTES_TIMEOUT, connecting).await {
         // A send fails only when the server is gone.
@@ -214,6 +222,14 @@ pub(crate) struct Connection {
     io: Transport,
     info: TcpConnectInfo,
     _permit: OwnedSemaphorePermit,
+    ended: DropGuard,
+}
+
+impl Connection {
+    /// Cancelled when the connection is over.
+    pub(crate) fn ended(&self) -> CancellationToken {
+        self.ended.token().clone()
+    }
 }
 
 impl Connected for Connection {

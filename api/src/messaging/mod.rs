@@ -128,7 +128,7 @@ impl MessagingService for Messaging {
         request: Request<NotifyClientTerminationRequest>,
     ) -> Result<Response<NotifyClientTerminationResponse>, Status> {
         let (caller, _) = Caller::of(request);
-        Ok(Response::new(notify_client_termination::notify_client_termination(&self.edge, &caller)))
+        Ok(Response::new(notify_client_termination::notify_client_termination(&self.edge, &caller).await))
     }
 
     async fn receive_message(

@@ -3,18 +3,24 @@
 use std::sync::Arc;
 
 use proto::v2::NotifyClientTerminationResponse;
+use tokio::time::Instant;
 
 use crate::convert::status::ok;
 use crate::edge::EdgeState;
+use crate::limits::RELEASE_TIMEOUT;
 use crate::messaging::caller::Caller;
 
-/// Forgets the client; its leases are released in the background, within a second.
-pub fn notify_client_termination(edge: &Arc<EdgeState>, caller: &Caller) -> NotifyClientTerminationResponse {
+/// Forgets the client and releases its leases. The answer comes when they are released: a client of the same
+/// id that comes back at once must not lose its new leases with the old.
+pub async fn notify_client_termination(
+    edge: &Arc<EdgeState>,
+    caller: &Caller,
+) -> NotifyClientTerminationResponse {
     let status = match caller.client_id() {
         Ok(client_id) => {
             edge.sessions.remove(client_id);
             edge.lite.remove(client_id);
-            edge.release(client_id);
+            edge.release(client_id, caller.deadline().min(Instant::now() + RELEASE_TIMEOUT)).await;
             ok()
         }
         Err(fault) => fault.status(caller.language()),
