@@ -43,7 +43,8 @@ pub async fn serve(
     while let Some(first) = connections.recv().await {
         // The same for all that come until the neighbour is back.
         let over = CancellationToken::new();
-        let serve_one = |connection| serve_guest(services.clone(), connection, over.clone(), state.stopping.clone());
+        let serve_one =
+            |connection| serve_guest(services.clone(), connection, over.clone(), state.stopping.clone());
         guests.spawn(serve_one(first));
         let back = returned(state.node.live_nodes(), neighbour);
         tokio::pin!(back);
