@@ -133,6 +133,16 @@ pub const FRAMES_IN_FLIGHT_EAGER: usize = 2;
 pub const FRAMES_IN_FLIGHT_MAX: usize = 32;
 /// Commands that may wait for the proposer of a group; more are refused as overloaded.
 pub const PROPOSALS_QUEUED_MAX: usize = 16 * 1024;
+/// A leader whose disk has taken nothing for so long, while its group goes on without it, gives the leadership away. A
+/// transfer takes some ten milliseconds, so what is gained by waiting is only that it is not made for nothing: a healthy
+/// disk on a busy machine now and then syncs for 100 to 200 ms. And it is less than the shortest time after which
+/// followers would elect somebody in the place of a leader that says nothing at all.
+pub const LOG_STALL_MAX: Duration = Duration::from_millis(400);
+/// How often a leader looks at that.
+pub const LOG_STALL_LOOK_EVERY: Duration = Duration::from_millis(50);
+/// A replica that gave the leadership of its group away does not do so again for so long: where disks stall in turns the
+/// leadership does not go around all the time.
+pub const LOG_STALL_PAUSE: Duration = Duration::from_secs(5);
 /// Appends on their way to one follower.
 pub const APPENDS_IN_FLIGHT_MAX: usize = 32;
 /// A follower that does not answer an append for so long is given up, and tried again.

@@ -89,6 +89,11 @@ async fn metrics(State(node): State<Node>) -> impl IntoResponse {
         "Messages that a consumer group did not get because their time to live was over.",
         node.messages_expired(),
     );
+    counter(
+        "ledgermq_leaderships_left_total",
+        "Leaderships that this node gave away because its disk stood still.",
+        node.stalls(),
+    );
     text.push_str(
         "# HELP ledgermq_leader Whether this node leads the group.\n# TYPE ledgermq_leader gauge\n",
     );

@@ -6,11 +6,13 @@ pub(crate) mod judged;
 pub(crate) mod propose;
 pub(crate) mod rejoin;
 pub(crate) mod replica;
+pub(crate) mod stall;
 pub(crate) mod wakers;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::future::{BoxFuture, Either, select};
 use openraft::async_runtime::WatchReceiver;
 use openraft::{Config, Raft, SnapshotPolicy};
 use store::commit_log::{CommitLog, LogIdentity, LogOptions};
@@ -34,6 +36,7 @@ use crate::group::judged::JudgedStretches;
 use crate::group::propose::Proposer;
 use crate::group::rejoin::Rejoining;
 use crate::group::replica::Replica;
+use crate::group::stall::Stall;
 use crate::group::wakers::Wakers;
 use crate::machine::MachineFailure;
 use crate::names::{GroupId, NodeId};
@@ -146,6 +149,8 @@ pub(crate) struct Group {
     pub judged: Arc<JudgedStretches>,
     /// Whether it lost what it had, and has no vote yet.
     pub rejoining: Arc<Rejoining>,
+    /// Whether its disk stands still, and somebody else leads.
+    pub stall: Arc<Stall>,
     confirmations: Arc<Confirmations>,
     pub dirs: SnapshotDirs,
     /// Held while a snapshot is received: one at a time.
@@ -206,7 +211,9 @@ impl Group {
             .map_err(|error| GroupOpenError::Consensus { group: id, reason: error.to_string() })?;
         let rejoining = Arc::new(Rejoining::noted(&dir));
         raft.runtime_config().elect(!rejoining.goes_on());
-        let proposer = Proposer::start(raft.clone(), last_stamp_ms, store.log().frame_bytes_max());
+        let stall = Arc::<Stall>::default();
+        let frame_bytes_max = store.log().frame_bytes_max();
+        let proposer = Proposer::start(raft.clone(), stall.clone(), last_stamp_ms, frame_bytes_max);
         Ok(Group {
             id,
             dir,
@@ -217,6 +224,7 @@ impl Group {
             counters,
             judged: Arc::default(),
             rejoining,
+            stall,
             confirmations: Arc::default(),
             dirs,
             receiving: Arc::default(),
@@ -271,6 +279,9 @@ impl Group {
 
     /// Rule R8: whether this replica leads and has applied an entry of its own term.
     pub(crate) fn serves(&self, node: NodeId) -> bool {
+        if self.stall.successor().is_some() {
+            return false;
+        }
         let metrics = self.raft.server_metrics();
         let metrics = metrics.borrow_watched();
         if metrics.current_leader != Some(node.0) {
@@ -282,7 +293,13 @@ impl Group {
 
     /// Whether a quorum says that this replica, which serves, leads still: [`Confirmations::still_leads`].
     pub(crate) async fn still_leads(&self) -> bool {
-        self.confirmations.still_leads(&self.raft).await
+        let leads: BoxFuture<'_, bool> = Box::pin(self.confirmations.still_leads(&self.raft));
+        // openraft's core cannot answer while the disk stands still.
+        let stalls: BoxFuture<'_, ()> = Box::pin(self.stall.begins());
+        match select(leads, stalls).await {
+            Either::Left((leads, _)) => leads,
+            Either::Right(_) => false,
+        }
     }
 }
 

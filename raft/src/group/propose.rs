@@ -4,6 +4,7 @@
 //! is full. There is no fixed linger: load makes the frames larger by itself.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -18,6 +19,7 @@ use crate::clock;
 use crate::command::{CommandError, FrameBuilder};
 use crate::consensus::applier::Applier;
 use crate::consensus::types::{CommandFrame, TypeConfig};
+use crate::group::stall::Stall;
 use crate::limits::{
     COMMAND_BYTES_MAX, FRAME_BYTES_TARGET, FRAMES_IN_FLIGHT_EAGER, FRAMES_IN_FLIGHT_MAX, PROPOSALS_QUEUED_MAX,
 };
@@ -57,6 +59,7 @@ impl Proposer {
     /// was applied here; `frame_bytes_max` is what the log takes.
     pub(crate) fn start(
         raft: Raft<TypeConfig, Applier>,
+        stall: Arc<Stall>,
         last_stamp_ms: u64,
         frame_bytes_max: u64,
     ) -> Proposer {
@@ -64,7 +67,7 @@ impl Proposer {
         // A frame is closed at its target, so the last command comes on top of nearly that much.
         let room = frame_bytes_max - FRAME_HEADER_BYTES - FRAME_BYTES_TARGET as u64;
         let command_bytes_max = COMMAND_BYTES_MAX.min(room as usize);
-        tokio::spawn(Packer { raft, receiver, last_stamp_ms, command_bytes_max }.run());
+        tokio::spawn(Packer { raft, stall, receiver, last_stamp_ms, command_bytes_max }.run());
         Proposer { queue }
     }
 
@@ -81,10 +84,14 @@ impl Proposer {
 
 struct Packer {
     raft: Raft<TypeConfig, Applier>,
+    stall: Arc<Stall>,
     receiver: mpsc::Receiver<Proposal>,
     last_stamp_ms: u64,
     command_bytes_max: usize,
 }
+
+/// What becomes of what is under way when the disk stands still.
+const STALLED: &str = "the disk of the leader stands still";
 
 type Answered = Pin<Box<dyn Future<Output = ()> + Send>>;
 type InFlight = FuturesUnordered<Answered>;
@@ -155,6 +162,10 @@ impl Packer {
         (body, count): (Bytes, u32),
         replies: Vec<oneshot::Sender<Proposed>>,
     ) -> Option<Answered> {
+        if let Some(successor) = self.stall.successor() {
+            fail(replies, ProposeError::NotLeader(Some(successor)));
+            return None;
+        }
         self.last_stamp_ms = self.last_stamp_ms.max(clock::now_ms());
         assert_eq!(count as usize, replies.len(), "a frame has a reply for each command");
         let frame = CommandFrame::new(self.last_stamp_ms, count, body);
@@ -164,8 +175,15 @@ impl Packer {
             fail(replies, ProposeError::Stopped);
             return None;
         }
+        let stall = self.stall.clone();
         Some(Box::pin(async move {
-            match answer.await {
+            let answer = tokio::select! {
+                biased;
+                answer = answer => answer,
+                // It may be committed already: whoever asks the successor for the same thing gets to know.
+                () = stall.begins() => return fail(replies, ProposeError::Unknown(STALLED.to_owned())),
+            };
+            match answer {
                 Ok(Ok(response)) => {
                     let outcomes = response.data.outcomes;
                     assert_eq!(outcomes.len(), replies.len(), "apply answers each command of a frame");

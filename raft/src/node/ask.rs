@@ -166,7 +166,13 @@ impl NodeInner {
             wait_ms: wait.as_millis() as u32,
             target: leader.0,
         };
-        let response = match timeout_at(deadline + ANSWER_MARGIN, client.ask(request)).await {
+        let superseded = self.superseded(group, leader);
+        let response = tokio::select! {
+            biased;
+            response = timeout_at(deadline + ANSWER_MARGIN, client.ask(request)) => response,
+            () = superseded => return Err(AskError::Failed("another node leads meanwhile".to_owned())),
+        };
+        let response = match response {
             Ok(Ok(response)) => response.into_inner(),
             Ok(Err(status)) => return Err(AskError::Failed(status.message().to_owned())),
             Err(_) => return Err(AskError::Failed("the leader does not answer".to_owned())),

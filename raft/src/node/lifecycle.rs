@@ -429,7 +429,7 @@ impl NodeInner {
         }
     }
 
-    fn most_caught_up(&self, group: &Group, voters: &BTreeSet<u64>) -> Option<NodeId> {
+    pub(crate) fn most_caught_up(&self, group: &Group, voters: &BTreeSet<u64>) -> Option<NodeId> {
         let metrics = group.raft.metrics();
         let metrics = metrics.borrow_watched();
         let replication = metrics.replication.as_ref()?;

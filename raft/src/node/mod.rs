@@ -28,6 +28,7 @@ mod route;
 mod server;
 mod sizes;
 mod space;
+mod stall;
 mod status;
 mod story;
 mod tick;

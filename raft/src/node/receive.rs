@@ -293,7 +293,13 @@ impl NodeInner {
             reads_lite_topics: receive.lite.is_some(),
             lite_hashes: receive.lite.clone().unwrap_or_default(),
         };
-        let response = match timeout_at(deadline + ANSWER_MARGIN, client.receive(request)).await {
+        let superseded = self.superseded(receive.group, leader);
+        let response = tokio::select! {
+            biased;
+            response = timeout_at(deadline + ANSWER_MARGIN, client.receive(request)) => response,
+            () = superseded => return Err(unknown("another node leads meanwhile")),
+        };
+        let response = match response {
             Ok(Ok(response)) => response.into_inner(),
             Ok(Err(status)) => return Err(unknown(status.message())),
             Err(_) => return Err(unknown("the leader does not answer")),

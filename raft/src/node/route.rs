@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use openraft::async_runtime::WatchReceiver;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
+use crate::group::Group;
 use crate::group::propose::{ProposeError, Proposed};
 use crate::names::{GroupId, NodeId};
 use crate::node::NodeInner;
@@ -36,7 +38,8 @@ struct Pending {
 impl NodeInner {
     /// Who leads `group`. A leader whose process is known to be gone does not count.
     pub(crate) fn leader(&self, group: GroupId) -> Leader {
-        match self.groups.get(&group).and_then(|group| group.leader()) {
+        let leader = |group: &Group| group.stall.successor().or_else(|| group.leader());
+        match self.groups.get(&group).and_then(leader) {
             Some(id) if id == self.id => Leader::Here,
             Some(id) if !self.presence.is_gone(id) => Leader::At(id),
             _ => Leader::Nobody,
@@ -59,6 +62,28 @@ impl NodeInner {
             }
             None => tokio::time::sleep_until(wake).await,
         }
+    }
+
+    /// Resolves when another node than `leader` is known to lead `group`: who waits for an answer of `leader` then need
+    /// not wait on. One that stands still, or is cut off, gives none.
+    pub(crate) fn superseded(&self, group: GroupId, leader: NodeId) -> BoxFuture<'static, ()> {
+        // While this node's disk stands still its consensus knows nothing new.
+        let knows = |group: &&Group| group.stall.successor().is_none();
+        let Some(group) = self.groups.get(&group).filter(knows) else {
+            return Box::pin(std::future::pending());
+        };
+        let mut metrics = group.raft.server_metrics();
+        Box::pin(async move {
+            loop {
+                let now = metrics.borrow_and_update().current_leader;
+                if now.is_some_and(|now| now != leader.0) {
+                    return;
+                }
+                if metrics.changed().await.is_err() {
+                    return std::future::pending().await;
+                }
+            }
+        })
     }
 
     fn send(&self, group: GroupId, command: Bytes) -> Result<oneshot::Receiver<Proposed>, ProposeError> {
@@ -110,6 +135,13 @@ impl NodeInner {
         pending.into_iter().map(|pending| pending.result.expect("every command has a result")).collect()
     }
 
+    /// Somebody said who leads: this node does not learn it from the consensus while its disk stands still.
+    fn heed(&self, group: GroupId, leader: NodeId) {
+        if let Some(group) = self.groups.get(&group).filter(|_| leader != self.id) {
+            group.stall.follow(leader);
+        }
+    }
+
     fn given_up(&self, group: GroupId, doubt: Option<String>) -> RequestError {
         match doubt {
             Some(reason) => RequestError::Unknown { reason },
@@ -121,6 +153,11 @@ impl NodeInner {
     /// Sends everything that has no result yet, and waits for the answers.
     async fn attempt(&self, group: GroupId, pending: &mut [Pending], deadline: Instant) {
         let mut waiting = Vec::with_capacity(pending.len());
+        let mut superseded = match self.leader(group) {
+            Leader::At(leader) => self.superseded(group, leader),
+            Leader::Here | Leader::Nobody => Box::pin(std::future::pending()),
+        };
+        let mut answers_come = true;
         for (at, slot) in pending.iter_mut().enumerate().filter(|(_, slot)| slot.result.is_none()) {
             match self.send(group, slot.command.clone()) {
                 Ok(receiver) => waiting.push((at, receiver)),
@@ -131,11 +168,27 @@ impl NodeInner {
                 Err(_) => {}
             }
         }
-        for (at, receiver) in waiting {
+        for (at, mut receiver) in waiting {
             let slot = &mut pending[at];
-            match timeout_at(deadline, receiver).await {
+            let answer = if answers_come {
+                tokio::select! {
+                    biased;
+                    answer = timeout_at(deadline, &mut receiver) => Some(answer),
+                    () = &mut superseded => None,
+                }
+            } else {
+                // What has come is taken; nothing more is awaited.
+                receiver.try_recv().ok().map(|answer| Ok(Ok(answer)))
+            };
+            let Some(answer) = answer else {
+                answers_come = false;
+                slot.doubt = Some("another node leads meanwhile".to_owned());
+                continue;
+            };
+            match answer {
                 Ok(Ok(Ok(outcome))) => slot.result = Some(Ok(outcome)),
-                Ok(Ok(Err(ProposeError::NotLeader(_) | ProposeError::Stopped))) => {}
+                Ok(Ok(Err(ProposeError::NotLeader(Some(leader))))) => self.heed(group, leader),
+                Ok(Ok(Err(ProposeError::NotLeader(None) | ProposeError::Stopped))) => {}
                 Ok(Ok(Err(ProposeError::Overloaded))) => {
                     slot.result =
                         Some(Err(RequestError::Overloaded { what: "commands waiting for the log" }));

@@ -10,7 +10,7 @@ use crate::command;
 use crate::group::Group;
 use crate::names::GroupId;
 use crate::node::route::Leader;
-use crate::node::{NodeInner, retention, space};
+use crate::node::{NodeInner, retention, space, stall};
 use crate::node::{lite_idle, releases, timekeeping, transactions};
 
 /// How often the leader looks for leases to renew.
@@ -31,6 +31,7 @@ pub(crate) fn start(node: &Arc<NodeInner>) {
     node.spawn(timekeeping::keep_time(node.clone()));
     for group in node.groups.values() {
         node.spawn(keep_flushing(node.clone(), group.clone()));
+        node.spawn(stall::keep_looking(node.clone(), group.clone()));
         node.spawn(keep_snapshotting(node.clone(), group.clone()));
         if group.id != GroupId::META {
             node.spawn(keep_renewing(node.clone(), group.clone()));

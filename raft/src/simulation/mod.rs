@@ -24,4 +24,6 @@ pub mod view;
 mod watch;
 mod world;
 
-pub use world::{Host, Vote, begin, enter, note, passed, random, trace_hash, trace_text, votes_granted};
+pub use world::{
+    Host, Vote, begin, enter, note, passed, random, stall_disk, trace_hash, trace_text, votes_granted,
+};

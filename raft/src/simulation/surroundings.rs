@@ -43,6 +43,9 @@ pub(crate) fn disk() -> Arc<dyn Disk> {
     world::host().expect("a node starts in a host").disk
 }
 
+/// How often a disk that stands still looks whether it may go on.
+const STALLED_LOOK_EVERY: Duration = Duration::from_millis(5);
+
 /// A log whose work is done by a task, after the disk's delay.
 pub(crate) fn open_log(
     disk: Arc<dyn Disk>,
@@ -57,12 +60,16 @@ pub(crate) fn open_log(
     };
     let options = LogOptions { prepare_ahead: false, ..options };
     let (log, stepper) = CommitLog::open_stepped(disk, dir, identity, options, on_work)?;
-    let delay = world::host().expect("a node starts in a host").disk_delay_ms;
+    let host = world::host().expect("a node starts in a host");
+    let (node, delay) = (host.node, host.disk_delay_ms);
     tokio::spawn(async move {
         loop {
             work.notified().await;
             let extra_ms = world::random() % (delay.end - delay.start).max(1);
             tokio::time::sleep(Duration::from_millis(delay.start + extra_ms)).await;
+            while world::disk_stalls(node) {
+                tokio::time::sleep(STALLED_LOOK_EVERY).await;
+            }
             if !stepper.step() {
                 return;
             }

@@ -1,6 +1,7 @@
 //! What all hosts of a run share: chance, the trace, and who is who.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +53,8 @@ struct World {
     random: u64,
     hosts: Vec<Entered>,
     votes: Vec<Vote>,
+    /// Whose disks take nothing.
+    stalled: BTreeSet<NodeId>,
     /// The time between ticks, when no host runs.
     now: Duration,
     hash: u64,
@@ -146,6 +149,18 @@ pub fn trace_hash() -> (u64, u64) {
 /// The lines of the trace, if they were kept.
 pub fn trace_text() -> Vec<String> {
     world(|world| world.text.clone().unwrap_or_default())
+}
+
+/// From now on a node's disk takes nothing, neither frames nor votes, or goes on.
+pub fn stall_disk(node: NodeId, stalls: bool) {
+    world(|world| match stalls {
+        true => _ = world.stalled.insert(node),
+        false => _ = world.stalled.remove(&node),
+    });
+}
+
+pub(super) fn disk_stalls(node: NodeId) -> bool {
+    world(|world| world.stalled.contains(&node))
 }
 
 /// The votes that were granted since this was last asked.

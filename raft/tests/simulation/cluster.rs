@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raft::catalog::NodeInfo;
-use raft::names::NodeId;
+use raft::names::{GroupId, NodeId};
 use raft::node::{Node, NodeOptions, Retention, Tuning};
 use raft::simulation::{self, Host};
 use store::disk::simulated::SimulatedDisk;
@@ -159,8 +159,22 @@ impl Cluster<'_> {
             // The process and all that it holds ends with its runtime.
             self.slots[at].node.take();
             self.slots[at].end.take();
+            // Whatever comes up later finds a disk that works.
+            self.stall_disk(at, false);
             self.sim.crash(self.slots[at].name.as_str());
         }
+    }
+
+    /// Lets the disk of a node stand still, or go on.
+    pub fn stall_disk(&self, at: usize, stalls: bool) {
+        simulation::stall_disk(self.slots[at].options.id, stalls);
+    }
+
+    /// The node that says that it leads the broker group; of several that say so the one of the newest term.
+    pub fn leader(&self) -> Option<usize> {
+        let replicas = self.nodes().into_iter().flat_map(|node| simulation::view::replicas(&node));
+        let leaders = replicas.filter(|replica| replica.group == GroupId(1) && replica.leads);
+        leaders.max_by_key(|replica| replica.term).map(|replica| replica.node.0 as usize - 1)
     }
 
     /// Starts a node that does not run.

@@ -88,6 +88,8 @@ pub struct Read {
 #[derive(Debug, Default)]
 pub struct History {
     pub sent: Vec<Sent>,
+    /// When sends succeeded.
+    pub acked: Vec<Duration>,
     pub ended: Vec<Ended>,
     pub got: Vec<Got>,
     pub settled: Vec<Settled>,

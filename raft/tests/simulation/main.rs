@@ -27,6 +27,7 @@ mod process;
 mod properties;
 mod run;
 mod seeds;
+mod stall;
 mod workload;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

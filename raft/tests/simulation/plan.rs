@@ -18,6 +18,12 @@ pub enum Fault {
     PowerOffAll,
     /// The n-th call to a disk from now fails: the node must stop.
     DiskFails(usize, u64),
+    /// A node's disk takes nothing any more, and nothing fails.
+    DiskStalls(usize),
+    /// That of the node that leads the broker group.
+    LeadersDiskStalls,
+    /// All disks go on.
+    DisksGoOn,
     /// A node is cut off from all others. Who dials is refused.
     CutOff(usize),
     /// Two nodes do not hear each other.
@@ -79,6 +85,8 @@ pub fn plan(dice: &mut Dice, nodes: u64, lasting: Duration) -> Vec<Step> {
                 }
             }
             Fault::Flush(_) | Fault::Start(_) | Fault::HealLinks => {}
+            // They come from dice of their own.
+            Fault::DiskStalls(_) | Fault::LeadersDiskStalls | Fault::DisksGoOn => {}
             _ => put(at + lasts, Fault::HealLinks),
         }
         put(at, fault);
@@ -86,6 +94,23 @@ pub fn plan(dice: &mut Dice, nodes: u64, lasting: Duration) -> Vec<Step> {
     }
     steps.sort_by_key(|step| step.at);
     steps
+}
+
+/// Adds disks that stand still to a plan, one at a time. From dice of their own: the rest of the plan stays as it is.
+pub fn add_stalls(steps: &mut Vec<Step>, dice: &mut Dice, nodes: u64, lasting: Duration) {
+    let end = lasting.as_millis() as u64;
+    let mut at = dice.within(500..2500);
+    while at < end {
+        let fault = match dice.once_in(2) {
+            true => Fault::LeadersDiskStalls,
+            false => Fault::DiskStalls(dice.within(0..nodes) as usize),
+        };
+        let lasts = *dice.pick(&[150, 600, 1500, 4000]);
+        steps.push(Step { at: Duration::from_millis(at), fault });
+        steps.push(Step { at: Duration::from_millis(at + lasts), fault: Fault::DisksGoOn });
+        at += lasts + dice.within(300..3000);
+    }
+    steps.sort_by_key(|step| step.at);
 }
 
 fn two(dice: &mut Dice, nodes: u64) -> (usize, usize) {
@@ -104,6 +129,13 @@ pub fn inject(cluster: &mut Cluster<'_>, fault: &Fault) {
         Fault::PowerOffAt(node, calls) => cluster.slots[*node].disk.power_off_at(*calls),
         Fault::PowerOffAll => (0..cluster.size()).for_each(|node| cluster.power_off(node)),
         Fault::DiskFails(node, calls) => cluster.slots[*node].disk.fail_at(*calls),
+        Fault::DiskStalls(node) => cluster.stall_disk(*node, true),
+        Fault::LeadersDiskStalls => {
+            if let Some(leader) = cluster.leader() {
+                cluster.stall_disk(leader, true);
+            }
+        }
+        Fault::DisksGoOn => (0..cluster.size()).for_each(|node| cluster.stall_disk(node, false)),
         Fault::CutOff(node) => {
             for other in (0..cluster.size()).filter(|other| other != node) {
                 cluster.sim.partition(name(cluster, *node), name(cluster, other));

@@ -19,6 +19,8 @@ const BEGUN_WITHIN: Duration = Duration::from_secs(30);
 const ALIVE_WITHIN: Duration = Duration::from_secs(30);
 /// And everything is delivered and settled within this.
 const DRAINED_WITHIN: Duration = Duration::from_secs(60);
+/// In every so many seeds disks stand still, too.
+const STALLS_EVERY: u64 = 4;
 /// Digests are compared every so many ticks.
 const DIGESTS_EVERY: u64 = 200;
 /// Tables go to disk every so many ticks, on one node or another.
@@ -42,7 +44,10 @@ impl Settings {
         let slowest_ms = *dice.pick(&[1, 2, 10, 30]);
         let disk_delay_ms = 0..slowest_ms;
         let load = Duration::from_secs(dice.within(6..16));
-        let plan = plan::plan(&mut dice, nodes, load);
+        let mut plan = plan::plan(&mut dice, nodes, load);
+        if seed.is_multiple_of(STALLS_EVERY) {
+            plan::add_stalls(&mut plan, &mut Dice::of(seed, 2), nodes, load);
+        }
         let shape = Shape { nodes, wall_ahead_ms, disk_delay_ms };
         Settings { seed, shape, load, plan, keep_trace: false }
     }
@@ -62,6 +67,10 @@ pub struct Report {
     pub faults: usize,
     pub entries: usize,
     pub digests_compared: usize,
+    /// The longest time of the load in which no send succeeded.
+    pub longest_gap: Duration,
+    /// Leaderships that nodes gave away because their disks stood still, since they last started.
+    pub gave_way: u64,
 }
 
 impl std::fmt::Display for Report {
@@ -91,6 +100,8 @@ struct Run<'a> {
     invariants: Invariants,
     ticks: u64,
     injected: usize,
+    /// When the load began, and when everything was healed.
+    begun: Duration,
     healed: Duration,
     /// Nodes that stopped by themselves are started again so long after.
     starts: Vec<(u64, usize)>,
@@ -106,6 +117,7 @@ pub fn run(settings: &Settings) -> Result<Report, Box<Failure>> {
         invariants: Invariants::default(),
         ticks: 0,
         injected: 0,
+        begun: Duration::ZERO,
         healed: Duration::ZERO,
         starts: Vec::new(),
     };
@@ -137,7 +149,8 @@ impl Run<'_> {
     }
 
     fn load(&mut self, settings: &Settings) -> Result<(), String> {
-        let begun = self.cluster.sim.elapsed();
+        self.begun = self.cluster.sim.elapsed();
+        let begun = self.begun;
         let mut steps = settings.plan.iter().peekable();
         while self.cluster.sim.elapsed() < begun + settings.load {
             while let Some(step) = steps.next_if(|step| begun + step.at <= self.cluster.sim.elapsed()) {
@@ -154,6 +167,7 @@ impl Run<'_> {
         simulation::note("heal");
         self.healed = self.cluster.sim.elapsed();
         plan::heal_links(&mut self.cluster);
+        plan::inject(&mut self.cluster, &Fault::DisksGoOn);
         for node in 0..self.cluster.size() {
             // What was armed and did not happen must not happen later.
             if self.cluster.is_up(node) {
@@ -270,6 +284,14 @@ impl Run<'_> {
             faults: self.injected,
             entries,
             digests_compared,
+            longest_gap: self.longest_gap(&history.acked),
+            gave_way: self.cluster.nodes().iter().map(raft::node::Node::stalls).sum(),
         }
+    }
+
+    fn longest_gap(&self, acked: &[Duration]) -> Duration {
+        let within = acked.iter().copied().filter(|at| (self.begun..self.healed).contains(at));
+        let ends: Vec<Duration> = [self.begun].into_iter().chain(within).chain([self.healed]).collect();
+        ends.windows(2).map(|ends| ends[1] - ends[0]).max().unwrap_or_default()
     }
 }

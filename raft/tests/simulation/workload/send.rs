@@ -111,7 +111,11 @@ async fn put(clients: &Clients, node: &Node, id: &str, kind: &Kind, message: Pub
         Err(error) => failed(error),
     };
     simulation::note(format_args!("{} sent {id}, {kind:?}: {ending:?}", node.id()));
-    clients.history.borrow_mut().sent[at].ending = ending;
+    let mut history = clients.history.borrow_mut();
+    if matches!(ending, Ending::Done(_)) {
+        history.acked.push(now());
+    }
+    history.sent[at].ending = ending;
     published
 }
 
