@@ -51,10 +51,22 @@ impl ProcessId {
     }
 
     /// R, S, D, T, ...; none once it has ended, even if nobody has asked how.
+    ///
+    /// The first thread of a process that is killed may end before the others, and what they share (a lock on a
+    /// directory, say) is held until the last one has ended: until then the answer is the state of one of them.
     pub fn state(self) -> Option<char> {
-        stat(self.pid)
-            .filter(|stat| stat.born_ticks == self.born_ticks && !"ZX".contains(stat.state))
-            .map(|stat| stat.state)
+        let lives = |stat: &Stat| !"ZX".contains(stat.state);
+        let first = stat(self.pid).filter(|stat| stat.born_ticks == self.born_ticks)?;
+        if lives(&first) {
+            return Some(first.state);
+        }
+        self.threads().into_iter().find(lives).map(|stat| stat.state)
+    }
+
+    /// What its threads are doing; none if it is gone.
+    fn threads(self) -> Vec<Stat> {
+        let Ok(tasks) = std::fs::read_dir(format!("/proc/{}/task", self.pid)) else { return Vec::new() };
+        tasks.filter_map(|task| stat_of(&task.ok()?.path())).collect()
     }
 
     pub fn is_alive(self) -> bool {
@@ -89,10 +101,7 @@ impl ProcessId {
     /// Waits until none of its threads can run any more: they are stopped, or in a system call that they cannot leave
     /// without stopping. Whether that came about.
     pub fn wait_stopped(self, timeout: Duration) -> bool {
-        let stopped = || {
-            let Ok(tasks) = std::fs::read_dir(format!("/proc/{}/task", self.pid)) else { return true };
-            tasks.filter_map(|task| stat_of(&task.ok()?.path())).all(|stat| "TDtZX".contains(stat.state))
-        };
+        let stopped = || self.threads().iter().all(|stat| "TDtZX".contains(stat.state));
         self.wait(timeout, |state| state.is_none() || stopped())
     }
 
@@ -124,4 +133,32 @@ pub(crate) fn marked(cluster: &str) -> Vec<(String, ProcessId)> {
         ProcessId::of(pid).filter(|process| process.is_alive()).map(|process| (node, process))
     };
     entries.filter_map(|entry| of(entry.ok()?.file_name().to_str()?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_process_lives_until_its_last_thread_has_ended() {
+        // The first thread ends by itself; the other one when its input does.
+        let script = "import ctypes, sys, threading\n\
+                      threading.Thread(target=sys.stdin.read).start()\n\
+                      ctypes.CDLL(None).pthread_exit(None)";
+        let mut child =
+            Command::new("python3").args(["-c", script]).stdin(Stdio::piped()).spawn().expect("python3 runs");
+        let process = ProcessId::of(child.id()).expect("it is there");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while stat(process.pid).expect("nobody has waited for it").state != 'Z' {
+            assert!(Instant::now() < deadline, "the first thread never ended");
+            std::thread::sleep(POLL);
+        }
+        let alive = process.is_alive();
+        drop(child.stdin.take());
+        assert!(alive, "a thread waits for input, and its process counts as ended");
+        assert!(process.wait(Duration::from_secs(60), |state| state.is_none()), "it never ended");
+        child.wait().expect("it ended");
+    }
 }

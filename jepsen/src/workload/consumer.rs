@@ -120,6 +120,16 @@ impl<'a> Consumer<'a> {
     }
 }
 
+/// Reads a topic for a consumer group, and acknowledges everything.
+pub async fn acknowledge_all(arena: &Arena, group: &str, topic: &str) {
+    let mut consumer = Consumer::new(arena, group, topic);
+    while arena.goes_on() {
+        for message in &consumer.receive(16, LEASE_MIN).await {
+            let _ = consumer.acknowledge(message).await;
+        }
+    }
+}
+
 fn delivery(message: &Received) -> Delivery {
     Delivery {
         message: message.message_id.clone(),

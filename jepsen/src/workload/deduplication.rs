@@ -8,11 +8,10 @@ use proto::admin::TopicType;
 use rand::Rng;
 use tokio::task::JoinSet;
 
-use super::consumer::Consumer;
+use super::consumer::acknowledge_all;
 use super::producer::Producer;
-use super::{Arena, Needs};
+use super::{Arena, Needs, staff};
 use crate::client::{GroupSpec, Outgoing, TopicSpec};
-use crate::limits::LEASE_MIN;
 
 const TOPIC: &str = "jepsen-deduplication";
 const GROUP: &str = "jepsen-deduplication-readers";
@@ -35,17 +34,9 @@ pub(super) fn start(arena: &Rc<Arena>, tasks: &mut JoinSet<()>) {
         let (arena, remembered) = (arena.clone(), remembered.clone());
         tasks.spawn_local(async move { send(&arena, &remembered).await });
     }
-    for _ in 0..arena.load.receivers.div_ceil(2) {
-        let arena = arena.clone();
-        tasks.spawn_local(async move {
-            let mut consumer = Consumer::new(&arena, GROUP, TOPIC);
-            while arena.goes_on() {
-                for message in &consumer.receive(16, LEASE_MIN).await {
-                    let _ = consumer.acknowledge(message).await;
-                }
-            }
-        });
-    }
+    staff(arena, tasks, arena.load.receivers.div_ceil(2), |arena| async move {
+        acknowledge_all(&arena, GROUP, TOPIC).await
+    });
 }
 
 async fn send(arena: &Arena, remembered: &Remembered) {

@@ -8,11 +8,11 @@ use proto::admin::TopicType;
 use rand::Rng;
 use tokio::task::JoinSet;
 
-use super::consumer::Consumer;
+use super::consumer::acknowledge_all;
 use super::producer::{Producer, unix_ms};
-use super::{Arena, Needs};
+use super::{Arena, Needs, staff};
 use crate::client::{Ended, GroupSpec, TopicSpec};
-use crate::limits::{LEASE_MIN, REQUEST_PATIENCE};
+use crate::limits::REQUEST_PATIENCE;
 
 const TOPIC: &str = "jepsen-delay";
 const GROUP: &str = "jepsen-delay-readers";
@@ -28,21 +28,13 @@ pub(super) fn needs() -> Needs {
 }
 
 pub(super) fn start(arena: &Rc<Arena>, tasks: &mut JoinSet<()>) {
-    for _ in 0..arena.load.senders {
-        let arena = arena.clone();
-        tasks.spawn_local(async move { send(&arena).await });
-    }
-    for _ in 0..arena.load.receivers {
-        let arena = arena.clone();
-        tasks.spawn_local(async move {
-            let mut consumer = Consumer::new(&arena, GROUP, TOPIC);
-            while arena.goes_on() {
-                for message in &consumer.receive(16, LEASE_MIN).await {
-                    let _ = consumer.acknowledge(message).await;
-                }
-            }
-        });
-    }
+    staff(arena, tasks, arena.load.senders, |arena| async move { send(&arena).await });
+    staff(
+        arena,
+        tasks,
+        arena.load.receivers,
+        |arena| async move { acknowledge_all(&arena, GROUP, TOPIC).await },
+    );
 }
 
 async fn send(arena: &Arena) {

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::consumer::Consumer;
 use super::producer::Producer;
-use super::{Arena, Needs};
+use super::{Arena, Needs, staff};
 use crate::client::{Ended, GroupSpec, Received, TopicSpec};
 use crate::limits::LEASE_MIN;
 
@@ -30,14 +30,8 @@ pub(super) fn needs() -> Needs {
 }
 
 pub(super) fn start(arena: &Rc<Arena>, tasks: &mut JoinSet<()>) {
-    for _ in 0..arena.load.senders {
-        let arena = arena.clone();
-        tasks.spawn_local(async move { send(&arena).await });
-    }
-    for _ in 0..arena.load.receivers {
-        let arena = arena.clone();
-        tasks.spawn_local(async move { receive(&arena).await });
-    }
+    staff(arena, tasks, arena.load.senders, |arena| async move { send(&arena).await });
+    staff(arena, tasks, arena.load.receivers, |arena| async move { receive(&arena).await });
 }
 
 async fn send(arena: &Arena) {

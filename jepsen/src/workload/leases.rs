@@ -8,8 +8,8 @@ use rand::Rng;
 use tokio::task::JoinSet;
 
 use super::consumer::Consumer;
-use super::producer::Producer;
-use super::{Arena, Needs};
+use super::producer::send_plainly;
+use super::{Arena, Needs, staff};
 use crate::client::{GroupSpec, Received, TopicSpec};
 use crate::limits::LEASE_MIN;
 
@@ -30,17 +30,12 @@ pub(super) fn needs() -> Needs {
 }
 
 pub(super) fn start(arena: &Rc<Arena>, tasks: &mut JoinSet<()>) {
-    for _ in 0..arena.load.senders.div_ceil(2) {
-        let arena = arena.clone();
-        tasks.spawn_local(async move {
-            let mut producer = Producer::new(&arena, TOPIC);
-            while arena.goes_on() {
-                let message = producer.message();
-                let _ = producer.send(&message).await;
-                producer.pause().await;
-            }
-        });
-    }
+    staff(
+        arena,
+        tasks,
+        arena.load.senders.div_ceil(2),
+        |arena| async move { send_plainly(&arena, TOPIC).await },
+    );
     // They wait for leases to end, so there are more of them.
     for _ in 0..arena.load.receivers * 3 {
         let arena = arena.clone();

@@ -132,6 +132,16 @@ impl Needs {
     }
 }
 
+/// Starts so many processes that do the same work.
+fn staff<W>(arena: &Rc<Arena>, tasks: &mut JoinSet<()>, count: u32, work: impl Fn(Rc<Arena>) -> W)
+where
+    W: Future<Output = ()> + 'static,
+{
+    for _ in 0..count {
+        tasks.spawn_local(work(arena.clone()));
+    }
+}
+
 /// Where processes work.
 #[derive(Debug)]
 pub struct Arena {

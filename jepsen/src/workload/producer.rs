@@ -94,6 +94,16 @@ impl<'a> Producer<'a> {
     }
 }
 
+/// Sends plain messages to a topic, one by one.
+pub async fn send_plainly(arena: &Arena, topic: &'static str) {
+    let mut producer = Producer::new(arena, topic);
+    while arena.goes_on() {
+        let message = producer.message();
+        let _ = producer.send(&message).await;
+        producer.pause().await;
+    }
+}
+
 /// A time in milliseconds since 1970.
 pub fn unix_ms(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64

@@ -8,8 +8,8 @@ use proto::admin::TopicType;
 use rand::Rng;
 use tokio::task::JoinSet;
 
-use super::producer::Producer;
-use super::{Arena, Needs, Process};
+use super::producer::send_plainly;
+use super::{Arena, Needs, Process, staff};
 use crate::client::{Ended, GroupSpec, TopicSpec};
 use crate::limits::{PULL_WAIT, RECEIVE_PATIENCE, REQUEST_PATIENCE};
 use crate::recorder::digest;
@@ -25,17 +25,7 @@ pub(super) fn needs() -> Needs {
 }
 
 pub(super) fn start(arena: &Rc<Arena>, tasks: &mut JoinSet<()>) {
-    for _ in 0..arena.load.senders {
-        let arena = arena.clone();
-        tasks.spawn_local(async move {
-            let mut producer = Producer::new(&arena, TOPIC);
-            while arena.goes_on() {
-                let message = producer.message();
-                let _ = producer.send(&message).await;
-                producer.pause().await;
-            }
-        });
-    }
+    staff(arena, tasks, arena.load.senders, |arena| async move { send_plainly(&arena, TOPIC).await });
     // One session that keeps its place at the broker for each queue, and readers that follow from where they like.
     for queue in 0..QUEUES {
         let arena = arena.clone();

@@ -10,11 +10,11 @@ use proto::admin::TopicType;
 use rand::Rng;
 use tokio::task::JoinSet;
 
-use super::consumer::Consumer;
+use super::consumer::acknowledge_all;
 use super::producer::Producer;
-use super::{Arena, Needs, Process};
+use super::{Arena, Needs, Process, staff};
 use crate::client::{Ended, GroupSpec, Orphans, Resolution, Sent, TopicSpec};
-use crate::limits::{LEASE_MIN, POLL_INTERVAL, REQUEST_PATIENCE};
+use crate::limits::{POLL_INTERVAL, REQUEST_PATIENCE};
 
 const TOPIC: &str = "jepsen-transactions";
 const GROUP: &str = "jepsen-transactions-readers";
@@ -37,17 +37,12 @@ pub(super) fn start(arena: &Rc<Arena>, tasks: &mut JoinSet<()>) {
         let (arena, plans) = (arena.clone(), plans.clone());
         tasks.spawn_local(async move { send(&arena, &plans).await });
     }
-    for _ in 0..arena.load.receivers {
-        let arena = arena.clone();
-        tasks.spawn_local(async move {
-            let mut consumer = Consumer::new(&arena, GROUP, TOPIC);
-            while arena.goes_on() {
-                for message in &consumer.receive(16, LEASE_MIN).await {
-                    let _ = consumer.acknowledge(message).await;
-                }
-            }
-        });
-    }
+    staff(
+        arena,
+        tasks,
+        arena.load.receivers,
+        |arena| async move { acknowledge_all(&arena, GROUP, TOPIC).await },
+    );
     let arena = arena.clone();
     tasks.spawn_local(async move { answer(&arena, &plans).await });
 }
