@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use thiserror::Error;
 
 use crate::error::ChaosError;
+use crate::injection::Injected;
 
 /// What `--help` says about exit codes. Kept beside [`Failure::code`].
 pub(super) const EXIT_CODES: &str = "\
@@ -40,6 +41,15 @@ impl Failure {
             Failure::Skipped(_) => 3,
             Failure::Indeterminate(_) => 4,
         })
+    }
+}
+
+/// The guard of a fault that is there.
+pub(super) fn installed<G>(injected: Injected<G>) -> Result<G, Failure> {
+    match injected {
+        Injected::Installed(guard) => Ok(guard),
+        Injected::Skipped { why } => Err(Failure::Skipped(why)),
+        Injected::Indeterminate { why } => Err(Failure::Indeterminate(why)),
     }
 }
 

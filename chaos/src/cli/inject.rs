@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::exit::Failure;
+use super::exit::{Failure, installed};
 use super::output::OutputArgs;
 use super::{StateArgs, stop_on_signals};
 use crate::cluster::Cluster;
 use crate::fault::Fault;
-use crate::injection::{Guard, Injected, wall_ns};
+use crate::injection::{Guard, wall_ns};
 use crate::target::Target;
 
 /// Who has a role, by the command line.
@@ -37,6 +37,35 @@ impl RoleArgs {
     }
 }
 
+/// What is injected, into whom, and for how long.
+#[derive(Debug, Args)]
+pub(super) struct FaultArgs {
+    /// What happens
+    #[arg(value_name = "FAULT")]
+    pub fault: Fault,
+    /// To whom: one, minority, majority, all, nodes such as 1 or 1,3, or role:NAME
+    #[arg(long, default_value = "one", value_name = "TARGET")]
+    target: Target,
+    #[command(flatten)]
+    roles: RoleArgs,
+    /// Heal after this: 500ms, 10s, 2m. Without it the fault stays until it is healed by command
+    #[arg(long = "for", value_name = "TIME", value_parser = time)]
+    pub lasting: Option<Duration>,
+    /// Decides which nodes, where the target leaves it to chance
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+}
+
+impl FaultArgs {
+    /// The nodes that are meant, of so many.
+    pub fn nodes(&self, size: usize) -> Result<Vec<usize>, Failure> {
+        let roles = self.roles.table()?;
+        let seed = self.seed.unwrap_or_else(wall_ns);
+        let nodes = self.target.resolve(size, seed, &mut |name| roles.get(name).cloned());
+        nodes.map_err(|error| Failure::Usage(error.to_string()))
+    }
+}
+
 /// Arguments of `inject`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -55,20 +84,8 @@ Examples:
   ledgermq-chaos inject partition:shape=one-way-in --target role:leader --role leader=2 --for 30s
   ledgermq-chaos inject pause --target 1,3          # until `ledgermq-chaos heal --faults-only`")]
 pub(super) struct InjectArgs {
-    /// What happens
-    #[arg(value_name = "FAULT")]
-    fault: Fault,
-    /// To whom: one, minority, majority, all, nodes such as 1 or 1,3, or role:NAME
-    #[arg(long, default_value = "one", value_name = "TARGET")]
-    target: Target,
     #[command(flatten)]
-    roles: RoleArgs,
-    /// Heal after this: 500ms, 10s, 2m. Without it the fault stays until it is healed by command
-    #[arg(long = "for", value_name = "TIME", value_parser = time)]
-    lasting: Option<Duration>,
-    /// Decides which nodes, where the target leaves it to chance
-    #[arg(long, value_name = "NUMBER")]
-    seed: Option<u64>,
+    what: FaultArgs,
     #[command(flatten)]
     state: StateArgs,
     #[command(flatten)]
@@ -78,18 +95,11 @@ pub(super) struct InjectArgs {
 impl InjectArgs {
     pub fn run(self) -> Result<(), Failure> {
         let cluster = Cluster::open(&self.state.state)?;
-        let roles = self.roles.table()?;
-        let seed = self.seed.unwrap_or_else(wall_ns);
-        let nodes = self.target.resolve(cluster.size(), seed, &mut |name| roles.get(name).cloned());
-        let nodes = nodes.map_err(|error| Failure::Usage(error.to_string()))?;
+        let nodes = self.what.nodes(cluster.size())?;
         let stop = stop_on_signals()?;
-        let guard = match cluster.inject(&self.fault, &nodes) {
-            Injected::Installed(guard) => guard,
-            Injected::Skipped { why } => return Err(Failure::Skipped(why)),
-            Injected::Indeterminate { why } => return Err(Failure::Indeterminate(why)),
-        };
+        let guard = installed(cluster.inject(&self.what.fault, &nodes))?;
         self.print(&guard);
-        match self.lasting {
+        match self.what.lasting {
             None => guard.leave(),
             Some(lasting) => {
                 let stopped = stop.wait_until(Instant::now() + lasting);

@@ -1,17 +1,14 @@
 //! `ledgermq-chaos kubernetes`
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::{Args, Subcommand};
 
-use super::exit::Failure;
-use super::inject::{RoleArgs, time};
+use super::exit::{Failure, installed};
+use super::inject::FaultArgs;
 use super::output::{OutputArgs, line, table};
 use super::stop_on_signals;
-use crate::fault::Fault;
-use crate::injection::{Injected, wall_ns};
 use crate::kubernetes::{Kubernetes, Pod};
-use crate::target::Target;
 
 /// Commands of `kubernetes`.
 #[derive(Debug, Subcommand)]
@@ -85,20 +82,8 @@ Examples:
   ledgermq-chaos kubernetes inject kill --target one
   ledgermq-chaos kubernetes inject partition --target role:leader --role leader=2 --for 30s")]
 pub(super) struct InjectArgs {
-    /// What happens
-    #[arg(value_name = "FAULT")]
-    fault: Fault,
-    /// To whom: one, minority, majority, all, nodes such as 1 or 1,3, or role:NAME
-    #[arg(long, default_value = "one", value_name = "TARGET")]
-    target: Target,
     #[command(flatten)]
-    roles: RoleArgs,
-    /// Remove the policies after this: 500ms, 10s, 2m. Without it they stay until `kubernetes heal`
-    #[arg(long = "for", value_name = "TIME", value_parser = time)]
-    lasting: Option<Duration>,
-    /// Decides which pods, where the target leaves it to chance
-    #[arg(long, value_name = "NUMBER")]
-    seed: Option<u64>,
+    what: FaultArgs,
     #[command(flatten)]
     pods: PodArgs,
 }
@@ -106,22 +91,15 @@ pub(super) struct InjectArgs {
 impl InjectArgs {
     fn run(self) -> Result<(), Failure> {
         let kubernetes = self.pods.kubernetes()?;
-        let roles = self.roles.table()?;
         let size = kubernetes.pods().map_err(|error| Failure::Skipped(error.to_string()))?.len();
         if size == 0 {
             return Err(Failure::Skipped(format!("no pod has the label {}", self.pods.selector)));
         }
-        let seed = self.seed.unwrap_or_else(wall_ns);
-        let nodes = self.target.resolve(size, seed, &mut |name| roles.get(name).cloned());
-        let nodes = nodes.map_err(|error| Failure::Usage(error.to_string()))?;
+        let nodes = self.what.nodes(size)?;
         let stop = stop_on_signals()?;
-        let guard = match kubernetes.inject(&self.fault, &nodes) {
-            Injected::Installed(guard) => guard,
-            Injected::Skipped { why } => return Err(Failure::Skipped(why)),
-            Injected::Indeterminate { why } => return Err(Failure::Indeterminate(why)),
-        };
+        let guard = installed(kubernetes.inject(&self.what.fault, &nodes))?;
         guard.effects().iter().for_each(|effect| line(effect));
-        match self.lasting {
+        match self.what.lasting {
             None => guard.leave(),
             Some(lasting) => {
                 stop.wait_until(Instant::now() + lasting);
