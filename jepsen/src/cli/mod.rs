@@ -10,6 +10,7 @@ mod suite;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
 
 /// How things are printed.
@@ -68,7 +69,10 @@ pub fn main() -> ExitCode {
     let ended = LocalSet::new().block_on(&runtime, async {
         tokio::select! {
             ended = cli.command.run() => ended,
-            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted; what was made is taken away")),
+            told = told_to_stop() => Err(match told {
+                Ok(()) => anyhow::anyhow!("interrupted; what was made is taken away"),
+                Err(error) => anyhow::Error::new(error).context("cannot wait for signals"),
+            }),
         }
     });
     match ended {
@@ -77,6 +81,15 @@ pub fn main() -> ExitCode {
             eprintln!("jepsen: {error:#}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// Resolves at Ctrl-C, and when a supervisor says so (SIGTERM).
+async fn told_to_stop() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
     }
 }
 
