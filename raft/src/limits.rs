@@ -133,6 +133,11 @@ pub const FRAMES_IN_FLIGHT_EAGER: usize = 2;
 pub const FRAMES_IN_FLIGHT_MAX: usize = 32;
 /// Commands that may wait for the proposer of a group; more are refused as overloaded.
 pub const PROPOSALS_QUEUED_MAX: usize = 16 * 1024;
+/// The longest election timeout, in percent of the shortest. openraft makes it the lease too, within which followers elect
+/// nobody: a leader that falls silent is replaced after the longest timeout and one between both. Two followers whose
+/// timeouts end within a vote's way (a network round and a sync: some 10 ms) can split the votes and have to wait for
+/// another timeout, so there must be a spread; what it is beyond that is added to each such failover, twice.
+pub const ELECTION_SPREAD_PERCENT: u64 = 150;
 /// A leader whose disk has taken nothing for so long, while its group goes on without it, gives the leadership away. A
 /// transfer takes some ten milliseconds, so what is gained by waiting is only that it is not made for nothing: a healthy
 /// disk on a busy machine now and then syncs for 100 to 200 ms. And it is less than the shortest time after which

@@ -150,7 +150,7 @@ pub struct TablesSection {
 pub struct RaftSection {
     /// How often a leader says that it is there.
     pub heartbeat_ms: Millis,
-    /// A follower campaigns after a silence between this and twice this.
+    /// A leader that says nothing is replaced after 2.5 to 3 times this.
     pub election_timeout_ms: Millis,
     /// A snapshot of a group is made after so much log. A replica that lags behind it catches up from
     /// the snapshot.

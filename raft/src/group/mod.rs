@@ -38,6 +38,7 @@ use crate::group::rejoin::Rejoining;
 use crate::group::replica::Replica;
 use crate::group::stall::Stall;
 use crate::group::wakers::Wakers;
+use crate::limits::ELECTION_SPREAD_PERCENT;
 use crate::machine::MachineFailure;
 use crate::names::{GroupId, NodeId};
 use crate::node::Tuning;
@@ -361,11 +362,12 @@ fn check_rule_two(
 
 fn raft_config(cluster: &str, tuning: &Tuning) -> Result<Config, String> {
     let election_ms = tuning.election_timeout.as_millis() as u64;
+    let election_ms_max = election_ms * ELECTION_SPREAD_PERCENT / 100;
     let config = Config {
         cluster_name: cluster.to_owned(),
         heartbeat_interval: tuning.heartbeat.as_millis() as u64,
         election_timeout_min: election_ms,
-        election_timeout_max: election_ms * 2,
+        election_timeout_max: election_ms_max,
         enable_pre_vote: Some(true),
         quorum_loss_probe_interval: Some(election_ms * 5),
         // A restarted leader does not know what others have done meanwhile: it asks for votes.
