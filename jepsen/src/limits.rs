@@ -74,6 +74,8 @@ pub const OPERATIONS_PER_SECOND_MIN: u64 = 20;
 pub const AVAILABILITY_STEADY: Duration = Duration::from_millis(1_000);
 /// A fault of such a measurement lasts this long: longer than the longest gap that is still of interest.
 pub const AVAILABILITY_LASTING: Duration = Duration::from_millis(3_500);
+/// A cluster is asked for its terms so often, until a node answers.
+pub const TERMS_ASKED_MAX: usize = 30;
 /// Sends of one client of a measurement of availability that are under way at once.
 pub const SENDS_UNDER_WAY_MAX: usize = 1_024;
 /// A node that is asked to stop is gone within this, or is killed.

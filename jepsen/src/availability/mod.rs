@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::cluster::{BROKER_GROUP, Binary, Brokers, Shape};
-use crate::limits::{AVAILABILITY_LASTING, AVAILABILITY_STEADY, READINESS_OF_TOPICS};
+use crate::limits::{AVAILABILITY_LASTING, AVAILABILITY_STEADY, READINESS_OF_TOPICS, TERMS_ASKED_MAX};
 use load::Traffic;
 
 pub use gaps::{Gaps, Summary};
@@ -162,15 +162,22 @@ pub async fn false_elections(
     let begun = traffic.now_ns();
     tokio::time::sleep(lasting).await;
     let sends = traffic.sends_between(begun, traffic.now_ns());
-    let after = terms(&brokers).await.context("nobody tells the term")?;
+    // Under full load the answer may come too late to be one.
     traffic.end().await;
+    let after = terms(&brokers).await.context("nobody tells the term")?;
     taken_down(brokers, directory).await;
     let seconds = lasting.as_secs().max(1);
     Ok(FalseElections { elections: after - before, seconds, sends_per_second: sends / seconds })
 }
 
 async fn terms(brokers: &Brokers) -> Option<u64> {
-    brokers.view().await.map(|view| view.groups.iter().map(|group| group.term).sum())
+    for _ in 0..TERMS_ASKED_MAX {
+        if let Some(view) = brokers.view().await {
+            return Some(view.groups.iter().map(|group| group.term).sum());
+        }
+        tokio::time::sleep(AVAILABILITY_STEADY).await;
+    }
+    None
 }
 
 fn shape(options: &AvailabilityOptions, namespaces: bool) -> Shape {
