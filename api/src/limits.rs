@@ -152,6 +152,8 @@ pub const SEARCHES_MAX: usize = 8;
 pub const SEARCHED_TOPICS_MAX: usize = 1_000;
 /// Topics that the description of a consumer group looks at.
 pub const DESCRIBED_TOPICS_MAX: usize = 1_000;
+/// Time for a digest of every replica's tables, if nobody says how much there is.
+pub const DIGEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time for a command of an administrator.
 pub const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// A replica's rows are read no longer than this to make a digest of them.
+pub const DIGEST_TIME_MAX: Duration = Duration::from_secs(600);
+
 /// The body of a frame is never larger. A message of 4 MiB fits.
 pub const FRAME_BODY_BYTES_MAX: usize = 8 << 20;
 

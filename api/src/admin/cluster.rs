@@ -73,7 +73,7 @@ pub(super) async fn transfer_leader(
 }
 
 /// `meta`, or `g` and a number.
-fn parse_group(name: &str) -> Result<GroupId, Fault> {
+pub(super) fn parse_group(name: &str) -> Result<GroupId, Fault> {
     let number = match name {
         "meta" => Some(0),
         name => name.strip_prefix('g').and_then(|number| number.parse().ok()).filter(|number| *number > 0),

@@ -5,6 +5,7 @@
 mod cluster;
 mod convert;
 mod dead_letters;
+mod digest;
 mod find;
 mod group;
 mod offsets;
@@ -20,13 +21,14 @@ use proto::admin::admin_server::Admin;
 use proto::admin::{
     ClusterStatusRequest, ClusterStatusResponse, CreateGroupRequest, CreateTopicRequest, DeleteGroupRequest,
     DeleteGroupResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeGroupRequest,
-    DescribeGroupResponse, DescribeTopicRequest, DescribeTopicResponse, ExplainDeliveryRequest,
-    ExplainDeliveryResponse, GroupOffsetsRequest, GroupOffsetsResponse, GroupResponse,
-    ListDeadLettersRequest, ListDeadLettersResponse, ListGroupsRequest, ListGroupsResponse,
-    ListTopicsRequest, ListTopicsResponse, ListTransactionsRequest, ListTransactionsResponse,
-    QueryMessagesRequest, QueryMessagesResponse, ResendDeadLettersRequest, ResendDeadLettersResponse,
-    ResetOffsetRequest, ResetOffsetResponse, TopicResponse, TraceMessageRequest, TraceMessageResponse,
-    TransferLeaderRequest, TransferLeaderResponse, UpdateGroupRequest, UpdateTopicRequest,
+    DescribeGroupResponse, DescribeTopicRequest, DescribeTopicResponse, DigestReplicasRequest,
+    DigestReplicasResponse, ExplainDeliveryRequest, ExplainDeliveryResponse, GroupOffsetsRequest,
+    GroupOffsetsResponse, GroupResponse, ListDeadLettersRequest, ListDeadLettersResponse, ListGroupsRequest,
+    ListGroupsResponse, ListTopicsRequest, ListTopicsResponse, ListTransactionsRequest,
+    ListTransactionsResponse, QueryMessagesRequest, QueryMessagesResponse, ResendDeadLettersRequest,
+    ResendDeadLettersResponse, ResetOffsetRequest, ResetOffsetResponse, TopicResponse, TraceMessageRequest,
+    TraceMessageResponse, TransferLeaderRequest, TransferLeaderResponse, UpdateGroupRequest,
+    UpdateTopicRequest,
 };
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
@@ -197,6 +199,13 @@ impl Admin for AdminService {
     ) -> Result<Response<TransferLeaderResponse>, Status> {
         let (caller, request) = Caller::of(request);
         answer(cluster::transfer_leader(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn digest_replicas(
+        &self,
+        request: Request<DigestReplicasRequest>,
+    ) -> Result<Response<DigestReplicasResponse>, Status> {
+        answer(digest::digest(&self.edge, request.get_ref()).await)
     }
 
     async fn list_topics(

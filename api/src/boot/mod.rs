@@ -142,6 +142,7 @@ fn node_options(options: &Options) -> anyhow::Result<NodeOptions> {
             tail_cache_bytes: usize::try_from(options.log.tail_cache_bytes.0)?,
             table_memory_bytes: usize::try_from(options.tables.memory_bytes.0)?,
             snapshot_log_bytes: options.raft.snapshot_log_bytes.0,
+            snapshot_entries_kept: options.raft.snapshot_entries_kept,
             retention: options.retention.tuning(),
             disk: options.disk.tuning(),
             ..Tuning::default()

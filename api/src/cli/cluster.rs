@@ -4,6 +4,7 @@ use clap::Subcommand;
 use proto::admin;
 use serde_json::json;
 
+use super::digest::DigestArgs;
 use super::exit::Failure;
 use super::repair::RepairArgs;
 use super::target::ADMIN_TIMEOUT;
@@ -20,6 +21,19 @@ pub enum ClusterCommand {
         #[command(flatten)]
         common: CommonArgs,
     },
+    /// Compare the tables of all replicas: those at the same entry must be equal
+    #[command(
+        after_help = "Every node reads all rows of its replicas' tables once, past its caches, while it goes on \
+serving: some seconds of one core and of reading for each GiB of tables. Where messages come in all the time no two \
+replicas are at the same entry; ask again when there is less to do.
+
+Examples:
+  ledgermq cluster digest
+  ledgermq cluster digest --group g1 --wait 30s -o json
+
+Exits with 1 when replicas differ, with 3 when not all of them could be compared."
+    )]
+    Digest(DigestArgs),
     /// Have a node's damaged replicas rebuilt from the other nodes
     #[command(
         after_help = "Run it where the data of the node is, while the node does not run; then start the node.
@@ -52,6 +66,7 @@ impl ClusterCommand {
         match self {
             // It reads and locks files, and nothing else runs meanwhile.
             ClusterCommand::Repair(args) => args.run(),
+            ClusterCommand::Digest(args) => args.run().await,
             ClusterCommand::Status { common } => {
                 let broker = common.target.connect().await?;
                 let request = broker.headers.request(admin::ClusterStatusRequest {}, ADMIN_TIMEOUT);

@@ -4,6 +4,7 @@ mod bench;
 mod cluster;
 mod completion;
 mod dev;
+mod digest;
 mod dlq;
 pub mod exit;
 mod group;

@@ -155,6 +155,9 @@ pub struct RaftSection {
     /// A snapshot of a group is made after so much log. A replica that lags behind it catches up from
     /// the snapshot.
     pub snapshot_log_bytes: ByteCount,
+    /// So many entries before a snapshot stay, for replicas that are a little behind: they are sent
+    /// the log, others the snapshot.
+    pub snapshot_entries_kept: u64,
 }
 
 /// `[messaging]`
@@ -275,6 +278,7 @@ impl Default for RaftSection {
             heartbeat_ms: millis(tuning.heartbeat),
             election_timeout_ms: millis(tuning.election_timeout),
             snapshot_log_bytes: ByteCount(tuning.snapshot_log_bytes),
+            snapshot_entries_kept: tuning.snapshot_entries_kept,
         }
     }
 }

@@ -18,9 +18,9 @@ use openraft::{Config, Raft, SnapshotPolicy};
 use store::commit_log::{CommitLog, LogIdentity, LogOptions};
 use store::disk::Disk;
 use store::limits::SEGMENT_BYTES_MIN;
-use store::planted::{PlantedBug, planted};
 use store::position::LogPosition;
 use store::snapshot::{SnapshotDirs, SnapshotError};
+use store::tables::{TableDigest, TableStore};
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -263,19 +263,24 @@ impl Group {
     pub(crate) fn reach_of_purge(&self, kept: u64) -> Option<u64> {
         let snapshot = self.dirs.current()?.meta().last.index;
         let durable = self.replica().durability().durable_applied()?;
-        if planted(PlantedBug::PurgeAboveSnapshot) {
-            return self.replica().applied().map(|mark| mark.index);
-        }
         snapshot.min(durable).checked_sub(kept)
     }
 
-    /// The applied index and a checksum over all rows at it (rule R4).
+    /// The applied index and a checksum over all rows at it (rule R4). Applying goes on meanwhile. Ends with nothing
+    /// when `wanted` says that nobody waits for it any more. Blocks on the disk.
     ///
     /// # Errors
     /// The tables cannot be read.
-    pub(crate) fn digest(&self) -> Result<(u64, u64), MachineFailure> {
+    pub(crate) fn digest(
+        &self,
+        wanted: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<(u64, TableDigest)>, MachineFailure> {
         let replica = self.replica();
-        Ok((replica.applied().map_or(0, |mark| mark.index), replica.digest()?))
+        let (applied, tables) = (replica.applied().map_or(0, |mark| mark.index), replica.tables().clone());
+        // Held until the rows are as they were at that entry, whatever is applied afterwards.
+        let mut replica = Some(replica);
+        let digest = tables.digest_while(&mut || drop(replica.take()), wanted)?;
+        Ok(digest.map(|digest| (applied, digest)))
     }
 
     /// Rule R8: whether this replica leads and has applied an entry of its own term.

@@ -145,6 +145,7 @@ pub(crate) async fn start(options: NodeOptions) -> Result<Node, StartError> {
         clocks: PeerClocks::default(),
         clients: OnceLock::new(),
         space: Space::new(disk, &options.data),
+        digesting: Arc::default(),
         messages_skipped: AtomicU64::new(0),
         groups,
         peers,

@@ -3,6 +3,7 @@
 mod ask;
 mod clients;
 mod dead_letters;
+mod digest;
 mod doubt;
 mod edges;
 mod failover;
@@ -45,6 +46,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 pub use clients::Clients;
+pub use digest::ReplicaDigest;
 pub use edges::EdgeHandler;
 pub use find::{FoundMessage, MessagePage, MessageQuery};
 pub use lifecycle::StartError;
@@ -90,6 +92,8 @@ pub(crate) struct NodeInner {
     /// The clients of this node, once its client edge runs.
     pub(crate) clients: OnceLock<Arc<dyn Clients>>,
     pub(crate) space: Space,
+    /// Held while a replica's rows are read for a digest: one at a time.
+    pub(crate) digesting: Arc<tokio::sync::Mutex<()>>,
     /// Messages that went by retention before a consumer group got them, as this node proposed.
     pub(crate) messages_skipped: AtomicU64,
     pub(crate) catalog: watch::Receiver<Arc<Catalog>>,
@@ -151,6 +155,11 @@ impl Node {
     /// This node's id.
     pub fn id(&self) -> NodeId {
         self.inner.id
+    }
+
+    /// The groups of the cluster, `meta` first.
+    pub fn groups(&self) -> Vec<GroupId> {
+        self.inner.groups.keys().copied().collect()
     }
 
     /// What `meta` holds, as far as this node has applied it.
@@ -464,16 +473,31 @@ impl Node {
         self.inner.cluster_status().await
     }
 
-    /// The applied index of this node's replica of a group, and a checksum over all its rows. Replicas at the same
-    /// index have the same one. Reads every row and holds up the applying meanwhile: for tests.
+    /// A checksum over the rows of every replica of a group, each with the applied index that it is of: replicas at
+    /// the same index have the same one (rule R4). Asks every node; what one did not answer is told in its place.
+    ///
+    /// Each node reads all rows of its replica, past its caches; it applies on meanwhile. One at a time on a node, and
+    /// no longer than until the deadline: at most [`crate::limits::DIGEST_TIME_MAX`].
+    ///
+    /// # Errors
+    /// If there is no such group.
+    pub async fn digests(
+        &self,
+        group: GroupId,
+        deadline: Instant,
+    ) -> Result<Vec<(NodeId, Result<ReplicaDigest, String>)>, RequestError> {
+        self.inner.group(group)?;
+        Ok(self.inner.digests(group, deadline).await)
+    }
+
+    /// [`Node::digests`] of this node's own replica: its applied index and the checksum.
     ///
     /// # Errors
     /// If this node does not hold the group, or its tables cannot be read.
     pub async fn replica_digest(&self, group: GroupId) -> Result<(u64, u64), RequestError> {
-        let group = self.inner.group(group)?.clone();
-        let digest = crate::seams::spawn_blocking(move || group.digest()).await;
-        let unknown = |reason: String| RequestError::Unknown { reason };
-        digest.map_err(|error| unknown(error.to_string()))?.map_err(|error| unknown(error.to_string()))
+        let deadline = Instant::now() + crate::limits::DIGEST_TIME_MAX;
+        let digest = self.inner.own_digest(group, deadline).await?;
+        Ok((digest.applied_index, digest.checksum))
     }
 
     /// Hands the leadership of a group on, from wherever it is, and waits until that is seen.

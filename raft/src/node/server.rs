@@ -11,9 +11,10 @@ use proto::peer::snapshot_chunk::Part;
 use proto::peer::{
     AppendRequest, AppendResponse, AskEdgeRequest, AskEdgeResponse, AskRequest, AskResponse,
     CheckTransactionRequest, CheckTransactionResponse, DeadLettersRequest, DeadLettersResponse,
-    ForwardRequest, ForwardResponse, HandOverRequest, HandOverResponse, HelloRequest, HelloResponse,
-    ReceiveRequest, ReceiveResponse, SnapshotChunk, SnapshotOffer, SnapshotOfferResponse, SnapshotResponse,
-    StatusRequest, StatusResponse, TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
+    DigestRequest, DigestResponse, ForwardRequest, ForwardResponse, HandOverRequest, HandOverResponse,
+    HelloRequest, HelloResponse, ReceiveRequest, ReceiveResponse, SnapshotChunk, SnapshotOffer,
+    SnapshotOfferResponse, SnapshotResponse, StatusRequest, StatusResponse, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use tokio::time::{Instant, timeout_at};
 use tonic::{Request, Response, Status, Streaming};
@@ -325,6 +326,11 @@ impl Peer for PeerService {
     async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
         self.member(request)?;
         Ok(Response::new(self.node.own_status()))
+    }
+
+    async fn digest(&self, request: Request<DigestRequest>) -> Result<Response<DigestResponse>, Status> {
+        let request = self.member(request)?;
+        Ok(Response::new(self.node.digest_for_peer(request).await))
     }
 }
 

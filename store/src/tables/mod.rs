@@ -52,6 +52,18 @@ pub type GroupTables = FileTables;
 /// A row that was found: its key and its value.
 pub type Row = (Vec<u8>, Vec<u8>);
 
+/// A checksum over all rows of tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableDigest {
+    /// CRC-64/NVME over the lengths and the bytes of all keys and values, in the order of the keys.
+    pub checksum: u64,
+    /// How many rows there are.
+    pub rows: u64,
+}
+
+/// A digest asks so often, in rows, whether it is still wanted.
+const DIGEST_LOOK_EVERY: u64 = 4096;
+
 /// What a scan calls with the key and the value of each row.
 pub type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
@@ -126,20 +138,54 @@ pub trait TableStore: Clone + Send + Sync + 'static {
     /// The environment failed.
     fn checkpoint(&self, to: &Path) -> Result<(), TableError>;
 
-    /// A checksum over all rows in the order of their keys. Depends on nothing but the rows: two
-    /// replicas that applied the same log have the same digest (rule R4).
+    /// Visits all rows in ascending order, as they were when `begun` was called: what is written after that is not
+    /// seen. So whoever knows what the rows stand for can hold the writer up for no longer than that.
     ///
     /// # Errors
     /// The environment failed.
-    fn digest(&self) -> Result<u64, TableError> {
+    fn scan_frozen(&self, begun: &mut dyn FnMut(), visit: &mut Visitor<'_>) -> Result<(), TableError> {
+        // Where there is no cheap picture of the rows, they stand still until all of them were seen.
+        self.scan(&[], None, visit)?;
+        begun();
+        Ok(())
+    }
+
+    /// A checksum over all rows in the order of their keys. Depends on nothing but the rows: two
+    /// replicas that applied the same log have the same digest (rule R4).
+    ///
+    /// Reads every row. `begun` is called as soon as the rows may change: see [`TableStore::scan_frozen`]. Ends with
+    /// nothing when `wanted` says that nobody waits for it any more.
+    ///
+    /// # Errors
+    /// The environment failed.
+    fn digest_while(
+        &self,
+        begun: &mut dyn FnMut(),
+        wanted: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<TableDigest>, TableError> {
         let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
-        self.scan(&[], None, &mut |key, value| {
+        let (mut rows, mut given_up) = (0, false);
+        self.scan_frozen(begun, &mut |key, value| {
+            given_up = rows % DIGEST_LOOK_EVERY == 0 && !wanted();
+            if given_up {
+                return ControlFlow::Break(());
+            }
+            rows += 1;
             digest.update(&(key.len() as u32).to_le_bytes());
             digest.update(key);
             digest.update(&(value.len() as u32).to_le_bytes());
             digest.update(value);
             ControlFlow::Continue(())
         })?;
-        Ok(digest.finalize())
+        Ok((!given_up).then(|| TableDigest { checksum: digest.finalize(), rows }))
+    }
+
+    /// [`TableStore::digest_while`] to the end, where nothing is written meanwhile.
+    ///
+    /// # Errors
+    /// The environment failed.
+    fn digest(&self) -> Result<u64, TableError> {
+        let digest = self.digest_while(&mut || {}, &mut || true)?;
+        Ok(digest.expect("it was wanted to its end").checksum)
     }
 }
