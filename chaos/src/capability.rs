@@ -73,7 +73,7 @@ fn of(fault: FaultKind, machines: &Result<(), String>) -> Capability {
             machines().and_then(|()| disk::throttle_works()),
         ),
         FaultKind::FsyncError => ("a C compiler, and a template with_faults", compiled::compiler()),
-        FaultKind::Corrupt => ("files", Ok(())),
+        FaultKind::Corrupt | FaultKind::Hide => ("files", Ok(())),
     };
     match works {
         Ok(()) => Capability { fault, works: true, why: needs.into() },

@@ -98,6 +98,13 @@ pub enum Fault {
         #[serde(default)]
         running: bool,
     },
+    /// Something under the node's directory is not there. Healing puts it back, and removes what has taken its place.
+    /// The node must not run, neither when it goes nor when it comes back.
+    Hide {
+        /// A file or a directory, relative to the node's directory.
+        #[serde(default = "default::path")]
+        path: String,
+    },
 }
 
 /// Who is cut off from whom. With targets T of all nodes A.
@@ -132,6 +139,8 @@ pub enum Corruption {
     /// Bytes are as they were earlier: as in the copy that [`crate::Cluster::remember_files`] made. A disk that lost a
     /// write and acknowledged it.
     StaleChunk,
+    /// What was written last is zero, in the last of the files: a disk that acknowledged writes and lost them.
+    LostTail,
 }
 
 /// A fault without its parameters.
@@ -168,11 +177,13 @@ pub enum FaultKind {
     FsyncError,
     /// [`Fault::Corrupt`]
     Corrupt,
+    /// [`Fault::Hide`]
+    Hide,
 }
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [FaultKind; 15] = [
+    pub const ALL: [FaultKind; 16] = [
         FaultKind::Kill,
         FaultKind::Pause,
         FaultKind::Terminate,
@@ -188,6 +199,7 @@ impl FaultKind {
         FaultKind::DiskSlow,
         FaultKind::FsyncError,
         FaultKind::Corrupt,
+        FaultKind::Hide,
     ];
 
     /// As in the text of a fault: `power-failure`.
@@ -223,6 +235,7 @@ impl Fault {
             Fault::DiskSlow { .. } => FaultKind::DiskSlow,
             Fault::FsyncError {} => FaultKind::FsyncError,
             Fault::Corrupt { .. } => FaultKind::Corrupt,
+            Fault::Hide { .. } => FaultKind::Hide,
         }
     }
 
@@ -263,6 +276,9 @@ mod default {
     pub fn files() -> String {
         "**".to_owned()
     }
+    pub fn path() -> String {
+        "data".to_owned()
+    }
 }
 
 /// A text that is no fault.
@@ -285,9 +301,9 @@ impl FromStr for Fault {
             let Some((key, value)) = parameter.split_once('=') else {
                 return Err(wrong(format!("{parameter:?} is not of the form name=value")));
             };
-            // A pattern of files is a text even where it looks like a number.
+            // A name of files is a text even where it looks like a number.
             let value = match serde_json::from_str(value) {
-                Ok(value) if key != "files" => value,
+                Ok(value) if key != "files" && key != "path" => value,
                 _ => Value::String(value.to_owned()),
             };
             object.insert(key.to_owned(), value);

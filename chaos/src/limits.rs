@@ -17,6 +17,9 @@ pub const CORRUPTIBLE_FILES_MAX: usize = 100_000;
 /// What a stale chunk is made of: so many bytes are put back as they were.
 pub const CHUNK_BYTES: u64 = 4096;
 
+/// What a lost tail is made of: so many bytes that were written last are zero, and never more than half of all.
+pub const TAIL_BYTES: u64 = 8192;
+
 /// An image for a node: less does not hold ext4 with a journal, more does not belong on a machine for tests.
 pub const IMAGE_BYTES_MIN: u64 = 16 << 20;
 /// See [`IMAGE_BYTES_MIN`].

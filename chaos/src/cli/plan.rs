@@ -68,12 +68,12 @@ impl PlanArgs {
     }
 }
 
-/// What this machine can have. Corruption is for those who asked for it.
+/// What this machine can have. What damages or hides files is for those who asked for it.
 fn possible() -> Vec<Fault> {
     let works = detect().into_iter().filter(|capability| capability.works);
     works
         .map(|capability| capability.fault)
-        .filter(|kind| *kind != FaultKind::Corrupt)
+        .filter(|kind| !matches!(kind, FaultKind::Corrupt | FaultKind::Hide))
         .map(FaultKind::with_defaults)
         .collect()
 }

@@ -12,7 +12,7 @@ use crate::cluster::state::{ActiveFault, StateFile};
 use crate::error::ChaosError;
 use crate::fault::{Corruption, Fault};
 use crate::injection::{Damage, Effect};
-use crate::limits::{CHUNK_BYTES, CORRUPTIBLE_FILES_MAX};
+use crate::limits::{CHUNK_BYTES, CORRUPTIBLE_FILES_MAX, TAIL_BYTES};
 use crate::seeded::Seeded;
 
 /// So often a place is drawn until one is found that is not empty: files are allocated ahead, and nobody misses a
@@ -77,6 +77,9 @@ pub(super) fn corrupt(cluster: &Inner, active: &ActiveFault) -> Result<Vec<Effec
             Corruption::StaleChunk => {
                 format!("put {} old bytes back at byte {} of {path}", damage.bytes, damage.offset)
             }
+            Corruption::LostTail => {
+                format!("lost the last {} bytes of {path}, from byte {} on", damage.bytes, damage.offset)
+            }
         };
         effects.push(Effect { node, what, damage: Some(damage) });
     }
@@ -130,15 +133,22 @@ fn choose(
     if how == Corruption::StaleChunk && !copies.exists() {
         return Ok(Err("no earlier copy of its files was made (remember_files)".into()));
     }
-    // From a random one on, until one is fit: empty files have nothing to lose.
-    let first = seeded.below(names.len() as u64) as usize;
-    names.rotate_left(first);
+    match how {
+        // By their names the last one is the newest.
+        Corruption::LostTail => names.reverse(),
+        // From a random one on, until one is fit: empty files have nothing to lose.
+        _ => {
+            let first = seeded.below(names.len() as u64) as usize;
+            names.rotate_left(first);
+        }
+    }
     for name in names {
         let path = directory.join(&name);
         let wound = match how {
             Corruption::BitFlip => flipped(path, seeded)?,
             Corruption::Truncate => truncated(path, seeded)?,
             Corruption::StaleChunk => stale(path, &copies.join(&name), seeded)?,
+            Corruption::LostTail => without_tail(path)?,
         };
         if let Some(wound) = wound {
             return Ok(Ok(wound));
@@ -198,6 +208,31 @@ fn stale(path: PathBuf, copy: &Path, seeded: &mut Seeded) -> io::Result<Option<W
     let before = now[range(chunk)].to_vec();
     let bytes = before.len() as u64;
     Ok(Some(Wound { file: path, offset: chunk * CHUNK_BYTES, before, after: Some(old(chunk)), bytes }))
+}
+
+/// Files are allocated ahead: what was written last ends with the last byte that is not zero.
+fn without_tail(path: PathBuf) -> io::Result<Option<Wound>> {
+    let file = File::open(&path)?;
+    let mut written = file.metadata()?.len();
+    let mut chunk = vec![0; CHUNK_BYTES as usize];
+    while written > 0 {
+        let from = (written - 1) / CHUNK_BYTES * CHUNK_BYTES;
+        let chunk = &mut chunk[..(written - from) as usize];
+        file.read_exact_at(chunk, from)?;
+        if let Some(last) = chunk.iter().rposition(|byte| *byte != 0) {
+            written = from + last as u64 + 1;
+            break;
+        }
+        written = from;
+    }
+    let bytes = TAIL_BYTES.min(written / 2);
+    if bytes == 0 {
+        return Ok(None);
+    }
+    let offset = written - bytes;
+    let mut before = vec![0; bytes as usize];
+    file.read_exact_at(&mut before, offset)?;
+    Ok(Some(Wound { file: path, offset, before, after: Some(vec![0; bytes as usize]), bytes }))
 }
 
 /// Relative names of the files under a directory, in the order of their names.

@@ -7,6 +7,7 @@ pub(crate) mod compiled;
 pub(crate) mod corruption;
 pub(crate) mod delay;
 pub(crate) mod disk;
+mod hidden;
 pub(crate) mod network;
 pub(crate) mod power;
 pub(crate) mod preload;
@@ -134,6 +135,7 @@ fn install(cluster: &Inner, lock: &Lock, active: &ActiveFault) -> Result<Vec<Eff
         Fault::DiskSlow { .. } => disk::slow(cluster, active),
         Fault::FsyncError {} => preload::fail_syncs(cluster, active),
         Fault::Corrupt { .. } => corruption::corrupt(cluster, active),
+        Fault::Hide { path } => hidden::hide(cluster, active, path),
     }
 }
 
@@ -153,6 +155,7 @@ fn uninstall(cluster: &Inner, lock: &Lock, active: &ActiveFault) -> Result<(), C
         Fault::DiskStall {} => disk::thaw(cluster, active),
         Fault::DiskSlow { .. } => disk::unslow(cluster, active),
         Fault::FsyncError {} => preload::let_syncs_succeed(cluster, active),
+        Fault::Hide { path } => hidden::show(cluster, active, path),
         Fault::Restart {} | Fault::Corrupt { .. } => Ok(()),
     }
 }

@@ -165,7 +165,7 @@ fn what_does_not_happen_says_why_and_has_its_exit_code() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {complaint}");
         assert!(complaint.contains(text), "{arguments:?}: {complaint}");
     }
-    assert_eq!(tool.json(&["detect"]).as_array().unwrap().len(), 15);
+    assert_eq!(tool.json(&["detect"]).as_array().unwrap().len(), 16);
 }
 
 #[test]

@@ -99,3 +99,47 @@ fn a_running_node_is_spared_unless_told_otherwise() {
     damage(&cluster, "corrupt:running=true");
     assert_ne!(std::fs::read(cluster.node(1).directory().join("file")).unwrap(), b"bytes");
 }
+
+#[test]
+fn a_lost_tail_is_what_was_written_last() {
+    let root = tempfile::tempdir().unwrap();
+    let cluster = node(root.path());
+    let damage = damage(&cluster, "corrupt:how=lost-tail,files=log/*.segment");
+    let bytes = std::fs::read(&damage.file).unwrap();
+    assert!(damage.file.ends_with("log/2.segment"), "the newest of them: {damage:?}");
+    // Of the 10,000 bytes that were written half, at most.
+    assert_eq!((damage.offset, damage.bytes), (5_000, 5_000));
+    assert!(bytes[..5_000].iter().all(|byte| *byte == b'a') && bytes[5_000..].iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn what_is_hidden_comes_back() {
+    let root = tempfile::tempdir().unwrap();
+    let cluster = node(root.path());
+    let log = cluster.node(1).directory().join("log");
+    let guard = cluster.inject(&"hide:path=log".parse().unwrap(), &[1]).installed().expect("hidden");
+    assert!(!log.exists());
+    std::fs::create_dir(&log).unwrap();
+    std::fs::write(log.join("new"), "in its place").unwrap();
+    guard.heal().unwrap();
+    assert!(log.join("1.segment").exists() && !log.join("new").exists());
+    for (path, reason) in [("none", "has no none"), ("../elsewhere", "no path"), ("/etc", "no path")] {
+        match cluster.inject(&format!("hide:path={path}").parse().unwrap(), &[1]) {
+            Injected::Skipped { why } => assert!(why.contains(reason), "{why}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn nothing_of_a_running_node_is_hidden() {
+    let root = tempfile::tempdir().unwrap();
+    let cluster = cluster(root.path(), Backend::Loopback);
+    let file = cluster.node(1).directory().join("file");
+    std::fs::write(&file, "bytes").unwrap();
+    match cluster.inject(&"hide:path=file".parse().unwrap(), &[1]) {
+        Injected::Skipped { why } => assert!(why.contains("node 1 runs"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(file.exists());
+}

@@ -13,8 +13,10 @@ fn faults_that_overlap_all_heal() {
     let root = tempfile::tempdir().unwrap();
     let Some(cluster) = machines(root.path(), &template().with_faults()) else { return };
     let works = chaos::detect().into_iter().filter(|capability| capability.works);
-    let kinds: Vec<FaultKind> =
-        works.map(|capability| capability.fault).filter(|kind| *kind != FaultKind::Corrupt).collect();
+    let kinds: Vec<FaultKind> = works
+        .map(|capability| capability.fault)
+        .filter(|kind| !matches!(kind, FaultKind::Corrupt | FaultKind::Hide))
+        .collect();
     let faults: Vec<Fault> = kinds.iter().map(|kind| kind.with_defaults()).collect();
     let options = PlanOptions {
         targets: vec![Target::One, Target::Minority],
