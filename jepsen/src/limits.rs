@@ -27,6 +27,10 @@ pub const ANSWER_BYTES_MAX: usize = 64 << 20;
 pub const ADMIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// All attempts of one admin call.
 pub const ADMIN_PATIENCE: Duration = Duration::from_secs(30);
+/// A node makes digests of its tables within this.
+pub const DIGEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// The tables of replicas are compared again for so long while these are at different entries.
+pub const STATES_PATIENCE: Duration = Duration::from_secs(20);
 /// Between two looks at a condition that is waited for.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// A broken telemetry stream is opened again after this.

@@ -139,27 +139,35 @@ pub fn hunts() -> Vec<Hunt> {
         ),
         hunt(
             "purge-above-snapshot",
-            "the log is given up as far as it was applied",
+            "the log is given up as far as it was committed, snapshot or not",
             Workload::Queue,
-            &[Nemesis::Kill, Nemesis::KillAll],
-            &["behaviour", "durability", "log_prefix", "conservation"],
-            Simulation,
+            &[Nemesis::KillAll],
+            &["behaviour", "durability", "log_prefix", "conservation", "liveness"],
+            Long,
         ),
         hunt(
             "corrupt-frame-skipped",
             "damage in the middle of the log is taken for its end",
             Workload::Queue,
-            &[Nemesis::CorruptLog],
-            &["durability", "log_prefix", "behaviour", "offset_agreement", "liveness"],
+            &[Nemesis::LostTail],
+            &["durability", "log_prefix", "offset_agreement", "state_digest", "behaviour"],
             Long,
         ),
         hunt(
             "metadata-loss-deletes-data",
             "a topic that the catalog does not have (yet) loses its messages",
             Workload::Queue,
-            &[Nemesis::KillAll],
-            &["durability", "conservation", "offset_agreement", "behaviour"],
-            Long,
+            &[Nemesis::LostMetadata],
+            &["durability", "conservation", "offset_agreement"],
+            Push,
+        ),
+        hunt(
+            "replica-diverges",
+            "now and then a replica writes a row that no other one has",
+            Workload::Queue,
+            &[Nemesis::Transfer],
+            &["state_digest"],
+            Push,
         ),
     ]
 }
@@ -209,6 +217,6 @@ mod tests {
                 assert!(*property == "behaviour" || known.contains(property), "{property} is no property");
             }
         }
-        assert_eq!(bugs.len(), 14);
+        assert_eq!(bugs.len(), 15);
     }
 }

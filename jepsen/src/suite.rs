@@ -104,7 +104,8 @@ fn long(nodes: usize, seed: u64) -> Vec<Entry> {
             entries.push(Entry::alone(workload, *nemesis, LONG_SECONDS, 0));
         }
         for _ in 0..PAIRS {
-            let mut pair = fit.clone();
+            let mut pair: Vec<Nemesis> =
+                fit.iter().copied().filter(|nemesis| !nemesis.stands_alone()).collect();
             pair.shuffle(&mut choices);
             pair.truncate(2);
             entries.push(Entry { workload, nemeses: pair, overlap: true, seconds: LONG_SECONDS, seed: 0 });

@@ -57,6 +57,8 @@ bugs! {
     CorruptFrameSkipped = "corrupt-frame-skipped",
     /// A topic that the catalog does not have (yet) loses its messages (rule R6).
     MetadataLossDeletesData = "metadata-loss-deletes-data",
+    /// Now and then a replica writes a row that no other one has (rule R4), and that nobody reads.
+    ReplicaDiverges = "replica-diverges",
 }
 
 /// Whether this process has the bug.

@@ -195,7 +195,7 @@ fn is_due_in_queue(evidence: &Evidence<'_>, number: MessageNumber, send: &SentAs
             |queue: &&crate::history::QueueRead<Symbol>| queue.topic == topic && queue.queue == place.queue;
         history.queues.iter().find(of).is_some_and(|queue| place.offset < queue.first)
     });
-    is_due && !was_trimmed && evidence.messages[number as usize].recalled.is_none()
+    is_due && !(was_trimmed && rules.retention) && evidence.messages[number as usize].recalled.is_none()
 }
 
 /// The logs that were read.
@@ -351,6 +351,8 @@ mod tests {
         story.unstore("a");
         story.unread_queues().read_queue(0, 1, 3);
         assert_eq!(story.check(check), Verdict::Held { checked: 3 });
+        story.without_retention();
+        assert_eq!(losses(story.check(check)).0, 1, "nothing was old enough to go");
     }
 
     #[test]

@@ -89,6 +89,12 @@ impl Story {
         self.line(Line::Queue(QueueRead { topic: "t".into(), queue, first, next, complete: true, at_ns }))
     }
 
+    /// Nothing may go by retention.
+    pub fn without_retention(&mut self) -> &mut Story {
+        self.header.rules.retention = false;
+        self
+    }
+
     pub fn unread_queues(&mut self) -> &mut Story {
         self.lines.retain(|line| !matches!(line, Line::Queue(_)));
         self

@@ -104,6 +104,10 @@ pub fn commit() -> String {
 impl RunArgs {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         ensure!((1..=86_400).contains(&self.seconds), "--seconds is {}: 1 to 86400", self.seconds);
+        let alone = self.nemesis.iter().find(|nemesis| nemesis.stands_alone());
+        if let Some(nemesis) = alone.filter(|_| self.overlap && self.nemesis.len() > 1) {
+            anyhow::bail!("nothing else may happen during {}: leave --overlap out", nemesis.name());
+        }
         let binary = Binary::find(self.common.binary.as_deref())?;
         let seed = self.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
         let nemeses = match self.nemesis.is_empty() {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use super::{Attempt, Client};
-use crate::limits::{ADMIN_TIMEOUT, POLL_INTERVAL};
+use crate::limits::{ADMIN_TIMEOUT, DIGEST_TIMEOUT, POLL_INTERVAL};
 
 /// Why an admin call was not done.
 #[derive(Debug, Error)]
@@ -230,6 +230,20 @@ impl Client {
         }
     }
 
+    /// A checksum over the tables of each replica of each group, and the entry that it is of.
+    ///
+    /// # Errors
+    /// No node answered in time.
+    pub async fn digests(&mut self) -> Result<Vec<admin::ReplicaDigest>, AdminError> {
+        let timeout_ms = DIGEST_TIMEOUT.as_millis() as u64;
+        let wire = admin::DigestReplicasRequest { group: String::new(), timeout_ms };
+        let call = async |client: &Client| {
+            let request = client.request(wire.clone(), ADMIN_TIMEOUT + DIGEST_TIMEOUT);
+            client.admin().digest_replicas(request).await.map(|answer| answer.into_inner().replicas)
+        };
+        self.insist_for(ADMIN_TIMEOUT + DIGEST_TIMEOUT, "comparing the tables of all replicas", call).await
+    }
+
     /// Hands the leadership of a group to a node; empty: to the most caught-up one.
     ///
     /// # Errors
@@ -244,12 +258,22 @@ impl Client {
     async fn insist<T>(
         &mut self,
         what: &str,
+        call: impl AsyncFnMut(&Client) -> Result<T, Status>,
+    ) -> Result<T, AdminError> {
+        self.insist_for(ADMIN_TIMEOUT, what, call).await
+    }
+
+    /// The same, with so much time for each try.
+    async fn insist_for<T>(
+        &mut self,
+        timeout: Duration,
+        what: &str,
         mut call: impl AsyncFnMut(&Client) -> Result<T, Status>,
     ) -> Result<T, AdminError> {
         let begun = Instant::now();
         let after = crate::limits::ADMIN_PATIENCE;
         loop {
-            let status = match tokio::time::timeout(ADMIN_TIMEOUT, call(self)).await {
+            let status = match tokio::time::timeout(timeout, call(self)).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(status)) => status,
                 Err(_) => Status::deadline_exceeded("no answer in time"),

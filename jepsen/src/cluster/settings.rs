@@ -28,7 +28,7 @@ pub fn node_settings(nodes: usize, on_images: bool) -> String {
          \n[peer]\nbind = \"{{address}}:{PEER_PORT}\"\n\
          \n[log]\nsegment_bytes = \"64MiB\"\ntail_cache_bytes = \"16MiB\"\n\
          \n[tables]\nmemory_bytes = \"32MiB\"\n\
-         \n[raft]\nsnapshot_log_bytes = \"1MiB\"\n\
+         \n[raft]\nsnapshot_log_bytes = \"1MiB\"\nsnapshot_entries_kept = 256\n\
          \n[retention]\nlook_every_ms = 500\n\
          \n[disk]\nspare_bytes = \"{spare}\"\n\
          \n[messaging]\nauto_create_topics = false\nauto_create_groups = false\n\

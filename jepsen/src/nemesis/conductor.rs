@@ -99,12 +99,12 @@ impl Conductor {
     /// Plays one script; once time is over it only heals.
     async fn script(&self, script: &Script, choices: &mut StdRng, until: Instant) {
         let mut active: BTreeMap<usize, Active> = BTreeMap::new();
-        let mut touched: Vec<usize> = Vec::new();
+        let (mut touched, mut damaged): (Vec<usize>, Vec<usize>) = Default::default();
         for step in &script.moves {
             match step {
                 Move::Wait(pause) => tokio::time::sleep(*pause).await,
                 Move::Transfer => self.transfer(script.nemesis).await,
-                Move::Repair => self.repair(&touched).await,
+                Move::Repair => self.repair(&damaged).await,
                 Move::Inject { slot, fault, target } => {
                     if Instant::now() >= until && active.is_empty() {
                         return;
@@ -112,6 +112,9 @@ impl Conductor {
                     let seed = choices.random();
                     let installed = self.inject(script.nemesis, fault, target, seed, &touched).await;
                     touched.extend(&installed.nodes);
+                    if matches!(fault, Fault::Corrupt { .. }) {
+                        damaged.extend(&installed.nodes);
+                    }
                     active.insert(*slot, installed);
                 }
                 Move::Heal { slot } => {
@@ -158,7 +161,7 @@ impl Conductor {
     }
 
     /// The nodes of a target. Besides the roles of [`Brokers::resolve`] there are those that a script gave: `last`, the
-    /// node that was touched last, and `untouched`, one that was not touched.
+    /// node that was touched last; `untouched`, one that was not touched; and `rest`, all that were not.
     async fn whom(&self, target: &Target, seed: u64, touched: &[usize]) -> Result<Vec<usize>, String> {
         match target {
             Target::Role(name) if name == "last" => {
@@ -167,6 +170,11 @@ impl Conductor {
             Target::Role(name) if name == "untouched" => {
                 let rest = (1..=self.brokers.size()).find(|node| !touched.contains(node));
                 rest.map(|node| vec![node]).ok_or_else(|| "every node was touched".to_owned())
+            }
+            Target::Role(name) if name == "rest" => {
+                let rest = (1..=self.brokers.size()).filter(|node| !touched.contains(node));
+                let rest: Vec<usize> = rest.collect();
+                if rest.is_empty() { Err("every node was touched".to_owned()) } else { Ok(rest) }
             }
             target => self.brokers.resolve(target, seed).await.map_err(|error| format!("{error:#}")),
         }
@@ -208,11 +216,11 @@ impl Conductor {
         self.troubles.borrow_mut().faults.push((nemesis, line));
     }
 
-    /// Has the nodes that were touched looked through, rebuilt from the others where they are damaged, and started;
+    /// Has the nodes whose files were damaged looked through, rebuilt from the others where they are damaged, and started;
     /// and waits until all is whole again: another one that is damaged before would be one too many. A node need not
     /// notice at its start what lies in the body of an old frame, so those that run are stopped for it.
-    async fn repair(&self, touched: &[usize]) {
-        let nodes: std::collections::BTreeSet<usize> = touched.iter().copied().collect();
+    async fn repair(&self, damaged: &[usize]) {
+        let nodes: std::collections::BTreeSet<usize> = damaged.iter().copied().collect();
         for node in nodes {
             let stopped = self.brokers.blocking(move |cluster| cluster.stop(node, STOP_PATIENCE)).await;
             tracing::info!(node, ?stopped, "looking for damage");

@@ -78,6 +78,11 @@ pub enum Nemesis {
     CorruptLog,
     /// The same with its tables
     CorruptTables,
+    /// A minority lags, another node has lost the end of its log while it did not run, and those of them that start are
+    /// to elect: what was acknowledged must not depend on the lost
+    LostTail,
+    /// All nodes start without what the metadata group has on disk, and then with it again: messages must stay
+    LostMetadata,
 }
 
 impl Nemesis {
@@ -125,7 +130,19 @@ impl Nemesis {
 
     /// Whether a node that has it ends by itself, as it should.
     pub fn ends_nodes(self) -> bool {
-        matches!(self, Nemesis::FsyncError | Nemesis::DiskFull | Nemesis::CorruptLog | Nemesis::CorruptTables)
+        matches!(
+            self,
+            Nemesis::FsyncError
+                | Nemesis::DiskFull
+                | Nemesis::CorruptLog
+                | Nemesis::CorruptTables
+                | Nemesis::LostTail
+        )
+    }
+
+    /// Whether nothing else may happen meanwhile: it needs every node as it left it, or takes all that may be lost.
+    pub fn stands_alone(self) -> bool {
+        matches!(self, Nemesis::LostTail | Nemesis::LostMetadata)
     }
 
     /// Why a cluster of so many nodes cannot have it.

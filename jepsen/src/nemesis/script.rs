@@ -152,7 +152,9 @@ impl Author<'_> {
             | Nemesis::KillDuringRestart
             | Nemesis::DoubleKill
             | Nemesis::LeaderLast
-            | Nemesis::LeaderAlone => self.choreograph(nemesis, nodes),
+            | Nemesis::LeaderAlone
+            | Nemesis::LostTail
+            | Nemesis::LostMetadata => self.choreograph(nemesis, nodes),
             Nemesis::CorruptLog => self.corrupt("data/groups/g1/log/*.log"),
             Nemesis::CorruptTables => self.corrupt("data/groups/g1/tables/*.sst"),
         }
@@ -210,6 +212,18 @@ impl Author<'_> {
                 self.heal(0);
                 self.heal(1);
             }
+            Nemesis::LostTail => self.lose_tail(),
+            Nemesis::LostMetadata => {
+                self.inject(0, Fault::Kill {}, Target::All);
+                self.inject(1, Fault::Hide { path: "data/groups/meta".to_owned() }, Target::All);
+                self.heal(0);
+                // Long enough for leaders, and for several looks at what may go.
+                self.wait_ms(4_000, 6_000);
+                self.inject(2, Fault::Kill {}, Target::All);
+                self.heal(1);
+                self.heal(2);
+                self.wait_ms(1_000, 2_000);
+            }
             other => unreachable!("{other:?} is no choreography"),
         }
     }
@@ -232,6 +246,27 @@ impl Author<'_> {
         self.wait_ms(2_000, 3_000);
         self.moves.push(Move::Repair);
         self.wait_ms(1_000, 3_000);
+    }
+
+    /// What some nodes acknowledged while a minority was away is missing from the log of one of them. It must not start;
+    /// if it did it would elect with the minority, and what is missing would be gone.
+    fn lose_tail(&mut self) {
+        self.inject(0, Fault::Kill {}, Target::Minority);
+        self.wait_ms(2_000, 3_500);
+        self.inject(1, Fault::Kill {}, Target::Role("untouched".to_owned()));
+        let (how, files) = (Corruption::LostTail, "data/groups/g1/log/*.log".to_owned());
+        let fault = Fault::Corrupt { how, files, seed: 0, running: false };
+        self.inject(2, fault, Target::Role("last".to_owned()));
+        self.inject(3, Fault::Kill {}, Target::Role("rest".to_owned()));
+        self.heal(0);
+        self.heal(1);
+        self.wait_ms(3_000, 4_500);
+        self.heal(3);
+        self.wait_ms(2_000, 3_000);
+        self.moves.push(Move::Repair);
+        // Only now it has what it lost.
+        self.heal(2);
+        self.wait_ms(1_000, 2_000);
     }
 
     /// A follower stops and lags; the leader crashes and comes back; another one crashes. What is left of a quorum is

@@ -3,6 +3,8 @@
 use checkers::history::{Coverage, FaultStatus, Operation};
 
 use super::RunOptions;
+use super::final_reads::FinalReads;
+use crate::cluster::BROKER_GROUP;
 use crate::limits::{OPERATIONS_DURING_FAULT_MIN, OPERATIONS_PER_SECOND_MIN};
 use crate::nemesis::Troubles;
 
@@ -35,6 +37,18 @@ pub fn of(options: &RunOptions, operations: &[Operation], troubles: &Troubles) -
         });
     }
     coverage
+}
+
+/// Whether the tables of all replicas were compared, group by group (property 7).
+pub fn of_states(options: &RunOptions, reads: &FinalReads) -> Vec<Coverage> {
+    let compared = reads.compared();
+    let groups = ["meta", BROKER_GROUP].into_iter();
+    let coverage = groups.map(|group| Coverage {
+        what: format!("replicas of {group} compared at one entry"),
+        wanted: options.nodes as u64,
+        seen: compared.get(group).copied().unwrap_or(0),
+    });
+    coverage.collect()
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! What is read when the run is over, through the public interface: every queue, and all dead letters.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
 
-use checkers::history::{Dead, Drained, Line, Place, QueueRead, Stored, Subscription};
+use checkers::history::{Dead, Drained, Line, Place, QueueRead, State, Stored, Subscription};
+use proto::admin;
+use tokio::time::Instant;
 
 use crate::client::{AdminError, Client, Ended};
-use crate::limits::{PULL_WAIT, RECEIVE_PATIENCE};
+use crate::limits::{POLL_INTERVAL, PULL_WAIT, RECEIVE_PATIENCE, STATES_PATIENCE};
 use crate::recorder::digest;
 use crate::workload::{Arena, Needs};
 
@@ -106,6 +108,58 @@ impl FinalReads {
         self.lines.push(Line::Queue(line));
     }
 
+    /// Asks every replica for a checksum over its tables, until all replicas of each group were at the same entry.
+    /// Nobody sends any more, but what waits for its time may still come.
+    pub async fn states(&mut self, arena: &Rc<Arena>) {
+        let mut client = Client::new("jepsen-reader", &arena.addresses, 0);
+        let begun = Instant::now();
+        loop {
+            let replicas = match client.digests().await {
+                Ok(replicas) => replicas,
+                Err(error) => return self.failures.push(error.to_string()),
+            };
+            let settled = are_level(&replicas, arena.addresses.len());
+            let errors = replicas.iter().filter(|replica| !replica.error.is_empty()).map(|replica| {
+                format!("the tables of {} on node {}: {}", replica.group, replica.node, replica.error)
+            });
+            let errors: Vec<String> = errors.collect();
+            self.lines.extend(replicas.into_iter().filter(|replica| replica.error.is_empty()).map(
+                |replica| {
+                    Line::State(State {
+                        node: replica.node as u32,
+                        group: replica.group,
+                        applied_index: replica.applied_index,
+                        digest: format!("{:016x}/{}", replica.checksum, replica.rows),
+                    })
+                },
+            ));
+            if settled {
+                return;
+            }
+            if begun.elapsed() > STATES_PATIENCE {
+                // The coverage says that they were not compared.
+                return self.failures.extend(errors);
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
+    /// How many replicas of each group were compared at one entry: the most that there were.
+    pub fn compared(&self) -> BTreeMap<&str, u64> {
+        let mut at: BTreeMap<(&str, u64), BTreeSet<u32>> = BTreeMap::new();
+        for line in &self.lines {
+            if let Line::State(state) = line {
+                at.entry((&state.group, state.applied_index)).or_default().insert(state.node);
+            }
+        }
+        let mut compared = BTreeMap::new();
+        for ((group, _), nodes) in at {
+            let most = compared.entry(group).or_insert(0);
+            *most = nodes.len().max(*most as usize) as u64;
+        }
+        compared
+    }
+
     /// Lists the dead letters of every consumer group, and notes of each that drained whether they were all read.
     pub async fn dead_letters(&mut self, arena: &Rc<Arena>, needs: &Needs) {
         let mut client = Client::new("jepsen-reader", &arena.addresses, 0);
@@ -131,5 +185,45 @@ impl FinalReads {
                 }
             }
         }
+    }
+}
+
+/// Whether all replicas of each group have answered, and are at the same entry.
+fn are_level(replicas: &[admin::ReplicaDigest], nodes: usize) -> bool {
+    let mut at: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for replica in replicas.iter().filter(|replica| replica.error.is_empty()) {
+        at.entry(&replica.group).or_default().push(replica.applied_index);
+    }
+    let level = |entries: &Vec<u64>| entries.len() == nodes && entries.iter().all(|at| *at == entries[0]);
+    !at.is_empty() && at.values().all(level)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replica(group: &str, node: u64, applied_index: u64) -> admin::ReplicaDigest {
+        admin::ReplicaDigest { group: group.into(), node, applied_index, ..Default::default() }
+    }
+
+    #[test]
+    fn replicas_are_level_when_all_of_a_group_are_at_one_entry() {
+        let level = [replica("meta", 1, 4), replica("meta", 2, 4), replica("g1", 1, 9), replica("g1", 2, 9)];
+        assert!(are_level(&level, 2));
+        assert!(!are_level(&level, 3), "one is missing");
+        assert!(!are_level(&[replica("g1", 1, 9), replica("g1", 2, 8)], 2));
+        assert!(!are_level(&[], 2));
+        let failed = admin::ReplicaDigest { error: "no".into(), ..replica("g1", 2, 9) };
+        assert!(!are_level(&[replica("g1", 1, 9), failed], 2));
+    }
+
+    #[test]
+    fn what_was_compared_is_counted_by_group() {
+        let state = |node, applied_index| {
+            Line::State(State { node, group: "g1".into(), applied_index, digest: "aa".into() })
+        };
+        let mut reads = FinalReads::default();
+        reads.lines.extend([state(1, 5), state(2, 6), state(1, 6), state(1, 6), state(3, 7)]);
+        assert_eq!(reads.compared(), BTreeMap::from([("g1", 2)]));
     }
 }

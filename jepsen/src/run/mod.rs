@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::client::{AdminError, Client};
 use crate::cluster::{Binary, Brokers, Shape};
 use crate::limits::{AFTER_HEALING, CONVERGENCE_MAX, PROCESSES_PATIENCE, READINESS_OF_TOPICS};
-use crate::nemesis::{Conductor, Troubles};
+use crate::nemesis::{Conductor, Nemesis, Troubles};
 use crate::workload::{Arena, Needs, drain};
 use final_reads::FinalReads;
 
@@ -100,6 +100,8 @@ async fn on_cluster(
         bar.set_message("reading queues and dead letters");
         reads.queues(&arena, &needs).await;
         reads.dead_letters(&arena, &needs).await;
+        bar.set_message("comparing tables");
+        reads.states(&arena).await;
     }
     let deaths = brokers.dead().await;
     bar.set_message("stopping");
@@ -112,7 +114,8 @@ async fn on_cluster(
     bar.set_message("checking");
     let path = options.directory.join(HISTORY_NAME);
     outcome.header.nemesis = options.nemeses.iter().map(|nemesis| nemesis.name()).collect();
-    let coverage = coverage::of(options, &outcome.operations, &outcome.troubles);
+    let mut coverage = coverage::of(options, &outcome.operations, &outcome.troubles);
+    coverage.extend(coverage::of_states(options, &outcome.reads));
     outcome
         .write(Writer::new(File::create(&path)?, &outcome.header)?, &coverage)
         .with_context(|| format!("cannot write {}", path.display()))?;
@@ -136,6 +139,8 @@ fn header(options: &RunOptions, arena: &Arena) -> Header {
         started_unix_ms: arena.recorder.started_unix_ms(),
         rules: checkers::history::Rules {
             convergence_ms_max: CONVERGENCE_MAX.as_millis() as u64,
+            // Messages are kept for longer than any run, but for those that a full disk takes away.
+            retention: options.nemeses.contains(&Nemesis::DiskFull),
             ..Default::default()
         },
     }

@@ -4,10 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use store::planted::{PlantedBug, planted};
 use store::tables::applied::{Applied, AppliedMark, Membership};
 use store::tables::{Batch, TableError, TableStore};
 
 use super::{FrameContext, MachineFailure};
+
+/// For a planted bug: in entries.
+const DIVERGES_EVERY: u64 = 16;
 
 /// The part of a machine that every kind of entry moves on, and the batch that an entry writes.
 pub struct Progress<T> {
@@ -111,6 +115,10 @@ impl<T: TableStore> Progress<T> {
     pub(super) fn commit(&mut self, frame: &FrameContext) -> Result<(), MachineFailure> {
         self.applied = Some(frame.mark());
         Applied { mark: frame.mark(), stamp_ms: self.stamp_ms }.put(&mut self.batch);
+        if planted(PlantedBug::ReplicaDiverges) && frame.index.is_multiple_of(DIVERGES_EVERY) {
+            // Each process has its own; no row has such a kind.
+            self.batch.put(&[u8::MAX], &std::process::id().to_be_bytes());
+        }
         self.durability.tables.write(&self.batch)?;
         Ok(())
     }

@@ -8,20 +8,21 @@ use crate::process;
 
 /// What the simulation reaches, and within how many seeds it must have found it.
 ///
-/// Not among them: `purge-above-snapshot`, which openraft itself prevents (it clamps a purge to its snapshot);
-/// `ack-before-fsync`, because a step of a simulated log writes and syncs at one moment; `corrupt-frame-skipped` and
-/// `metadata-loss-deletes-data`, because no fault of the plans damages what is on disk; and `deposed-leader-serves`,
-/// which was not found within ten seeds.
+/// Not among them: `corrupt-frame-skipped` and `metadata-loss-deletes-data`, because no fault of the plans damages or
+/// takes away what is on disk; and `replica-diverges`, because all nodes of a simulation are one process.
 const REACHED: &[(PlantedBug, u64)] = &[
+    (PlantedBug::AckBeforeFsync, 40),
     (PlantedBug::AckBeforeQuorum, 40),
     (PlantedBug::VoteNotPersisted, 40),
     (PlantedBug::LogNotTruncated, 60),
+    (PlantedBug::DeposedLeaderServes, 40),
     (PlantedBug::ApplyBeforeDurable, 5),
     (PlantedBug::HalfMessageIndexed, 5),
     (PlantedBug::TimerOnLocalClock, 5),
     (PlantedBug::ReceiptValidAfterExpiry, 20),
     (PlantedBug::FifoLockLostOnFailover, 20),
     (PlantedBug::DedupWindowMissingFromSnapshot, 20),
+    (PlantedBug::PurgeAboveSnapshot, 20),
 ];
 
 /// `SIMULATION_BUG=<name>` looks for one, also for those that are not among the ones that must be found.

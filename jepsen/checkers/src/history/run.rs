@@ -40,6 +40,8 @@ pub struct Rules {
     pub progress_gap_ms_max: u64,
     /// So long after the last fault has gone, sends are acknowledged and replicas agree again.
     pub convergence_ms_max: u64,
+    /// Whether retention may take messages away within the run: for their age, or because a disk is full.
+    pub retention: bool,
 }
 
 impl Default for Rules {
@@ -49,6 +51,7 @@ impl Default for Rules {
             clock_tolerance_ms: 500,
             progress_gap_ms_max: 10_000,
             convergence_ms_max: 30_000,
+            retention: true,
         }
     }
 }
