@@ -145,7 +145,6 @@ fn node_options(options: &Options) -> anyhow::Result<NodeOptions> {
             snapshot_entries_kept: options.raft.snapshot_entries_kept,
             retention: options.retention.tuning(),
             disk: options.disk.tuning(),
-            ..Tuning::default()
         },
         transaction_checks: TransactionChecks {
             interval: options.transactions.check_interval_ms.duration(),
