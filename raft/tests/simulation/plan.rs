@@ -26,6 +26,8 @@ pub enum Fault {
     DisksGoOn,
     /// A node is cut off from all others. Who dials is refused.
     CutOff(usize),
+    /// The leader of the broker group is cut off from all others, if there is one.
+    CutOffLeader,
     /// Two nodes do not hear each other.
     CutPair(usize, usize),
     /// What one sends to the other is lost, not the other way around.
@@ -113,6 +115,20 @@ pub fn add_stalls(steps: &mut Vec<Step>, dice: &mut Dice, nodes: u64, lasting: D
     steps.sort_by_key(|step| step.at);
 }
 
+/// Nothing but leaders that are cut off, each for longer than an election takes: chance hardly leaves a deposed leader
+/// alone for so long that others acknowledge something which it does not know of.
+pub fn leaders_cut_off(dice: &mut Dice, lasting: Duration) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut at = dice.within(300..1500);
+    while at < lasting.as_millis() as u64 {
+        let heals = at + dice.within(1500..4000);
+        steps.push(Step { at: Duration::from_millis(at), fault: Fault::CutOffLeader });
+        steps.push(Step { at: Duration::from_millis(heals), fault: Fault::HealLinks });
+        at = heals + dice.within(300..1500);
+    }
+    steps
+}
+
 fn two(dice: &mut Dice, nodes: u64) -> (usize, usize) {
     let one = dice.within(0..nodes);
     let other = (one + dice.within(1..nodes)) % nodes;
@@ -136,9 +152,10 @@ pub fn inject(cluster: &mut Cluster<'_>, fault: &Fault) {
             }
         }
         Fault::DisksGoOn => (0..cluster.size()).for_each(|node| cluster.stall_disk(node, false)),
-        Fault::CutOff(node) => {
-            for other in (0..cluster.size()).filter(|other| other != node) {
-                cluster.sim.partition(name(cluster, *node), name(cluster, other));
+        Fault::CutOff(node) => cut_off(cluster, *node),
+        Fault::CutOffLeader => {
+            if let Some(node) = cluster.leader() {
+                cut_off(cluster, node);
             }
         }
         Fault::CutPair(one, other) => cluster.sim.partition(name(cluster, *one), name(cluster, *other)),
@@ -154,6 +171,13 @@ pub fn inject(cluster: &mut Cluster<'_>, fault: &Fault) {
         Fault::Flush(node) => flush(cluster, *node),
         Fault::Start(node) => cluster.restart(*node),
         Fault::HealLinks => heal_links(cluster),
+    }
+}
+
+fn cut_off(cluster: &mut Cluster<'_>, node: usize) {
+    for other in (0..cluster.size()).filter(|other| *other != node) {
+        let (node, other) = (cluster.slots[node].name.clone(), cluster.slots[other].name.clone());
+        cluster.sim.partition(node, other);
     }
 }
 

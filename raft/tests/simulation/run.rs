@@ -26,6 +26,9 @@ const DIGESTS_EVERY: u64 = 200;
 /// Tables go to disk every so many ticks, on one node or another.
 const FLUSH_EVERY: u64 = 700;
 
+/// Seeds from here on are about leaders that are cut off.
+pub const LEADER_SEEDS_FROM: u64 = 1_000_000;
+
 /// What a seed stands for.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -44,8 +47,11 @@ impl Settings {
         let slowest_ms = *dice.pick(&[1, 2, 10, 30]);
         let disk_delay_ms = 0..slowest_ms;
         let load = Duration::from_secs(dice.within(6..16));
-        let mut plan = plan::plan(&mut dice, nodes, load);
-        if seed.is_multiple_of(STALLS_EVERY) {
+        let mut plan = match seed {
+            LEADER_SEEDS_FROM.. => plan::leaders_cut_off(&mut dice, load),
+            _ => plan::plan(&mut dice, nodes, load),
+        };
+        if seed < LEADER_SEEDS_FROM && seed.is_multiple_of(STALLS_EVERY) {
             plan::add_stalls(&mut plan, &mut Dice::of(seed, 2), nodes, load);
         }
         let shape = Shape { nodes, wall_ahead_ms, disk_delay_ms };

@@ -3,15 +3,17 @@
 use std::time::Instant;
 
 use crate::process::{self, Outcome};
+use crate::run::LEADER_SEEDS_FROM;
 
 /// What every push runs.
 const PUSH_SEEDS: std::ops::Range<u64> = 1..51;
+const PUSH_LEADER_SEEDS: std::ops::Range<u64> = LEADER_SEEDS_FROM..LEADER_SEEDS_FROM + 5;
 const REGRESSIONS: &str = include_str!("regressions.txt");
 
 /// The seeds to run. Regressions come first.
 fn wanted() -> Vec<u64> {
     let Ok(text) = std::env::var("SIMULATION_SEEDS") else {
-        return regressions().chain(PUSH_SEEDS).collect();
+        return regressions().chain(PUSH_SEEDS).chain(PUSH_LEADER_SEEDS).collect();
     };
     let number = |text: &str| text.trim().parse().unwrap_or_else(|_| panic!("SIMULATION_SEEDS: {text:?}"));
     match text.split_once("..") {
