@@ -20,7 +20,7 @@ const REACHED: &[(PlantedBug, u64)] = &[
     (PlantedBug::ApplyBeforeDurable, 5),
     (PlantedBug::HalfMessageIndexed, 5),
     (PlantedBug::TimerOnLocalClock, 5),
-    (PlantedBug::ReceiptValidAfterExpiry, 20),
+    (PlantedBug::ReceiptValidAfterExpiry, 120),
     (PlantedBug::FifoLockLostOnFailover, 20),
     (PlantedBug::DedupWindowMissingFromSnapshot, 20),
     (PlantedBug::PurgeAboveSnapshot, 20),
