@@ -28,10 +28,12 @@ mod inspect;
 mod pointers;
 mod prepare;
 mod reader;
+mod reads;
 mod recovery;
 mod scan;
 mod segment;
 mod state;
+mod stepper;
 mod superblock;
 mod tail_cache;
 mod truncate;
@@ -39,12 +41,9 @@ mod writer;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-
-use bytes::Bytes;
 
 pub use crate::ballot::Ballot;
 pub use error::{Damage, LogFailure, OpenError, ReadError};
@@ -53,6 +52,7 @@ pub use identity::LogIdentity;
 pub use inspect::{CheckReport, FrameLine, Inspection, SegmentLine, read_vote};
 pub use pointers::{LogMark, LogOptions, LogPointers, SegmentSpan};
 pub use recovery::TornTail;
+pub use stepper::Stepper;
 
 use crate::disk::Disk;
 use crate::limits::{QUEUE_BYTES_MAX, frame_bytes_max};
@@ -63,9 +63,6 @@ use reader::Reader;
 use state::{Cut, OnWork, Op, Shared, State, Task};
 use tail_cache::TailCache;
 use writer::Writer;
-
-/// How often a read starts again because the log was truncated meanwhile.
-const READ_RETRIES_MAX: usize = 16;
 
 /// Called on the writer thread, in the order of the calls, when what was asked is durable or never will be.
 /// It must not block, and must not wait for this log.
@@ -88,34 +85,6 @@ struct Inner {
     stepper: Option<Stepper>,
 }
 
-/// Does the work of a log that has no thread, a step at a time: for simulations, where one thread does everything in
-/// an order that a seed decides. Clones are the same.
-#[derive(Clone)]
-pub struct Stepper {
-    // None once the log is closed. Held for a step: who is called back must not step.
-    writer: Arc<Mutex<Option<Writer>>>,
-}
-
-impl Stepper {
-    /// Does what is in the queue now. False when the log was closed: there will never be more.
-    pub fn step(&self) -> bool {
-        let mut writer = self.writer.lock().expect("no panic while it is held");
-        let Some(writer) = writer.as_mut() else { return false };
-        writer.step();
-        true
-    }
-
-    fn finish(&self) {
-        // Held, if the last handle is dropped by who is called back: then there is nothing left to bring to disk but
-        // what the next start finds out by itself.
-        let Some(mut writer) = self.writer.try_lock().ok().and_then(|mut writer| writer.take()) else {
-            return;
-        };
-        while writer.step() {}
-        writer.finish();
-    }
-}
-
 impl fmt::Debug for CommitLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CommitLog").field("pointers", &self.pointers()).finish_non_exhaustive()
@@ -135,23 +104,6 @@ impl CommitLog {
         options: LogOptions,
     ) -> Result<CommitLog, OpenError> {
         CommitLog::recover(disk, dir, identity, options, None)
-    }
-
-    /// As [`CommitLog::open`], but without a thread: whenever there is something to do `on_work` is called, and the
-    /// stepper does it. For simulations. Set `prepare_ahead` to false, or there is a thread after all.
-    ///
-    /// # Errors
-    /// As [`CommitLog::open`].
-    pub fn open_stepped(
-        disk: Arc<dyn Disk>,
-        dir: &Path,
-        identity: LogIdentity,
-        options: LogOptions,
-        on_work: Box<dyn Fn() + Send + Sync>,
-    ) -> Result<(CommitLog, Stepper), OpenError> {
-        let log = CommitLog::recover(disk, dir, identity, options, Some(on_work))?;
-        let stepper = log.inner.stepper.clone().expect("it was opened with one");
-        Ok((log, stepper))
     }
 
     fn recover(
@@ -198,7 +150,7 @@ impl CommitLog {
         let files = (found.superblock, found.active, preparer);
         let writer = Writer::new(shared.clone(), disk.clone(), dir, options.segment_bytes, files, found.lock);
         let (thread, stepper) = match stepped {
-            true => (None, Some(Stepper { writer: Arc::new(Mutex::new(Some(writer))) })),
+            true => (None, Some(Stepper::of(writer))),
             false => {
                 let name = "log-writer".to_owned();
                 let thread = std::thread::Builder::new().name(name).spawn(move || writer.work());
@@ -381,100 +333,6 @@ impl CommitLog {
         self.inner.shared.lock().committed
     }
 
-    /// The frames of `range` that are there, from its start on: up to `max_bytes`, but at least one. Empty if
-    /// the log ends before it. Blocks on the disk for what is not in memory.
-    ///
-    /// # Errors
-    /// If the start is deleted or damaged, or the disk refuses.
-    pub fn frames(&self, range: Range<u64>, max_bytes: usize) -> Result<Vec<Frame>, ReadError> {
-        let (mut found, mut bytes, mut next, mut retries) = (Vec::new(), 0, range.start, 0);
-        loop {
-            let left = max_bytes.saturating_sub(bytes);
-            let (generation, end) = {
-                let state = self.inner.shared.lock();
-                let end = range.end.min(state.next_index());
-                if next >= end {
-                    return Ok(found);
-                }
-                if let Some(frames) = state.cache.frames(next..end, left) {
-                    append_within(&mut found, frames, left);
-                    return Ok(found);
-                }
-                let first = state.cache.first_index().filter(|first| *first > next);
-                (state.generation, first.map_or(end, |first| end.min(first)))
-            };
-            let frames = match self.inner.reader.frames(next..end, left) {
-                // A truncation came between, and what is due now is in memory.
-                Err(ReadError::Purged { .. })
-                    if retries < READ_RETRIES_MAX && self.inner.shared.lock().generation != generation =>
-                {
-                    retries += 1;
-                    continue;
-                }
-                other => other?,
-            };
-            next += frames.len() as u64;
-            bytes += frames.iter().map(Frame::encoded_len).sum::<u64>() as usize;
-            if !append_within(&mut found, frames, left) || bytes >= max_bytes {
-                return Ok(found);
-            }
-        }
-    }
-
-    /// As [`CommitLog::frames`], but only from memory: none if the start is not there. Never blocks on the disk.
-    pub fn cached_frames(&self, range: Range<u64>, max_bytes: usize) -> Option<Vec<Frame>> {
-        let state = self.inner.shared.lock();
-        let range = range.start..range.end.min(state.next_index());
-        if range.is_empty() {
-            return Some(Vec::new());
-        }
-        state.cache.frames(range, max_bytes)
-    }
-
-    /// Term and leader of one entry, if it is held or is the last one given up. Can block on the disk.
-    ///
-    /// # Errors
-    /// If it is damaged, or the disk refuses.
-    pub fn log_mark(&self, index: u64) -> Result<Option<LogMark>, ReadError> {
-        {
-            let state = self.inner.shared.lock();
-            let known = [state.last, state.purged, state.cache.get(index).map(Frame::mark)];
-            if let Some(mark) = known.into_iter().flatten().find(|mark| mark.index == index) {
-                return Ok(Some(mark));
-            }
-        }
-        match self.frames(index..index + 1, 0) {
-            Ok(frames) => Ok(frames.first().map(Frame::mark)),
-            Err(ReadError::Purged { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// `len` bytes of the log at `position`, which lie in one frame: a record. Blocks on the disk. They are not
-    /// checked; a record has its own checksum.
-    ///
-    /// # Errors
-    /// If they are not held, or the disk refuses.
-    pub fn read_at(&self, position: LogPosition, len: u32) -> Result<Bytes, ReadError> {
-        match self.read_cached(position, len) {
-            Some(bytes) => Ok(bytes),
-            None => self.inner.reader.bytes(position, len),
-        }
-    }
-
-    /// As [`CommitLog::read_at`], but only from memory. Never blocks on the disk.
-    pub fn read_cached(&self, position: LogPosition, len: u32) -> Option<Bytes> {
-        self.inner.shared.lock().cache.bytes(position, len)
-    }
-
-    /// Does what is queued, if the log has no thread that does: before somebody waits for it without letting others
-    /// run. See [`CommitLog::open_stepped`].
-    pub fn step_if_threadless(&self) {
-        if let Some(stepper) = &self.inner.stepper {
-            stepper.step();
-        }
-    }
-
     /// Where the log stands.
     pub fn pointers(&self) -> LogPointers {
         let pointers = self.inner.shared.lock().pointers();
@@ -581,17 +439,4 @@ fn usable(state: &State) -> Result<(), LogFailure> {
 fn push(state: &mut State, op: Op) {
     state.queued_bytes += op.bytes;
     state.queue.push_back(op);
-}
-
-/// Adds frames that fit; the first one of all always does. Says whether all of them did.
-fn append_within(found: &mut Vec<Frame>, frames: Vec<Frame>, mut left: usize) -> bool {
-    for frame in frames {
-        let len = frame.encoded_len() as usize;
-        if len > left && !found.is_empty() {
-            return false;
-        }
-        left = left.saturating_sub(len);
-        found.push(frame);
-    }
-    true
 }
