@@ -58,9 +58,16 @@ impl Volume {
         synced.map_err(ChaosError::io(format!("sync {}", self.mount.display())))
     }
 
+    /// Mounts the image over a loop device of its own. `mount -o loop` would take one that is there for the image: the
+    /// one of the mount before, if somebody looked at the machine's loop devices in that moment. That one is about to go,
+    /// and whatever is read through it then fails.
     pub fn mount(&self, lock: &Lock) -> Result<(), ChaosError> {
-        // The loop device goes with the mount.
-        lock.run("mount", &["-t", "ext4", "-o", "loop", &text(&self.image), &text(&self.mount)]).map(|_| ())
+        let device = lock.run("losetup", &["--find", "--show", &text(&self.image)])?;
+        let device = device.trim();
+        let mounted = lock.run("mount", &["-t", "ext4", device, &text(&self.mount)]);
+        // It goes with the mount from now on; at once, if there is none.
+        lock.run("losetup", &["--detach", device])?;
+        mounted.map(|_| ())
     }
 
     /// Waits for whoever still reads there.
