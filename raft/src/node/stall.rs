@@ -14,6 +14,7 @@ pub(crate) async fn keep_looking(node: Arc<NodeInner>, group: Group) {
     let mut stop = node.stop.subscribe();
     let mut ticks = tokio::time::interval(LOG_STALL_LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let durable = group.store.durable();
     let mut watch = StallWatch::default();
     let mut gave_way: Option<Instant> = None;
     loop {
@@ -22,9 +23,11 @@ pub(crate) async fn keep_looking(node: Arc<NodeInner>, group: Group) {
             _ = stop.wait_for(|stop| *stop) => return,
             _ = ticks.tick() => {}
         }
-        let pointers = group.store.log().pointers();
-        let committed = pointers.committed.map(|mark| mark.index);
-        let lasts = watch.look(pointers.durable_index, committed, Instant::now());
+        let committed = group.store.log().committed().map(|mark| mark.index);
+        // As it was told to who waits: the log notes a sync on the disk before that, and a disk that stands still may
+        // let the sync through and hold up the note.
+        let durable = *durable.borrow();
+        let lasts = watch.look(durable, committed, Instant::now());
         let moves = lasts.is_zero();
         if group.stall.successor().is_some() {
             if moves {
