@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use raft::catalog::NodeInfo;
 use raft::hash::hash64;
@@ -174,7 +174,8 @@ pub async fn serve(
         return Err(EdgeError::Options(invalid));
     }
     let state = Arc::new(EdgeState::new(node, options));
-    state.node.set_clients(state.clone());
+    let clients: Weak<EdgeState> = Arc::downgrade(&state);
+    state.node.set_clients(clients);
     remote::answer_others(&state);
     let (address, task) = server::start(state.clone()).await?;
     let advertised =

@@ -38,7 +38,7 @@ mod transactions;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -90,7 +90,7 @@ pub(crate) struct NodeInner {
     /// The clocks of peers.
     pub(crate) clocks: PeerClocks,
     /// The clients of this node, once its client edge runs.
-    pub(crate) clients: OnceLock<Arc<dyn Clients>>,
+    pub(crate) clients: OnceLock<Weak<dyn Clients>>,
     pub(crate) space: Space,
     /// Held while a replica's rows are read for a digest: one at a time.
     pub(crate) digesting: Arc<tokio::sync::Mutex<()>>,
@@ -177,8 +177,9 @@ impl Node {
         self.inner.presence.live()
     }
 
-    /// Says how to reach the clients that are connected to this node. The first call counts.
-    pub fn set_clients(&self, clients: Arc<dyn Clients>) {
+    /// Says how to reach the clients that are connected to this node, as long as somebody keeps that. The first call
+    /// counts.
+    pub fn set_clients(&self, clients: Weak<dyn Clients>) {
         let _ = self.inner.clients.set(clients);
     }
 

@@ -4,7 +4,7 @@
 //! producers is connected (they are being upgraded, say), a transaction waits, up to its own bound.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -274,7 +274,7 @@ impl Node {
 impl NodeInner {
     /// Asks a producer that is connected to this node. Whether there was one.
     fn check_transaction_here(&self, transaction: &Transaction, record: &Bytes) -> bool {
-        let Some(clients) = self.clients.get() else { return false };
+        let Some(clients) = self.clients.get().and_then(Weak::upgrade) else { return false };
         match MessageRecord::decode(record) {
             Ok(message) => clients.check_transaction(&message.topic, transaction, record),
             Err(error) => {
