@@ -7,8 +7,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::limits::DIGEST_TIME_MAX;
 use crate::names::{GroupId, NodeId};
-use crate::node::NodeInner;
 use crate::node::peers::Lane;
+use crate::node::{Node, NodeInner};
 use crate::request::RequestError;
 use crate::seams;
 
@@ -23,6 +23,35 @@ pub struct ReplicaDigest {
     pub rows: u64,
     /// How long it took to read them.
     pub took: Duration,
+}
+
+impl Node {
+    /// A checksum over the rows of every replica of a group, each with the applied index that it is of: replicas at
+    /// the same index have the same one (rule R4). Asks every node; what one did not answer is told in its place.
+    ///
+    /// Each node reads all rows of its replica, past its caches; it applies on meanwhile. One at a time on a node, and
+    /// no longer than until the deadline: at most [`crate::limits::DIGEST_TIME_MAX`].
+    ///
+    /// # Errors
+    /// If there is no such group.
+    pub async fn digests(
+        &self,
+        group: GroupId,
+        deadline: Instant,
+    ) -> Result<Vec<(NodeId, Result<ReplicaDigest, String>)>, RequestError> {
+        self.inner.group(group)?;
+        Ok(self.inner.digests(group, deadline).await)
+    }
+
+    /// [`Node::digests`] of this node's own replica: its applied index and the checksum.
+    ///
+    /// # Errors
+    /// If this node does not hold the group, or its tables cannot be read.
+    pub async fn replica_digest(&self, group: GroupId) -> Result<(u64, u64), RequestError> {
+        let deadline = Instant::now() + DIGEST_TIME_MAX;
+        let digest = self.inner.own_digest(group, deadline).await?;
+        Ok((digest.applied_index, digest.checksum))
+    }
 }
 
 impl NodeInner {
