@@ -33,6 +33,8 @@ use crate::seams::{self, TcpListener};
 
 /// A peer that listens is dialled within this: see [`crate::node::peers`].
 const HEARD_OF_WITHIN: Duration = Duration::from_secs(3);
+/// A peer that ended may run again, and is dialled again within this: see [`crate::node::peers`].
+const BACK_WITHIN: Duration = Duration::from_millis(500);
 /// A group that its first leader has not begun after so long is begun by another member.
 const BOOTSTRAP_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -409,7 +411,8 @@ impl NodeInner {
         timeout_at(until, up).await.is_ok_and(|up| up.is_ok())
     }
 
-    /// The most caught-up voter. A node that was only just started or elected has not heard from the others yet.
+    /// The most caught-up voter. A node that was only just started or elected has not heard from the others yet, and the
+    /// others may all have been started again just now.
     async fn successor(
         &self,
         group: &Group,
@@ -417,7 +420,9 @@ impl NodeInner {
         deadline: Instant,
     ) -> Result<NodeId, HandOverFailure> {
         let others = || voters.iter().any(|id| *id != self.id.0 && !self.presence.is_gone(NodeId(*id)));
-        while group.leader() == Some(self.id) && others() && Instant::now() < deadline {
+        let back_by = deadline.min(Instant::now() + BACK_WITHIN);
+        let until = || if others() { deadline } else { back_by };
+        while group.leader() == Some(self.id) && Instant::now() < until() {
             if let Some(successor) = self.most_caught_up(group, voters) {
                 return Ok(successor);
             }

@@ -1,6 +1,5 @@
 //! A cluster, and what its tests send and receive.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,15 +14,12 @@ use store::record::MessageRecord;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use crate::own_address::members;
+
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub fn soon() -> Instant {
     Instant::now() + PATIENCE
-}
-
-/// A port that is free at the moment. Kept below the range from which clients get theirs.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port()
 }
 
 pub struct Cluster {
@@ -38,15 +34,7 @@ impl Cluster {
         // `RUST_LOG=debug` shows what the nodes do.
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
-        let members = (1..=size)
-            .map(|id| NodeInfo {
-                id: NodeId(id),
-                name: format!("node{id}"),
-                grpc: format!("127.0.0.1:{}", free_port()),
-                http: String::new(),
-                peer: format!("127.0.0.1:{}", free_port()),
-            })
-            .collect::<Vec<_>>();
+        let members = members(size);
         let dir = tempfile::tempdir().expect("a directory");
         let mut cluster = Cluster { dir, members, nodes: vec![None; size as usize], broker_groups };
         for id in 1..=size {

@@ -3,5 +3,7 @@
 mod cluster;
 mod leaders;
 mod messages;
+#[path = "../own_address/mod.rs"]
+mod own_address;
 mod rules;
 mod sql;

@@ -1,6 +1,5 @@
 //! A cluster that makes a snapshot every few messages.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +13,8 @@ use store::record::MessageRecord;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use crate::own_address::members;
+
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The broker group of these tests.
 pub const GROUP: GroupId = GroupId(1);
@@ -22,10 +23,6 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 pub fn soon() -> Instant {
     Instant::now() + PATIENCE
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port()
 }
 
 pub struct Cluster {
@@ -51,14 +48,7 @@ impl Cluster {
         // `RUST_LOG=debug` shows what the nodes do.
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
-        let member = |id| NodeInfo {
-            id: NodeId(id),
-            name: format!("node{id}"),
-            grpc: format!("127.0.0.1:{}", free_port()),
-            http: String::new(),
-            peer: format!("127.0.0.1:{}", free_port()),
-        };
-        let members = (1..=size).map(member).collect();
+        let members = members(size);
         let dir = tempfile::tempdir().expect("a directory");
         let mut cluster = Cluster { dir, members, nodes: vec![None; size as usize], tuning };
         for id in 1..=size {

@@ -4,6 +4,8 @@ mod catch_up;
 mod cluster;
 mod divergence;
 mod lookups;
+#[path = "../own_address/mod.rs"]
+mod own_address;
 mod refusals;
 mod restarts;
 mod retention;
