@@ -1,7 +1,8 @@
 //! The cluster: who is there, who leads, and handing leadership on.
 
 use proto::admin::{
-    BrokerGroup, ClusterStatusResponse, Disk, Node, Replica, TransferLeaderRequest, TransferLeaderResponse,
+    BrokerGroup, ChangeVotersRequest, ChangeVotersResponse, ClusterStatusResponse, Disk, Node, Replica,
+    TransferLeaderRequest, TransferLeaderResponse,
 };
 use raft::names::{GroupId, NodeId};
 use raft::node::GroupStatus;
@@ -53,6 +54,7 @@ fn wire_group(status: &GroupStatus) -> BrokerGroup {
         term: status.term,
         committed: status.committed,
         replicas: status.replicas.iter().map(replica).collect(),
+        voters: status.voters.iter().map(|id| id.0).collect(),
     }
 }
 
@@ -70,6 +72,18 @@ pub(super) async fn transfer_leader(
     let leader = edge.node.transfer_leader(group, to, deadline).await?;
     let took_ms = u32::try_from(start.elapsed().as_millis()).unwrap_or(u32::MAX);
     Ok(TransferLeaderResponse { leader: leader.0, took_ms })
+}
+
+pub(super) async fn change_voters(
+    edge: &EdgeState,
+    request: ChangeVotersRequest,
+    deadline: Instant,
+) -> Result<ChangeVotersResponse, Fault> {
+    let group = parse_group(&request.group)?;
+    let node = find_node(edge, &request.node)?;
+    let change = edge.node.change_voters(group, node, request.votes, deadline).await?;
+    let voters = change.voters.iter().map(|id| id.0).collect();
+    Ok(ChangeVotersResponse { done: change.done, voters, behind: change.behind })
 }
 
 /// `meta`, or `g` and a number.

@@ -19,16 +19,16 @@ use std::sync::Arc;
 
 use proto::admin::admin_server::Admin;
 use proto::admin::{
-    ClusterStatusRequest, ClusterStatusResponse, CreateGroupRequest, CreateTopicRequest, DeleteGroupRequest,
-    DeleteGroupResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeGroupRequest,
-    DescribeGroupResponse, DescribeTopicRequest, DescribeTopicResponse, DigestReplicasRequest,
-    DigestReplicasResponse, ExplainDeliveryRequest, ExplainDeliveryResponse, GroupOffsetsRequest,
-    GroupOffsetsResponse, GroupResponse, ListDeadLettersRequest, ListDeadLettersResponse, ListGroupsRequest,
-    ListGroupsResponse, ListTopicsRequest, ListTopicsResponse, ListTransactionsRequest,
-    ListTransactionsResponse, QueryMessagesRequest, QueryMessagesResponse, ResendDeadLettersRequest,
-    ResendDeadLettersResponse, ResetOffsetRequest, ResetOffsetResponse, TopicResponse, TraceMessageRequest,
-    TraceMessageResponse, TransferLeaderRequest, TransferLeaderResponse, UpdateGroupRequest,
-    UpdateTopicRequest,
+    ChangeVotersRequest, ChangeVotersResponse, ClusterStatusRequest, ClusterStatusResponse,
+    CreateGroupRequest, CreateTopicRequest, DeleteGroupRequest, DeleteGroupResponse, DeleteTopicRequest,
+    DeleteTopicResponse, DescribeGroupRequest, DescribeGroupResponse, DescribeTopicRequest,
+    DescribeTopicResponse, DigestReplicasRequest, DigestReplicasResponse, ExplainDeliveryRequest,
+    ExplainDeliveryResponse, GroupOffsetsRequest, GroupOffsetsResponse, GroupResponse,
+    ListDeadLettersRequest, ListDeadLettersResponse, ListGroupsRequest, ListGroupsResponse,
+    ListTopicsRequest, ListTopicsResponse, ListTransactionsRequest, ListTransactionsResponse,
+    QueryMessagesRequest, QueryMessagesResponse, ResendDeadLettersRequest, ResendDeadLettersResponse,
+    ResetOffsetRequest, ResetOffsetResponse, TopicResponse, TraceMessageRequest, TraceMessageResponse,
+    TransferLeaderRequest, TransferLeaderResponse, UpdateGroupRequest, UpdateTopicRequest,
 };
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
@@ -199,6 +199,14 @@ impl Admin for AdminService {
     ) -> Result<Response<TransferLeaderResponse>, Status> {
         let (caller, request) = Caller::of(request);
         answer(cluster::transfer_leader(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn change_voters(
+        &self,
+        request: Request<ChangeVotersRequest>,
+    ) -> Result<Response<ChangeVotersResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(cluster::change_voters(&self.edge, request, deadline(&caller)).await)
     }
 
     async fn digest_replicas(

@@ -6,9 +6,11 @@ use serde_json::json;
 
 use super::digest::DigestArgs;
 use super::exit::Failure;
+use super::output::ConfirmArgs;
 use super::repair::RepairArgs;
 use super::target::ADMIN_TIMEOUT;
 use super::topic::CommonArgs;
+use super::voters::VoterArgs;
 use crate::client::cluster_view::ClusterView;
 
 /// `ledgermq cluster ...`
@@ -59,6 +61,26 @@ Exits with 3 when nothing is damaged."
         #[command(flatten)]
         common: CommonArgs,
     },
+    /// Take a node's vote: it keeps a copy of everything, and counts for no quorum
+    #[command(
+        after_help = "A node that leads hands its leadership on first; no client notices. The node goes on \
+getting everything and serving clients through the others. With two voters left both must run.
+
+Examples:
+  ledgermq cluster remove-voter node3
+  ledgermq cluster remove-voter 3 --group g1 --yes"
+    )]
+    RemoveVoter {
+        #[command(flatten)]
+        args: VoterArgs,
+        #[command(flatten)]
+        confirm: ConfirmArgs,
+    },
+    /// Give a node its vote, once it has everything that there is
+    #[command(after_help = "Examples:
+  ledgermq cluster add-voter node3
+  ledgermq cluster add-voter 3 --group g1 --wait 1h")]
+    AddVoter(VoterArgs),
 }
 
 impl ClusterCommand {
@@ -67,6 +89,8 @@ impl ClusterCommand {
             // It reads and locks files, and nothing else runs meanwhile.
             ClusterCommand::Repair(args) => args.run(),
             ClusterCommand::Digest(args) => args.run().await,
+            ClusterCommand::AddVoter(args) => args.add().await,
+            ClusterCommand::RemoveVoter { args, confirm } => args.remove(confirm).await,
             ClusterCommand::Status { common } => {
                 let broker = common.target.connect().await?;
                 let request = broker.headers.request(admin::ClusterStatusRequest {}, ADMIN_TIMEOUT);

@@ -26,6 +26,7 @@ pub mod target;
 mod topic;
 mod transaction;
 mod verify;
+mod voters;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -59,6 +59,8 @@ pub struct GroupView {
     pub term: u64,
     /// The newest index known to be committed.
     pub committed: u64,
+    /// The nodes with a vote.
+    pub voters: Vec<u64>,
     /// The replicas that answered.
     pub replicas: Vec<ReplicaView>,
 }
@@ -107,6 +109,7 @@ impl From<admin::ClusterStatusResponse> for ClusterView {
             leader: (group.leader != 0).then_some(group.leader),
             term: group.term,
             committed: group.committed,
+            voters: group.voters,
             replicas: group.replicas.into_iter().map(replica).collect(),
         };
         ClusterView {
@@ -200,6 +203,7 @@ mod tests {
                 leader: 1,
                 term: 3,
                 committed: 9,
+                voters: vec![1],
                 replicas: vec![admin::Replica {
                     node: 1,
                     role: "leader".into(),
@@ -216,7 +220,7 @@ mod tests {
         let json = serde_json::to_string(&ClusterView::from(status())).unwrap();
         assert_eq!(
             json,
-            r#"{"nodes":[{"id":1,"name":"node1","grpc":"127.0.0.1:8081","http":"127.0.0.1:8082","peer":"127.0.0.1:8083","pid":42,"alive":true,"disk":{"used_percent":87,"free_bytes":13,"total_bytes":100,"level":"clean"}}],"groups":[{"name":"g1","leader":1,"term":3,"committed":9,"replicas":[{"node":1,"role":"leader","last_index":10,"applied_index":9,"durable_index":10}]}]}"#
+            r#"{"nodes":[{"id":1,"name":"node1","grpc":"127.0.0.1:8081","http":"127.0.0.1:8082","peer":"127.0.0.1:8083","pid":42,"alive":true,"disk":{"used_percent":87,"free_bytes":13,"total_bytes":100,"level":"clean"}}],"groups":[{"name":"g1","leader":1,"term":3,"committed":9,"voters":[1],"replicas":[{"node":1,"role":"leader","last_index":10,"applied_index":9,"durable_index":10}]}]}"#
         );
     }
 

@@ -24,7 +24,7 @@ use crate::node::forward::Forwarder;
 use crate::node::options::NodeOptions;
 use crate::node::peers::{FORMAT_VERSION, Lane, PeerEvent, PeerPool, PeerWatch};
 use crate::node::presence::Presence;
-use crate::node::route::Leader;
+use crate::node::route::{Leader, NotDone, invalid};
 use crate::node::space::Space;
 use crate::node::timekeeping::PeerClocks;
 use crate::node::{Node, NodeInner, rejoin, server, tick};
@@ -329,8 +329,8 @@ impl NodeInner {
             match self.leader(group) {
                 Leader::Here => match self.hand_over_here(self.group(group)?, to, deadline).await {
                     Ok(leader) => return Ok(leader),
-                    Err(HandOverFailure::Refused(why)) => return Err(invalid(why)),
-                    Err(HandOverFailure::LeadsNoMore) => {}
+                    Err(NotDone::Refused(why)) => return Err(invalid(why)),
+                    Err(NotDone::LeadsNoMore) => {}
                 },
                 Leader::At(leader) => {
                     let client = self.peers.client(leader, Lane::Control);
@@ -367,17 +367,17 @@ impl NodeInner {
         group: &Group,
         to: Option<NodeId>,
         deadline: Instant,
-    ) -> Result<NodeId, HandOverFailure> {
+    ) -> Result<NodeId, NotDone> {
         if to == Some(self.id) && group.leader() == to {
             return Ok(self.id);
         }
         let voters: BTreeSet<u64> = group.raft.voter_ids().collect();
         let to = match to {
             Some(to) if !voters.contains(&to.0) => {
-                return Err(HandOverFailure::Refused(format!("node {to} is not a voter of {}", group.id)));
+                return Err(NotDone::Refused(format!("node {to} is not a voter of {}", group.id)));
             }
             Some(to) if !self.comes_up(to, deadline).await => {
-                return Err(HandOverFailure::Refused(format!("node {to} does not answer")));
+                return Err(NotDone::Refused(format!("node {to} does not answer")));
             }
             Some(to) => to,
             None => self.successor(group, &voters, deadline).await?,
@@ -387,16 +387,16 @@ impl NodeInner {
             .trigger()
             .transfer_leader(to.0)
             .await
-            .map_err(|fatal| HandOverFailure::Refused(fatal.to_string()))?;
+            .map_err(|fatal| NotDone::Refused(fatal.to_string()))?;
         loop {
             match group.leader() {
                 Some(leader) if leader != self.id => return Ok(leader),
                 _ if !self.presence.is_up(to) => {
-                    return Err(HandOverFailure::Refused(format!("node {to} went away meanwhile")));
+                    return Err(NotDone::Refused(format!("node {to} went away meanwhile")));
                 }
                 _ if Instant::now() >= deadline => {
                     let why = format!("node {to} did not take over {} in time", group.id);
-                    return Err(HandOverFailure::Refused(why));
+                    return Err(NotDone::Refused(why));
                 }
                 _ => self.leader_may_change(group.id, deadline).await,
             }
@@ -404,7 +404,7 @@ impl NodeInner {
     }
 
     /// Whether a node answers; one that was only just started gets the time to be heard of.
-    async fn comes_up(&self, id: NodeId, deadline: Instant) -> bool {
+    pub(crate) async fn comes_up(&self, id: NodeId, deadline: Instant) -> bool {
         let until = deadline.min(Instant::now() + HEARD_OF_WITHIN);
         let mut live = self.presence.live();
         let up = live.wait_for(|live| live.iter().any(|node| node.id == id));
@@ -418,7 +418,7 @@ impl NodeInner {
         group: &Group,
         voters: &BTreeSet<u64>,
         deadline: Instant,
-    ) -> Result<NodeId, HandOverFailure> {
+    ) -> Result<NodeId, NotDone> {
         let others = || voters.iter().any(|id| *id != self.id.0 && !self.presence.is_gone(NodeId(*id)));
         let back_by = deadline.min(Instant::now() + BACK_WITHIN);
         let until = || if others() { deadline } else { back_by };
@@ -430,8 +430,8 @@ impl NodeInner {
         }
         match group.leader() {
             Some(leader) if leader != self.id => Ok(leader),
-            Some(_) => Err(HandOverFailure::Refused(format!("no other voter of {} answers", group.id))),
-            None => Err(HandOverFailure::LeadsNoMore),
+            Some(_) => Err(NotDone::Refused(format!("no other voter of {} answers", group.id))),
+            None => Err(NotDone::LeadsNoMore),
         }
     }
 
@@ -473,19 +473,4 @@ impl NodeInner {
             tracing::warn!("some tasks did not end in time");
         }
     }
-}
-
-/// Why a leadership was not handed over.
-#[derive(Debug, Error)]
-pub(crate) enum HandOverFailure {
-    /// This node does not lead the group any more, or not yet.
-    #[error("this node does not lead the group")]
-    LeadsNoMore,
-    /// It stays here, for this reason.
-    #[error("{0}")]
-    Refused(String),
-}
-
-fn invalid(refusal: String) -> RequestError {
-    RequestError::Rejected(crate::request::Rejection::Invalid(refusal))
 }

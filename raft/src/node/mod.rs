@@ -35,6 +35,7 @@ mod story;
 mod tick;
 mod timekeeping;
 mod transactions;
+mod voters;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -55,6 +56,7 @@ pub use options::{DiskMarks, NodeOptions, Retention, Tuning};
 pub use space::{DiskLevel, DiskStatus};
 pub use status::{ClusterStatus, GroupStatus, ReplicaStatus};
 pub use transactions::{HalfMessage, TransactionChecks};
+pub use voters::VoterChange;
 
 use crate::catalog::{Catalog, ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
 use crate::command::{self, OffsetTarget};

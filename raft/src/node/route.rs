@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use openraft::async_runtime::WatchReceiver;
+use thiserror::Error;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -13,7 +14,7 @@ use crate::group::propose::{ProposeError, Proposed};
 use crate::names::{GroupId, NodeId};
 use crate::node::NodeInner;
 use crate::outcome::Outcome;
-use crate::request::RequestError;
+use crate::request::{Rejection, RequestError};
 
 /// How long to wait before asking again who leads, when nothing said that it changed.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -26,6 +27,22 @@ pub(crate) enum Leader {
     At(NodeId),
     /// Nobody that is alive.
     Nobody,
+}
+
+/// Why a leader did not do what it was asked for.
+#[derive(Debug, Error)]
+pub(crate) enum NotDone {
+    /// This node does not lead the group any more, or not yet.
+    #[error("this node does not lead the group")]
+    LeadsNoMore,
+    /// It will not, for this reason.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// A refusal as the caller gets it.
+pub(crate) fn invalid(refusal: String) -> RequestError {
+    RequestError::Rejected(Rejection::Invalid(refusal))
 }
 
 struct Pending {

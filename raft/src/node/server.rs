@@ -10,11 +10,11 @@ use proto::peer::peer_server::{Peer, PeerServer};
 use proto::peer::snapshot_chunk::Part;
 use proto::peer::{
     AppendRequest, AppendResponse, AskEdgeRequest, AskEdgeResponse, AskRequest, AskResponse,
-    CheckTransactionRequest, CheckTransactionResponse, DeadLettersRequest, DeadLettersResponse,
-    DigestRequest, DigestResponse, ForwardRequest, ForwardResponse, HandOverRequest, HandOverResponse,
-    HelloRequest, HelloResponse, ReceiveRequest, ReceiveResponse, SnapshotChunk, SnapshotOffer,
-    SnapshotOfferResponse, SnapshotResponse, StatusRequest, StatusResponse, TransferLeaderRequest,
-    TransferLeaderResponse, VoteRequest, VoteResponse,
+    ChangeVotersRequest, ChangeVotersResponse, CheckTransactionRequest, CheckTransactionResponse,
+    DeadLettersRequest, DeadLettersResponse, DigestRequest, DigestResponse, ForwardRequest, ForwardResponse,
+    HandOverRequest, HandOverResponse, HelloRequest, HelloResponse, ReceiveRequest, ReceiveResponse,
+    SnapshotChunk, SnapshotOffer, SnapshotOfferResponse, SnapshotResponse, StatusRequest, StatusResponse,
+    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use tokio::time::{Instant, timeout_at};
 use tonic::{Request, Response, Status, Streaming};
@@ -30,8 +30,9 @@ use crate::limits::PEER_MESSAGE_BYTES_MAX;
 use crate::names::{GroupId, NodeId};
 use crate::node::NodeInner;
 use crate::node::forward::outcome_out;
-use crate::node::lifecycle::HandOverFailure;
 use crate::node::peers::{CLUSTER_HEADER, FORMAT_VERSION, cluster_tag};
+use crate::node::route::NotDone;
+use crate::node::voters::VoterChange;
 use crate::seams::{self, TcpListener};
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -289,8 +290,27 @@ impl Peer for PeerService {
         let to = (request.to != 0).then_some(NodeId(request.to));
         let response = match self.node.hand_over_here(group, to, deadline).await {
             Ok(leader) => HandOverResponse { leader: leader.0, refusal: String::new() },
-            Err(HandOverFailure::Refused(refusal)) => HandOverResponse { leader: 0, refusal },
-            Err(HandOverFailure::LeadsNoMore) => HandOverResponse::default(),
+            Err(NotDone::Refused(refusal)) => HandOverResponse { leader: 0, refusal },
+            Err(NotDone::LeadsNoMore) => HandOverResponse::default(),
+        };
+        Ok(Response::new(response))
+    }
+
+    async fn change_voters(
+        &self,
+        request: Request<ChangeVotersRequest>,
+    ) -> Result<Response<ChangeVotersResponse>, Status> {
+        let request = self.member(request)?;
+        let group = self.group(request.group, request.target).map_err(Status::failed_precondition)?;
+        let deadline = Instant::now() + Duration::from_millis(u64::from(request.timeout_ms));
+        let node = NodeId(request.node);
+        let response = match self.node.change_voters_here(group, node, request.votes, deadline).await {
+            Ok(VoterChange { done, voters, behind }) => {
+                let voters = voters.into_iter().map(|id| id.0).collect();
+                ChangeVotersResponse { leads: true, refusal: String::new(), done, voters, behind }
+            }
+            Err(NotDone::Refused(refusal)) => ChangeVotersResponse { refusal, ..Default::default() },
+            Err(NotDone::LeadsNoMore) => ChangeVotersResponse::default(),
         };
         Ok(Response::new(response))
     }

@@ -45,6 +45,8 @@ pub struct GroupStatus {
     pub term: u64,
     /// The newest index known to be committed.
     pub committed: u64,
+    /// The nodes with a vote, as the leader knows them, or who has most of the log.
+    pub voters: Vec<NodeId>,
     /// The replicas that answered.
     pub replicas: Vec<ReplicaStatus>,
 }
@@ -158,7 +160,9 @@ impl NodeInner {
 
 /// Puts together what the nodes say of one group: the newest term knows the leader.
 fn group_status(group: GroupId, answers: &[(NodeInfo, Option<peer::StatusResponse>)]) -> GroupStatus {
-    let mut status = GroupStatus { group, leader: None, term: 0, committed: 0, replicas: Vec::new() };
+    let mut status =
+        GroupStatus { group, leader: None, term: 0, committed: 0, voters: Vec::new(), replicas: Vec::new() };
+    let mut known_by = (0, false, 0);
     for (info, answer) in answers {
         let Some(replica) = answer
             .as_ref()
@@ -174,6 +178,11 @@ fn group_status(group: GroupId, answers: &[(NodeInfo, Option<peer::StatusRespons
             status.leader = Some(NodeId(replica.leader));
         }
         status.committed = status.committed.max(replica.committed_index);
+        let knows = (replica.term, replica.leader == info.id.0, replica.last_index);
+        if known_by <= knows {
+            known_by = knows;
+            status.voters = replica.voters.iter().copied().map(NodeId).collect();
+        }
         status.replicas.push(ReplicaStatus {
             node: info.id,
             role: ROLES.iter().find(|role| **role == replica.role).copied().unwrap_or("unknown"),

@@ -7,3 +7,4 @@ mod messages;
 mod own_address;
 mod rules;
 mod sql;
+mod voters;
