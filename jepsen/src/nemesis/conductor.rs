@@ -34,6 +34,8 @@ pub struct Conductor {
     brokers: Rc<Brokers>,
     arena: Rc<Arena>,
     troubles: RefCell<Troubles>,
+    /// Held while processes are ended or started: who looks for dead ones must not see one that is about to start.
+    hands: tokio::sync::Mutex<()>,
     /// Whether a fault was installed under which nodes end by themselves.
     ends_nodes: bool,
 }
@@ -49,7 +51,8 @@ impl Conductor {
     /// For a run in which these make trouble.
     pub fn new(brokers: Rc<Brokers>, arena: Rc<Arena>, nemeses: &[Nemesis]) -> Rc<Conductor> {
         let ends_nodes = nemeses.iter().any(|nemesis| nemesis.ends_nodes());
-        Rc::new(Conductor { brokers, arena, troubles: RefCell::default(), ends_nodes })
+        let (troubles, hands) = Default::default();
+        Rc::new(Conductor { brokers, arena, troubles, hands, ends_nodes })
     }
 
     /// Makes trouble until `until`: one nemesis after the other, each at least once; with `overlap` all at once, each
@@ -140,7 +143,7 @@ impl Conductor {
         let from_ns = self.arena.recorder.now_ns();
         let (nodes, guard, status) = match self.whom(target, seed, touched).await {
             Err(why) => (Vec::new(), None, FaultStatus::Skipped { why }),
-            Ok(nodes) => match self.brokers.inject(fault, &nodes).await {
+            Ok(nodes) => match self.install(fault, &nodes).await {
                 Injected::Installed(guard) => (nodes, Some(guard), FaultStatus::Installed),
                 Injected::Skipped { why } => (nodes, None, FaultStatus::Skipped { why }),
                 Injected::Indeterminate { why } => (nodes, None, FaultStatus::Indeterminate { why }),
@@ -158,6 +161,11 @@ impl Conductor {
         let mut troubles = self.troubles.borrow_mut();
         troubles.faults.push((nemesis, line));
         Active { guard, line: troubles.faults.len() - 1, nodes }
+    }
+
+    async fn install(&self, fault: &Fault, nodes: &[usize]) -> Injected {
+        let _hands = self.hands.lock().await;
+        self.brokers.inject(fault, nodes).await
     }
 
     /// The nodes of a target. Besides the roles of [`Brokers::resolve`] there are those that a script gave: `last`, the
@@ -182,6 +190,7 @@ impl Conductor {
 
     async fn heal(&self, active: Active) {
         if let Some(guard) = active.guard {
+            let _hands = self.hands.lock().await;
             let healed = self.brokers.blocking(move |_| guard.heal()).await;
             if let Err(error) = healed {
                 self.troubles.borrow_mut().unhealed.push(error.to_string());
@@ -221,6 +230,7 @@ impl Conductor {
     /// notice at its start what lies in the body of an old frame, so those that run are stopped for it.
     async fn repair(&self, damaged: &[usize]) {
         let nodes: std::collections::BTreeSet<usize> = damaged.iter().copied().collect();
+        let hands = self.hands.lock().await;
         for node in nodes {
             let stopped = self.brokers.blocking(move |cluster| cluster.stop(node, STOP_PATIENCE)).await;
             tracing::info!(node, ?stopped, "looking for damage");
@@ -231,12 +241,14 @@ impl Conductor {
         if let Err(error) = self.brokers.start_stopped().await {
             self.troubles.borrow_mut().unhealed.push(format!("{error:#}"));
         }
+        drop(hands);
         // If it does not come, the end of the run says so.
         let _ = self.brokers.converged_after_healing().await;
     }
 
     /// Starts nodes again that have ended by themselves, and remembers those that should not have.
     async fn bury(&self, nemesis: Nemesis) {
+        let _hands = self.hands.lock().await;
         let dead = self.brokers.dead().await;
         if dead.is_empty() {
             return;

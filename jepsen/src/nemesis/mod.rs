@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 pub use conductor::{Conductor, Troubles};
-pub use script::{Move, Script};
+pub use script::{Move, Script, kind_of};
 
 /// A kind of trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize)]
@@ -181,6 +181,8 @@ mod tests {
                         Move::Wait(_) | Move::Repair => {}
                     }
                 }
+                let first = Script::of(nemesis, 3, &mut StdRng::seed_from_u64(0));
+                assert_eq!(script.kinds(), first.kinds(), "{nemesis:?}");
                 assert!(installs > 0 && open.is_empty(), "{nemesis:?} leaves {open:?}: {script:?}");
             }
         }

@@ -1,5 +1,6 @@
 //! What a nemesis does, move by move.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chaos::{Corruption, Fault, Shape, Target};
@@ -85,12 +86,27 @@ fn partition(shape: Shape, clients: bool) -> Fault {
     Fault::Partition { shape, clients }
 }
 
+/// What kind of fault it is, of how it is written: what stands before its parameters.
+pub fn kind_of(fault: &str) -> &str {
+    fault.split(':').next().unwrap_or(fault)
+}
+
 impl Script {
     /// What a nemesis does next, in a cluster of so many nodes.
     pub fn of(nemesis: Nemesis, nodes: usize, choices: &mut StdRng) -> Script {
         let mut author = Author { choices, moves: Vec::new() };
         author.write(nemesis, nodes);
         Script { nemesis, moves: author.moves }
+    }
+
+    /// The kinds of faults that it installs, as [`kind_of`] calls them. They do not depend on chance.
+    pub fn kinds(&self) -> BTreeSet<String> {
+        let kind = |step: &Move| match step {
+            Move::Inject { fault, .. } => Some(kind_of(&fault.to_string()).to_owned()),
+            Move::Transfer => Some("transfer".to_owned()),
+            Move::Heal { .. } | Move::Wait(_) | Move::Repair => None,
+        };
+        self.moves.iter().filter_map(kind).collect()
     }
 }
 

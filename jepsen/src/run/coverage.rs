@@ -1,12 +1,14 @@
 //! Whether a run means something: each nemesis really happened, and clients worked while it did.
 
 use checkers::history::{Coverage, FaultStatus, Operation};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 
 use super::RunOptions;
 use super::final_reads::FinalReads;
 use crate::cluster::BROKER_GROUP;
 use crate::limits::{OPERATIONS_DURING_FAULT_MIN, OPERATIONS_PER_SECOND_MIN};
-use crate::nemesis::Troubles;
+use crate::nemesis::{Script, Troubles, kind_of};
 
 /// Everything that has to be reached.
 pub fn of(options: &RunOptions, operations: &[Operation], troubles: &Troubles) -> Vec<Coverage> {
@@ -20,11 +22,11 @@ pub fn of(options: &RunOptions, operations: &[Operation], troubles: &Troubles) -
             .filter(|(by, fault)| by == nemesis && fault.status == FaultStatus::Installed)
             .map(|(_, fault)| fault)
             .collect();
-        coverage.push(Coverage {
-            what: format!("{} happened", nemesis.name()),
-            wanted: 1,
-            seen: installed.len() as u64,
-        });
+        // Every part of it: a node that was killed to be damaged, and was not, was not damaged.
+        for kind in Script::of(*nemesis, options.nodes, &mut StdRng::seed_from_u64(0)).kinds() {
+            let seen = installed.iter().filter(|fault| kind_of(&fault.fault) == kind).count() as u64;
+            coverage.push(Coverage { what: format!("{kind} by {}", nemesis.name()), wanted: 1, seen });
+        }
         let overlaps = |operation: &&Operation| {
             installed
                 .iter()
@@ -108,6 +110,29 @@ mod tests {
         assert!(met(&killed(FaultStatus::Installed)));
         assert!(!met(&killed(FaultStatus::Skipped { why: "no".into() })), "a skipped fault passed");
         assert!(!met(&Troubles::default()), "a fault that never happened passed");
+    }
+
+    #[test]
+    fn a_node_that_was_only_killed_was_not_damaged() {
+        let options = RunOptions { nemeses: vec![Nemesis::CorruptTables], ..options() };
+        let operations: Vec<_> = (0..200).map(|at| operation(at * 10)).collect();
+        let fault = |fault: &str, status| {
+            let mut troubles = killed(status);
+            let (_, mut line) = troubles.faults.remove(0);
+            line.fault = fault.to_owned();
+            (Nemesis::CorruptTables, line)
+        };
+        let met = |corrupt| {
+            let faults = vec![
+                fault("kill", FaultStatus::Installed),
+                fault("corrupt:files=data/groups/g1/tables/*.sst,how=truncate", corrupt),
+            ];
+            of(&options, &operations, &Troubles { faults, ..Troubles::default() })
+                .iter()
+                .all(Coverage::is_met)
+        };
+        assert!(met(FaultStatus::Installed));
+        assert!(!met(FaultStatus::Skipped { why: "no such file".into() }), "a kill passed for damage");
     }
 
     #[test]
