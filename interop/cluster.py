@@ -121,13 +121,16 @@ class Cluster:
     def restart(self, node):
         self.run("local", "restart", node["name"], "--data", self.data, timeout=60)
 
-    def restart_leader(self, status):
-        """Stops the leader as an upgrade would (SIGTERM) and starts it again; returns that and the new status."""
-        node = self.leader(status)
-        from_ns = time.time_ns()
-        self.restart(node)
-        status = self.settle()
-        return Restart(node["name"], from_ns, time.time_ns()), status
+    def rolling_restart(self, status):
+        """Stops every node as an upgrade would (SIGTERM) and starts it again, the last one first as Kubernetes does,
+        each when the one before has settled; returns the restarts."""
+        restarts = []
+        for node in reversed(status["nodes"]):
+            from_ns = time.time_ns()
+            self.restart(node)
+            self.settle()
+            restarts.append(Restart(node["name"], from_ns, time.time_ns()))
+        return restarts
 
     def fail_over(self, status, down_seconds):
         """One fault, whole: kill the leader, leave it down, start it, wait until all is well."""

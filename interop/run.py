@@ -1,6 +1,6 @@
 """Runs the five official clients against three nodes while the leader is killed again and again.
 
-    python3 run.py [--binary PATH] [--language NAME]... [--kills N] [--restarts N] [--keep]
+    python3 run.py [--binary PATH] [--language NAME]... [--kills N] [--rolling-restarts N] [--keep]
 
 Exit 0: everything held. 1: a check found something. 2: the run itself could not be done.
 """
@@ -25,8 +25,8 @@ NODES = 3
 # Few enough for two cores to carry nodes and clients, often enough that a gap shows.
 RATE = 40
 KILLS_PER_LANGUAGE = 6
-# Told to stop (SIGTERM) and started again, as in an upgrade: no client of any language may see it.
-RESTARTS_PER_LANGUAGE = 1
+# Every node in turn is told to stop (SIGTERM) and started again, as in an upgrade: no client of any language may see it.
+ROLLING_RESTARTS_PER_LANGUAGE = 1
 DOWN_SECONDS = 1.5
 BETWEEN_KILLS_SECONDS = 1.5
 SHOWN_PER_CHECK = 5
@@ -107,11 +107,11 @@ def run_language(language, cluster, work, options, slow):
             kills.append(kill)
             gap = max(checks.gaps_ms(producers.events(), [kill])[0].values(), default=float("nan"))
             say(f"{language.name}: kill {number + 1} of {options.kills}: {kill.node}, longest gap {gap:.0f} ms")
-        for _ in range(options.restarts):
+        for _ in range(options.rolling_restarts):
             time.sleep(BETWEEN_KILLS_SECONDS)
-            restart, status = cluster.restart_leader(status)
-            restarts.append(restart)
-            say(f"{language.name}: {restart.node} was told to stop, and started again")
+            restarts += cluster.rolling_restart(status)
+            names = ", ".join(restart.node for restart in restarts)
+            say(f"{language.name}: told to stop, and started again: {names}")
         time.sleep(BETWEEN_KILLS_SECONDS)
         sent = producers.close(60 * slow)
         auditors = start("audit", audit)
@@ -212,7 +212,8 @@ def parse():
     parser.add_argument("--binary", help="the ledgermq binary (default: the release build)")
     parser.add_argument("--language", action="append", help="only this one; may be repeated")
     parser.add_argument("--kills", type=int, default=KILLS_PER_LANGUAGE, help="leader kills a language")
-    parser.add_argument("--restarts", type=int, default=RESTARTS_PER_LANGUAGE, help="leader restarts a language")
+    parser.add_argument("--rolling-restarts", type=int, default=ROLLING_RESTARTS_PER_LANGUAGE,
+                        help="restarts of every node in turn, a language")
     parser.add_argument("--keep", action="store_true", help="keep histories and data also when all is well")
     parser.add_argument("--prepare-only", action="store_true", help="fetch and build the clients, run nothing")
     return parser.parse_args()
