@@ -41,6 +41,8 @@ pub struct Death {
     pub node: usize,
     /// How it ended, and what it said last.
     pub how: String,
+    /// Its exit code, if it had one.
+    pub code: Option<i32>,
 }
 
 /// A running cluster.
@@ -182,13 +184,18 @@ impl Brokers {
                 .map(|status| status.node.index())
                 .map(|node| {
                     let exit = cluster.wait_exit(node, Duration::from_secs(1));
+                    let code = match exit {
+                        Ok(Exit::Code(code)) => Some(code),
+                        _ => None,
+                    };
                     let how = match exit {
                         Ok(Exit::Code(code)) => format!("exit code {code}"),
                         Ok(Exit::Signal(signal)) => format!("signal {signal}"),
                         Ok(Exit::Unknown) => "unknown".to_owned(),
                         Err(error) => error.to_string(),
                     };
-                    Death { node, how: format!("{how}: {}", last_words(cluster.node(node).output())) }
+                    let how = format!("{how}: {}", last_words(cluster.node(node).output()));
+                    Death { node, how, code }
                 })
                 .collect()
         })

@@ -17,6 +17,9 @@ use crate::cluster::{BROKER_GROUP, Brokers, Death};
 use crate::limits::{NEMESIS_PAUSE_MAX_MS, NEMESIS_PAUSE_MIN_MS, NEMESIS_START, STOP_PATIENCE};
 use crate::workload::Arena;
 
+/// With this a node ends whose disk failed.
+const DISK_EXIT_CODE: i32 = 74;
+
 /// What happened to a cluster.
 #[derive(Debug, Default)]
 pub struct Troubles {
@@ -24,6 +27,8 @@ pub struct Troubles {
     pub faults: Vec<(Nemesis, FaultLine)>,
     /// The nodes that ended although no fault ends them.
     pub deaths: Vec<Death>,
+    /// How many nodes stopped because of their disk, as they should ([`DISK_EXIT_CODE`]).
+    pub stopped_by_disk: u64,
     /// What could not be healed.
     pub unhealed: Vec<String>,
 }
@@ -253,6 +258,8 @@ impl Conductor {
         if dead.is_empty() {
             return;
         }
+        let by_disk = dead.iter().filter(|death| death.code == Some(DISK_EXIT_CODE)).count();
+        self.troubles.borrow_mut().stopped_by_disk += by_disk as u64;
         if !(nemesis.ends_nodes() || self.ends_nodes) {
             self.troubles.borrow_mut().deaths.extend(dead);
         }

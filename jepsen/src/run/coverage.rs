@@ -8,7 +8,7 @@ use super::RunOptions;
 use super::final_reads::FinalReads;
 use crate::cluster::BROKER_GROUP;
 use crate::limits::{OPERATIONS_DURING_FAULT_MIN, OPERATIONS_PER_SECOND_MIN};
-use crate::nemesis::{Script, Troubles, kind_of};
+use crate::nemesis::{Nemesis, Script, Troubles, kind_of};
 
 /// Everything that has to be reached.
 pub fn of(options: &RunOptions, operations: &[Operation], troubles: &Troubles) -> Vec<Coverage> {
@@ -26,6 +26,11 @@ pub fn of(options: &RunOptions, operations: &[Operation], troubles: &Troubles) -
         for kind in Script::of(*nemesis, options.nodes, &mut StdRng::seed_from_u64(0)).kinds() {
             let seen = installed.iter().filter(|fault| kind_of(&fault.fault) == kind).count() as u64;
             coverage.push(Coverage { what: format!("{kind} by {}", nemesis.name()), wanted: 1, seen });
+        }
+        if *nemesis == Nemesis::FsyncError {
+            // One that went on would have taken a failed sync for a good one.
+            let what = "nodes that stopped for their disk".to_owned();
+            coverage.push(Coverage { what, wanted: 1, seen: troubles.stopped_by_disk });
         }
         let overlaps = |operation: &&Operation| {
             installed
@@ -60,7 +65,6 @@ mod tests {
     use checkers::history::{Call, Fault, Outcome};
 
     use super::*;
-    use crate::nemesis::Nemesis;
     use crate::workload::{Load, Workload};
 
     fn options() -> RunOptions {
