@@ -1,4 +1,4 @@
-//! Histories of a message broker, and the sixteen properties that they must have.
+//! Histories of a message broker, and the seventeen properties that they must have.
 //!
 //! A test (or an operator's check) records what its clients did in a [`history`]: every call with
 //! when it began, when it ended, and how. When the run is over it reads what the broker kept. Then
@@ -33,6 +33,7 @@ mod limits;
 mod linearizable_append;
 mod liveness;
 mod log_prefix;
+mod membership;
 mod no_phantom;
 mod offset_agreement;
 mod producer_order;

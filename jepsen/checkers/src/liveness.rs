@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use crate::evidence::{Evidence, ns, seconds};
 use crate::history::{Call, Fault, FaultStatus, Outcome, Symbol};
+use crate::membership;
 use crate::verdict::{Tally, Verdict};
 
 /// A part of the run in which the same nodes suffer.
@@ -78,32 +79,35 @@ fn may_have_happened(fault: &Fault) -> bool {
 
 /// The run, cut where faults come and go.
 fn phases(evidence: &Evidence<'_>, end_ns: u64) -> Vec<Phase> {
-    let faults: Vec<&Fault> =
-        evidence.history.faults.iter().filter(|fault| may_have_happened(fault)).collect();
-    let mut events: Vec<(u64, bool, &Fault)> = Vec::new();
-    for fault in &faults {
-        events.push((fault.from_ns, true, fault));
-        events.push((fault.to_ns.max(fault.from_ns), false, fault));
+    let mut events: Vec<(u64, bool, u32)> = Vec::new();
+    for fault in evidence.history.faults.iter().filter(|fault| may_have_happened(fault)) {
+        for node in &fault.nodes {
+            events.push((fault.from_ns, true, *node));
+            events.push((fault.to_ns.max(fault.from_ns), false, *node));
+        }
     }
-    events.sort_by_key(|(at_ns, begins, _)| (*at_ns, *begins));
+    // Who has no vote is missing in a quorum of all.
+    for (node, from_ns, to_ns) in membership::voteless(evidence.history) {
+        events.push((from_ns, true, node));
+        events.push((to_ns, false, node));
+    }
+    events.sort_unstable();
     let mut suffering: HashMap<u32, u32> = HashMap::new();
     let mut phases = Vec::new();
     let mut from_ns = 0;
-    for (at_ns, begins, fault) in events {
+    for (at_ns, begins, node) in events {
         let at_ns = at_ns.min(end_ns);
         if at_ns > from_ns {
             phases.push(Phase { from_ns, to_ns: at_ns, suffering: suffering.len() });
             from_ns = at_ns;
         }
-        for node in &fault.nodes {
-            let count = suffering.entry(*node).or_default();
-            match begins {
-                true => *count += 1,
-                false => *count -= 1,
-            }
-            if *count == 0 {
-                suffering.remove(node);
-            }
+        let count = suffering.entry(node).or_default();
+        match begins {
+            true => *count += 1,
+            false => *count -= 1,
+        }
+        if *count == 0 {
+            suffering.remove(&node);
         }
     }
     if end_ns > from_ns {
@@ -219,7 +223,7 @@ fn look_for_stragglers(evidence: &Evidence<'_>, tally: &mut Tally) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::story::{Story, send};
+    use crate::story::{Story, send, vote};
 
     /// A send each 100 ms that takes 10, for some seconds; without answers in a part.
     fn sending(seconds: u64, silent: std::ops::Range<u64>) -> Story {
@@ -289,6 +293,15 @@ mod tests {
             fault.status = FaultStatus::Skipped { why: "no such tool".into() };
         }
         assert!(story.check(check).is_violated());
+    }
+
+    #[test]
+    fn who_has_no_vote_counts_as_missing() {
+        let mut story = sending(10, 2000..3500);
+        story.fault("pause", &[1], 2000, 4000).op(vote(3, false).at(1000, 1100));
+        assert!(story.check(check).is_held(), "two of three were missing");
+        story.op(vote(3, true).at(1800, 1900));
+        assert!(story.check(check).is_violated(), "node 3 had its vote back");
     }
 
     #[test]

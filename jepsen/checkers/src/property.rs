@@ -9,7 +9,7 @@ use crate::history::History;
 use crate::verdict::Verdict;
 use crate::{
     acknowledgement, conservation, delay, durability, fifo, idempotence, linearizable_append, liveness,
-    log_prefix, no_phantom, offset_agreement, producer_order, receive_linearizability, redelivery,
+    log_prefix, membership, no_phantom, offset_agreement, producer_order, receive_linearizability, redelivery,
     state_digest, transactions,
 };
 
@@ -49,11 +49,13 @@ pub enum Property {
     Conservation,
     /// Sends go on under a minority's faults, and replicas converge after them.
     Liveness,
+    /// Whoever leads knows who has a vote, and at the end everybody has.
+    Membership,
 }
 
 impl Property {
     /// All of them.
-    pub const ALL: [Property; 16] = [
+    pub const ALL: [Property; 17] = [
         Property::Durability,
         Property::NoPhantom,
         Property::OffsetAgreement,
@@ -70,6 +72,7 @@ impl Property {
         Property::ReceiveLinearizability,
         Property::Conservation,
         Property::Liveness,
+        Property::Membership,
     ];
 
     /// Its name, as in reports and on command lines.
@@ -91,6 +94,7 @@ impl Property {
             Property::ReceiveLinearizability => "receive_linearizability",
             Property::Conservation => "conservation",
             Property::Liveness => "liveness",
+            Property::Membership => "membership",
         }
     }
 
@@ -127,6 +131,9 @@ impl Property {
                 "each committed message ends in exactly one state for each consumer group"
             }
             Property::Liveness => "sends go on under a minority's faults, and replicas converge after them",
+            Property::Membership => {
+                "an acknowledged change of votes is what is read until the next, and at the end all vote"
+            }
         }
     }
 
@@ -149,6 +156,7 @@ impl Property {
             Property::ReceiveLinearizability => receive_linearizability::check(evidence),
             Property::Conservation => conservation::check(evidence),
             Property::Liveness => liveness::check(evidence),
+            Property::Membership => membership::check(evidence),
         }
     }
 }

@@ -3,9 +3,10 @@
 
 use crate::evidence::Evidence;
 use crate::history::{
-    BytesDigest, Call, ChangeInvisible, Dead, Delivery, Drained, End, Farewell, Fault, FaultStatus, Finish,
-    GroupOffset, Header, History, Kind, Lease, Line, Operation, Outcome, Place, Pull, Pulled, QueueRead,
-    Recall, Receive, Record, Replica, Rules, Send, State, Stored, Subscription, VERSION,
+    BytesDigest, Call, ChangeInvisible, ChangeVotes, Dead, Delivery, Drained, End, Farewell, Fault,
+    FaultStatus, Finish, GroupOffset, GroupVoters, Header, History, Kind, Lease, Line, Operation, Outcome,
+    Place, Pull, Pulled, QueueRead, ReadVoters, Recall, Receive, Record, Replica, Rules, Send, State, Stored,
+    Subscription, VERSION, Voters,
 };
 use crate::verdict::Verdict;
 
@@ -160,6 +161,12 @@ impl Story {
         self.line(Line::State(State { node, group, applied_index, digest }))
     }
 
+    /// What a node says at the end.
+    pub fn voters(&mut self, through: u32, voters: &[u32]) -> &mut Story {
+        let (group, voters) = ("g1".into(), voters.to_vec());
+        self.line(Line::Voters(Voters { through, group, voters, at_ns: 100_000 * MS }))
+    }
+
     pub fn subscribe(&mut self) -> &mut Story {
         self.subscribe_as(false, 16)
     }
@@ -252,6 +259,24 @@ impl Op {
         let send = self.send_mut();
         send.kind = Kind::Transaction;
         send.transaction = Some(transaction.into());
+        self
+    }
+
+    /// A change of votes, with the voters that were answered.
+    pub fn answered(mut self, voters: &[u32]) -> Op {
+        match &mut self.0.call {
+            Call::ChangeVotes(change) => change.voters = Some(voters.to_vec()),
+            other => panic!("{other:?} is no change of votes"),
+        }
+        self
+    }
+
+    /// An answer about votes to which so many nodes contributed.
+    pub fn replicas(mut self, replicas: u32) -> Op {
+        match &mut self.0.call {
+            Call::ReadVoters(read) => read.groups[0].replicas = replicas,
+            other => panic!("{other:?} does not read the voters"),
+        }
         self
     }
 
@@ -387,4 +412,14 @@ pub fn update_offset(offset: u64) -> Op {
 
 pub fn query_offset(offset: Option<u64>) -> Op {
     op(Call::QueryOffset(group_offset(offset)))
+}
+
+pub fn vote(node: u32, votes: bool) -> Op {
+    op(Call::ChangeVotes(ChangeVotes { group: "g1".into(), node, votes, voters: None }))
+}
+
+/// All three nodes answer, and this one leads.
+pub fn read_voters(leader: u32, term: u64, voters: &[u32]) -> Op {
+    let of = GroupVoters { group: "g1".into(), leader, term, replicas: 3, voters: voters.to_vec() };
+    op(Call::ReadVoters(ReadVoters { through: 1, groups: vec![of] }))
 }

@@ -131,7 +131,13 @@ fn what_is_written_is_read() {
     assert_eq!((history.operations.len(), history.stored.len(), history.records.len()), (2400, 800, 800));
     assert!(history.is_complete());
     let verdicts = check_all(&history);
-    let nothing = [Property::StateDigest, Property::Idempotence, Property::Transactions, Property::Delay];
+    let nothing = [
+        Property::StateDigest,
+        Property::Idempotence,
+        Property::Transactions,
+        Property::Delay,
+        Property::Membership,
+    ];
     for (property, verdict) in verdicts {
         match verdict {
             Verdict::Held { checked } => assert!(checked > 0, "{property}"),

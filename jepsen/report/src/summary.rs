@@ -184,6 +184,8 @@ fn kind<S>(call: &Call<S>) -> (usize, &'static str) {
         Call::Commit(_) => (9, "commit"),
         Call::Rollback(_) => (10, "rollback"),
         Call::Recall(_) => (11, "recall"),
-        Call::Administer { .. } => (12, "administer"),
+        Call::ChangeVotes(_) => (12, "change votes"),
+        Call::ReadVoters(_) => (13, "read voters"),
+        Call::Administer { .. } => (14, "administer"),
     }
 }

@@ -14,6 +14,7 @@
 //! | `dead` | [`Dead`] | at the end, for each dead letter |
 //! | `replica`, `record` | [`Replica`], [`Record`] | at the end, for each log, and each message in it |
 //! | `state` | [`State`] | whenever a replica's digest was asked |
+//! | `voters` | [`Voters`] | at the end, for each group of replicas and each node that was asked |
 //! | `coverage` | [`Coverage`] | at the end |
 //! | `finish` | [`Finish`] | last |
 
@@ -22,6 +23,7 @@ mod operation;
 mod read;
 mod run;
 mod text;
+mod votes;
 mod write;
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +36,7 @@ pub use operation::{
 pub use read::ReadError;
 pub use run::{Coverage, Fault, FaultStatus, Finish, Header, Rules};
 pub use text::{Names, Symbol};
+pub use votes::{ChangeVotes, GroupVoters, ReadVoters, Voters};
 pub use write::Writer;
 
 /// The version of the format that this crate writes, and the only one that it reads.
@@ -55,6 +58,7 @@ pub enum Line<S = String> {
     Replica(Replica<S>),
     Record(Record<S>),
     State(State<S>),
+    Voters(Voters<S>),
     Coverage(Coverage),
     Finish(Finish),
 }
@@ -86,6 +90,8 @@ pub struct History {
     pub records: Vec<Record<Symbol>>,
     /// Digests of replicas' states.
     pub states: Vec<State<Symbol>>,
+    /// Who had a vote at the end.
+    pub voters: Vec<Voters<Symbol>>,
     /// What the run had to reach.
     pub coverage: Vec<Coverage>,
     /// The last line; `None` when the history was cut off.
@@ -108,6 +114,7 @@ impl History {
             replicas: Vec::new(),
             records: Vec::new(),
             states: Vec::new(),
+            voters: Vec::new(),
             coverage: Vec::new(),
             finish: None,
         }
@@ -129,6 +136,7 @@ impl History {
             Line::Replica(replica) => self.replicas.push(replica.map(&mut f)),
             Line::Record(record) => self.records.push(record.map(&mut f)),
             Line::State(state) => self.states.push(state.map(&mut f)),
+            Line::Voters(voters) => self.voters.push(voters.map(&mut f)),
             Line::Coverage(coverage) => self.coverage.push(coverage),
             Line::Finish(finish) => self.finish = Some(finish),
         }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::votes::{ChangeVotes, ReadVoters};
+
 /// How a call ended, as its caller knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -64,7 +66,11 @@ pub enum Call<S = String> {
     Rollback(End<S>),
     /// Takes a delayed message back before it is due.
     Recall(Recall<S>),
-    /// Anything administrative (a membership change, a transfer of leadership); only its time and outcome count.
+    /// Gives a node a vote in a group of replicas, or takes it.
+    ChangeVotes(ChangeVotes<S>),
+    /// Asks who has a vote.
+    ReadVoters(ReadVoters<S>),
+    /// Anything else administrative (a transfer of leadership); only its time and outcome count.
     Administer {
         /// What it was, for people.
         what: S,
@@ -323,6 +329,8 @@ impl<S> Call<S> {
             Call::Commit(end) => Call::Commit(end.map(f)),
             Call::Rollback(end) => Call::Rollback(end.map(f)),
             Call::Recall(recall) => Call::Recall(Recall { message: f(recall.message) }),
+            Call::ChangeVotes(change) => Call::ChangeVotes(change.map(f)),
+            Call::ReadVoters(read) => Call::ReadVoters(read.map(f)),
             Call::Administer { what } => Call::Administer { what: f(what) },
         }
     }
