@@ -9,6 +9,7 @@ pub mod cli;
 pub mod client;
 pub mod cluster;
 pub mod limits;
+pub mod membership;
 pub mod nemesis;
 pub mod planted;
 pub mod recorder;

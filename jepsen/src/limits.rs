@@ -82,5 +82,15 @@ pub const AVAILABILITY_LASTING: Duration = Duration::from_millis(3_500);
 pub const TERMS_ASKED_MAX: usize = 30;
 /// Sends of one client of a measurement of availability that are under way at once.
 pub const SENDS_UNDER_WAY_MAX: usize = 1_024;
+/// One try to change who has a vote: the leader may have to hand over first, and a node to catch up.
+pub const VOTES_TIMEOUT: Duration = Duration::from_secs(4);
+/// All tries to take a node a vote.
+pub const VOTES_TAKEN_PATIENCE: Duration = Duration::from_secs(8);
+/// All tries to give it back while faults come and go.
+pub const VOTES_GIVEN_PATIENCE: Duration = Duration::from_secs(30);
+/// Whoever wants to take votes waits so long for votes that somebody else has taken.
+pub const VOTES_TURN_PATIENCE: Duration = Duration::from_secs(60);
+/// At the end every node says within this who has a vote.
+pub const VOTERS_PATIENCE: Duration = Duration::from_secs(15);
 /// A node that is asked to stop is gone within this, or is killed.
 pub const STOP_PATIENCE: Duration = Duration::from_secs(20);

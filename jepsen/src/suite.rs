@@ -19,7 +19,7 @@ use crate::workload::Workload;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tier {
-    /// Eight single faults, 20 s each: for every push
+    /// Nine single faults, 20 s each: for every push
     Push,
     /// Every workload under every fault, alone and over each other: an hour and more
     Long,
@@ -85,6 +85,7 @@ fn push(seed: u64) -> Vec<Entry> {
         (Workload::Pull, OneWayOut),
         (Workload::Deduplication, BlackHole),
         (Workload::Queue, Terminate),
+        (Workload::Membership, Kill),
     ];
     let entry = |(number, (workload, nemesis))| {
         Entry::alone(workload, nemesis, PUSH_SECONDS, seed.wrapping_add(number as u64))
@@ -96,10 +97,10 @@ fn push(seed: u64) -> Vec<Entry> {
 /// time, it is spent on all kinds.
 fn long(nodes: usize, seed: u64) -> Vec<Entry> {
     let mut choices = StdRng::seed_from_u64(seed);
-    let fit: Vec<Nemesis> =
-        Nemesis::all().iter().copied().filter(|nemesis| unfit(*nemesis, nodes).is_none()).collect();
     let mut entries = Vec::new();
     for workload in Workload::ALL {
+        let is_fit = |nemesis: &Nemesis| unfit(workload, *nemesis, nodes).is_none();
+        let fit: Vec<Nemesis> = Nemesis::all().iter().copied().filter(is_fit).collect();
         for nemesis in &fit {
             entries.push(Entry::alone(workload, *nemesis, LONG_SECONDS, 0));
         }
@@ -107,6 +108,8 @@ fn long(nodes: usize, seed: u64) -> Vec<Entry> {
             let mut pair: Vec<Nemesis> =
                 fit.iter().copied().filter(|nemesis| !nemesis.stands_alone()).collect();
             pair.shuffle(&mut choices);
+            let first = pair[0];
+            pair.retain(|nemesis| !first.clashes_with(*nemesis));
             pair.truncate(2);
             entries.push(Entry { workload, nemeses: pair, overlap: true, seconds: LONG_SECONDS, seed: 0 });
         }
@@ -223,9 +226,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_push_tier_is_eight_single_faults_with_every_workload() {
+    fn the_push_tier_is_nine_single_faults_with_every_workload() {
         let entries = entries(Tier::Push, 3, 1);
-        assert_eq!(entries.len(), 8);
+        assert_eq!(entries.len(), 9);
         let workloads: HashSet<Workload> = entries.iter().map(|entry| entry.workload).collect();
         assert_eq!(workloads.len(), Workload::ALL.len(), "{workloads:?}");
         assert!(entries.iter().all(|entry| entry.nemeses.len() == 1 && entry.seconds == PUSH_SECONDS));
@@ -241,10 +244,15 @@ mod tests {
                         entries.iter().any(|entry| entry.workload == workload && entry.nemeses == [*nemesis]);
                     assert_eq!(
                         is_there,
-                        unfit(*nemesis, nodes).is_none(),
+                        unfit(workload, *nemesis, nodes).is_none(),
                         "{workload:?} {nemesis:?} on {nodes}"
                     );
                 }
+            }
+            let is_a_pair = |entry: &&Entry| entry.overlap;
+            for entry in entries.iter().filter(is_a_pair) {
+                let [one, other] = entry.nemeses[..] else { panic!("{entry:?} is no pair") };
+                assert!(!one.clashes_with(other), "{entry:?}");
             }
             let names: HashSet<String> = entries.iter().map(Entry::name).collect();
             assert_eq!(names.len(), entries.len(), "two entries have the same name");

@@ -203,9 +203,8 @@ fn reads(history: &History) -> impl Iterator<Item = (&Operation<Symbol>, u32, &G
         Call::ReadVoters(read) => Some((operation, read)),
         _ => None,
     });
-    let groups = answers.flat_map(|(operation, read)| {
-        read.groups.iter().map(move |of| (operation, read.through, of))
-    });
+    let groups =
+        answers.flat_map(|(operation, read)| read.groups.iter().map(move |of| (operation, read.through, of)));
     groups.filter(|(_, _, of)| of.leader != 0)
 }
 

@@ -9,8 +9,8 @@ use crate::history::History;
 use crate::verdict::Verdict;
 use crate::{
     acknowledgement, conservation, delay, durability, fifo, idempotence, linearizable_append, liveness,
-    log_prefix, membership, no_phantom, offset_agreement, producer_order, receive_linearizability, redelivery,
-    state_digest, transactions,
+    log_prefix, membership, no_phantom, offset_agreement, producer_order, receive_linearizability,
+    redelivery, state_digest, transactions,
 };
 
 /// What a history must have; each is one module of this crate.

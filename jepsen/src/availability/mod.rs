@@ -20,7 +20,12 @@ use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::cluster::{BROKER_GROUP, Binary, Brokers, Shape};
-use crate::limits::{AVAILABILITY_LASTING, AVAILABILITY_STEADY, READINESS_OF_TOPICS, TERMS_ASKED_MAX};
+use crate::limits::{
+    ADMIN_TIMEOUT, AVAILABILITY_LASTING, AVAILABILITY_STEADY, READINESS_OF_TOPICS, TERMS_ASKED_MAX,
+    VOTES_GIVEN_PATIENCE, VOTES_TAKEN_PATIENCE,
+};
+use crate::membership::{Changes, Registrar, groups};
+use crate::recorder::Recorder;
 use load::Traffic;
 
 pub use gaps::{Gaps, Summary};
@@ -45,6 +50,8 @@ pub enum Kind {
     Sigterm,
     /// The leadership is handed on
     Transfer,
+    /// The leader's node loses its votes in all groups, and gets them back
+    Membership,
 }
 
 impl Kind {
@@ -62,7 +69,7 @@ impl Kind {
             Kind::DiskStall => Some(Fault::DiskStall {}),
             Kind::PowerFailure => Some(Fault::PowerFailure {}),
             Kind::Sigterm => Some(Fault::Terminate { grace_ms: 20_000 }),
-            Kind::Transfer => None,
+            Kind::Transfer | Kind::Membership => None,
         }
     }
 
@@ -221,6 +228,7 @@ async fn one_round(kind: Kind, brokers: &Brokers, traffic: &Traffic) -> anyhow::
             tokio::time::sleep(AVAILABILITY_LASTING).await;
             brokers.blocking(move |_| guard.heal()).await?;
         }
+        None if kind == Kind::Membership => change_votes(brokers, victim).await?,
         None => {
             let mut client = Client::new("jepsen-transfer", &brokers.addresses(), victim % brokers.size());
             client.transfer_leader(BROKER_GROUP, "").await.map_err(|status| {
@@ -234,4 +242,23 @@ async fn one_round(kind: Kind, brokers: &Brokers, traffic: &Traffic) -> anyhow::
     tokio::time::sleep(AVAILABILITY_STEADY).await;
     tracing::debug!(after_ms = healed.elapsed().as_millis() as u64, "round");
     Ok(traffic.gaps(victim, from_ns, traffic.now_ns()))
+}
+
+/// Takes the victim its votes in all groups, and gives them back after a while.
+async fn change_votes(brokers: &Brokers, victim: usize) -> anyhow::Result<()> {
+    // What it does is measured by others.
+    let recorder = Recorder::new();
+    let mut client = Client::new("jepsen-votes", &brokers.addresses(), victim % brokers.size());
+    let groups = groups(&mut client, ADMIN_TIMEOUT).await.context("no group has a leader")?;
+    let mut registrar = Registrar::new(&recorder, recorder.process(), &mut client);
+    let taken = registrar.take(&groups, &[victim], VOTES_TAKEN_PATIENCE).await;
+    tokio::time::sleep(AVAILABILITY_LASTING).await;
+    // Whatever became of it, the next round begins with all voters.
+    let given = registrar.give(&groups, &[victim], VOTES_GIVEN_PATIENCE).await;
+    for (what, changes) in [("taken", taken), ("given back", given)] {
+        if let Changes::Refused { why } | Changes::Unknown { why } = changes {
+            anyhow::bail!("the votes were not {what}: {why}");
+        }
+    }
+    Ok(())
 }

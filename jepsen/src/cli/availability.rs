@@ -138,7 +138,6 @@ impl AvailabilityArgs {
                 elections.elections, elections.seconds, elections.sends_per_second
             ));
         }
-        text.push_str("\nMembership changes are left out: the product cannot change its members yet.\n");
         text
     }
 }

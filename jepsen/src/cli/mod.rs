@@ -23,7 +23,7 @@ pub enum Format {
     Json,
 }
 
-/// Tests a broker as a black box: workloads and faults against a cluster of processes, histories, sixteen properties.
+/// Tests a broker as a black box: workloads and faults against a cluster of processes, histories, seventeen properties.
 #[derive(Debug, Parser)]
 #[command(name = "jepsen", version, after_help = EXIT_CODES)]
 struct Cli {

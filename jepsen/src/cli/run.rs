@@ -11,7 +11,7 @@ use super::Format;
 use super::print;
 use crate::cluster::Binary;
 use crate::nemesis::Nemesis;
-use crate::run::{RunOptions, run};
+use crate::run::{RunOptions, run, unfit};
 use crate::workload::{Load, Workload};
 
 /// `jepsen run ...`
@@ -107,6 +107,15 @@ impl RunArgs {
         let alone = self.nemesis.iter().find(|nemesis| nemesis.stands_alone());
         if let Some(nemesis) = alone.filter(|_| self.overlap && self.nemesis.len() > 1) {
             anyhow::bail!("nothing else may happen during {}: leave --overlap out", nemesis.name());
+        }
+        for &nemesis in &self.nemesis {
+            if let Some(why) = unfit(self.workload, nemesis, self.nodes) {
+                anyhow::bail!("{} cannot have {}: {why}", self.workload.name(), nemesis.name());
+            }
+            let clash = self.nemesis.iter().find(|other| self.overlap && nemesis.clashes_with(**other));
+            if let Some(other) = clash {
+                anyhow::bail!("{} and {} cannot happen at once", nemesis.name(), other.name());
+            }
         }
         let binary = Binary::find(self.common.binary.as_deref())?;
         let seed = self.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));

@@ -127,7 +127,6 @@ impl SuiteArgs {
         if rows.len() < all {
             println!("{} runs are left: give the same command again to go on", all - rows.len());
         }
-        println!("membership changes are left out: the product cannot change its members yet");
     }
 }
 

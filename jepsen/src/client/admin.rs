@@ -79,6 +79,17 @@ pub struct GroupView {
     pub committed: u64,
     /// Node and the last entry that it applied.
     pub applied: Vec<(u64, u64)>,
+    /// The nodes that say that they lead.
+    pub leading: Vec<u64>,
+    /// The nodes with a vote, as the leader knows them.
+    pub voters: Vec<u64>,
+}
+
+impl GroupView {
+    /// The leader, if it says so itself and nobody else says it of itself.
+    pub fn sole_leader(&self) -> Option<u64> {
+        (self.leader != 0 && self.leading == [self.leader]).then_some(self.leader)
+    }
 }
 
 impl ClusterView {
@@ -102,12 +113,18 @@ impl ClusterView {
 
 impl From<admin::ClusterStatusResponse> for ClusterView {
     fn from(status: admin::ClusterStatusResponse) -> ClusterView {
+        let leading = |replicas: &[admin::Replica]| {
+            let leading = replicas.iter().filter(|replica| replica.role == "leader");
+            leading.map(|replica| replica.node).collect()
+        };
         let group = |group: admin::BrokerGroup| GroupView {
             name: group.name,
             leader: group.leader,
             term: group.term,
             committed: group.committed,
             applied: group.replicas.iter().map(|replica| (replica.node, replica.applied_index)).collect(),
+            leading: leading(&group.replicas),
+            voters: group.voters,
         };
         ClusterView {
             alive: status.nodes.iter().filter(|node| node.alive).map(|node| node.id).collect(),

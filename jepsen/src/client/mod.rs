@@ -12,6 +12,7 @@ mod pull;
 mod receive;
 mod send;
 mod settle;
+mod votes;
 
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ pub use pull::Pulled;
 pub use receive::{Poll, Received};
 pub use send::{Outgoing, Sent};
 pub use settle::Resolution;
+pub use votes::{Changed, VoteChange};
 
 use crate::limits::{ATTEMPT_TIMEOUT, BACKOFF_MAX, BACKOFF_MIN, CONNECT_TIMEOUT};
 

@@ -11,6 +11,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::Instant;
 
+use super::votes::Voteless;
 use super::{Move, Nemesis, Script};
 use crate::client::{Client, Ended};
 use crate::cluster::{BROKER_GROUP, Brokers, Death};
@@ -36,9 +37,9 @@ pub struct Troubles {
 /// Plays scripts.
 #[derive(Debug)]
 pub struct Conductor {
-    brokers: Rc<Brokers>,
-    arena: Rc<Arena>,
-    troubles: RefCell<Troubles>,
+    pub(super) brokers: Rc<Brokers>,
+    pub(super) arena: Rc<Arena>,
+    pub(super) troubles: RefCell<Troubles>,
     /// Held while processes are ended or started: who looks for dead ones must not see one that is about to start.
     hands: tokio::sync::Mutex<()>,
     /// Whether a fault was installed under which nodes end by themselves.
@@ -79,6 +80,9 @@ impl Conductor {
         if let Err(error) = self.brokers.heal().await {
             self.troubles.borrow_mut().unhealed.push(format!("{error:#}"));
         }
+        if nemeses.contains(&Nemesis::Membership) {
+            self.restore_votes().await;
+        }
     }
 
     /// What happened.
@@ -107,12 +111,25 @@ impl Conductor {
     /// Plays one script; once time is over it only heals.
     async fn script(&self, script: &Script, choices: &mut StdRng, until: Instant) {
         let mut active: BTreeMap<usize, Active> = BTreeMap::new();
+        let mut voteless: BTreeMap<usize, Voteless> = BTreeMap::new();
         let (mut touched, mut damaged): (Vec<usize>, Vec<usize>) = Default::default();
         for step in &script.moves {
             match step {
                 Move::Wait(pause) => tokio::time::sleep(*pause).await,
                 Move::Transfer => self.transfer(script.nemesis).await,
                 Move::Repair => self.repair(&damaged).await,
+                Move::TakeVotes { slot, target } => {
+                    if Instant::now() >= until {
+                        return;
+                    }
+                    let taken = self.take_votes(script.nemesis, target, (choices.random(), &touched)).await;
+                    voteless.extend(taken.map(|taken| (*slot, taken)));
+                }
+                Move::GiveVotes { slot } => {
+                    if let Some(taken) = voteless.remove(slot) {
+                        self.give_votes(taken).await;
+                    }
+                }
                 Move::Inject { slot, fault, target } => {
                     if Instant::now() >= until && active.is_empty() {
                         return;
@@ -175,7 +192,12 @@ impl Conductor {
 
     /// The nodes of a target. Besides the roles of [`Brokers::resolve`] there are those that a script gave: `last`, the
     /// node that was touched last; `untouched`, one that was not touched; and `rest`, all that were not.
-    async fn whom(&self, target: &Target, seed: u64, touched: &[usize]) -> Result<Vec<usize>, String> {
+    pub(super) async fn whom(
+        &self,
+        target: &Target,
+        seed: u64,
+        touched: &[usize],
+    ) -> Result<Vec<usize>, String> {
         match target {
             Target::Role(name) if name == "last" => {
                 touched.last().map(|node| vec![*node]).ok_or_else(|| "no node was touched yet".to_owned())

@@ -3,6 +3,7 @@
 
 mod conductor;
 mod script;
+mod votes;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ pub enum Nemesis {
     RollingRestart,
     /// Leadership is handed on, again and again
     Transfer,
+    /// A node, mostly the leader's or any, or two of five, loses its votes for a while
+    Membership,
     /// The power goes: what was not synced is gone
     PowerFailure,
     /// A node, or the leader, is cut off from all others; clients still reach it
@@ -145,6 +148,20 @@ impl Nemesis {
         matches!(self, Nemesis::LostTail | Nemesis::LostMetadata)
     }
 
+    /// Whether a replica is lost until it is rebuilt from a quorum of the others. Nobody may take votes meanwhile: three
+    /// nodes without one vote and one replica have no quorum left to rebuild it from. Or the voters themselves are lost.
+    pub fn loses_replicas(self) -> bool {
+        use Nemesis::{CorruptLog, CorruptTables, LostMetadata, LostTail};
+        matches!(self, CorruptLog | CorruptTables | LostTail | LostMetadata)
+    }
+
+    /// Whether the two must not make trouble at once.
+    pub fn clashes_with(self, other: Nemesis) -> bool {
+        let votes_go_and_replicas =
+            |one: Nemesis, other: Nemesis| one == Nemesis::Membership && other.loses_replicas();
+        votes_go_and_replicas(self, other) || votes_go_and_replicas(other, self)
+    }
+
     /// Why a cluster of so many nodes cannot have it.
     pub fn unfit_for(self, nodes: usize) -> Option<&'static str> {
         (self == Nemesis::Ring && nodes < 5).then_some("majorities that differ need five nodes")
@@ -167,11 +184,11 @@ mod tests {
                 let mut installs = 0;
                 for step in &script.moves {
                     match step {
-                        Move::Inject { slot, .. } => {
+                        Move::Inject { slot, .. } | Move::TakeVotes { slot, .. } => {
                             installs += 1;
                             assert!(open.insert(*slot), "{nemesis:?} fills slot {slot} twice: {script:?}");
                         }
-                        Move::Heal { slot } => {
+                        Move::Heal { slot } | Move::GiveVotes { slot } => {
                             assert!(
                                 open.remove(slot),
                                 "{nemesis:?} heals slot {slot}, which is empty: {script:?}"

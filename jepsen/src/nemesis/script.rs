@@ -9,6 +9,9 @@ use rand::rngs::StdRng;
 
 use super::Nemesis;
 
+/// What the history calls it when nodes lose their votes for a while.
+pub(super) const VOTES_TAKEN: &str = "membership";
+
 /// One move.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Move {
@@ -30,6 +33,18 @@ pub enum Move {
     Wait(Duration),
     /// The leadership of the broker group is handed on.
     Transfer,
+    /// Nodes lose their votes in all groups; `slot` is the number in the script.
+    TakeVotes {
+        /// What is given back by this number.
+        slot: usize,
+        /// The nodes, resolved when it is its turn.
+        target: Target,
+    },
+    /// The votes of a slot are given back.
+    GiveVotes {
+        /// The number.
+        slot: usize,
+    },
     /// Nodes that refuse to start because of damage are rebuilt from the others, and started.
     Repair,
 }
@@ -104,7 +119,8 @@ impl Script {
         let kind = |step: &Move| match step {
             Move::Inject { fault, .. } => Some(kind_of(&fault.to_string()).to_owned()),
             Move::Transfer => Some("transfer".to_owned()),
-            Move::Heal { .. } | Move::Wait(_) | Move::Repair => None,
+            Move::TakeVotes { .. } => Some(VOTES_TAKEN.to_owned()),
+            Move::Heal { .. } | Move::GiveVotes { .. } | Move::Wait(_) | Move::Repair => None,
         };
         self.moves.iter().filter_map(kind).collect()
     }
@@ -161,6 +177,17 @@ impl Author<'_> {
                     self.moves.push(Move::Transfer);
                     self.wait_ms(300, 900);
                 }
+            }
+            Nemesis::Membership => {
+                let target = match self.choices.random_range(0..6) {
+                    0..3 => leader(),
+                    // Two of five: a quorum of those that are left is two.
+                    3..5 if nodes >= 5 => Target::Minority,
+                    _ => Target::One,
+                };
+                self.moves.push(Move::TakeVotes { slot: 0, target });
+                self.wait_ms(300, 4_000);
+                self.moves.push(Move::GiveVotes { slot: 0 });
             }
             Nemesis::RollingRestart
             | Nemesis::PauseThenKill

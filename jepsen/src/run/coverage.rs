@@ -1,6 +1,6 @@
 //! Whether a run means something: each nemesis really happened, and clients worked while it did.
 
-use checkers::history::{Coverage, FaultStatus, Operation};
+use checkers::history::{Call, Coverage, FaultStatus, Operation, Outcome};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -9,6 +9,7 @@ use super::final_reads::FinalReads;
 use crate::cluster::BROKER_GROUP;
 use crate::limits::{OPERATIONS_DURING_FAULT_MIN, OPERATIONS_PER_SECOND_MIN};
 use crate::nemesis::{Nemesis, Script, Troubles, kind_of};
+use crate::workload::Workload;
 
 /// Everything that has to be reached.
 pub fn of(options: &RunOptions, operations: &[Operation], troubles: &Troubles) -> Vec<Coverage> {
@@ -43,7 +44,30 @@ pub fn of(options: &RunOptions, operations: &[Operation], troubles: &Troubles) -
             seen: operations.iter().filter(overlaps).count() as u64,
         });
     }
+    if options.workload == Workload::Membership {
+        coverage.extend(of_votes(options, operations));
+    }
     coverage
+}
+
+/// Whether votes were taken and given back, and it was read with every node answering.
+fn of_votes(options: &RunOptions, operations: &[Operation]) -> [Coverage; 3] {
+    let count = |is_wanted: &dyn Fn(&Call) -> bool| {
+        let done = operations.iter().filter(|operation| operation.outcome == Outcome::Ok);
+        done.filter(|operation| is_wanted(&operation.call)).count() as u64
+    };
+    let nodes = options.nodes as u32;
+    let is_whole = |call: &Call| match call {
+        Call::ReadVoters(read) => read.groups.iter().all(|of| of.leader != 0 && of.replicas == nodes),
+        _ => false,
+    };
+    let is_change = |call: &Call, to: bool| matches!(call, Call::ChangeVotes(change) if change.votes == to);
+    let goal = |what: &str, wanted, seen| Coverage { what: what.to_owned(), wanted, seen };
+    [
+        goal("votes taken", 1, count(&|call| is_change(call, false))),
+        goal("votes given back", 1, count(&|call| is_change(call, true))),
+        goal("voters read from all nodes", OPERATIONS_DURING_FAULT_MIN, count(&is_whole)),
+    ]
 }
 
 /// Whether the tables of all replicas were compared, group by group (property 7).
@@ -137,6 +161,30 @@ mod tests {
         };
         assert!(met(FaultStatus::Installed));
         assert!(!met(FaultStatus::Skipped { why: "no such file".into() }), "a kill passed for damage");
+    }
+
+    #[test]
+    fn votes_have_to_go_and_to_come_back_and_to_be_read() {
+        use checkers::history::{ChangeVotes, GroupVoters, ReadVoters};
+        let change = |votes| {
+            let call = Call::ChangeVotes(ChangeVotes { group: "g1".into(), node: 1, votes, voters: None });
+            Operation { call, ..operation(1) }
+        };
+        let read = |replicas| {
+            let of = GroupVoters { group: "g1".into(), leader: 1, term: 1, replicas, voters: vec![1, 2, 3] };
+            let call = Call::ReadVoters(ReadVoters { through: 1, groups: vec![of] });
+            Operation { call, ..operation(1) }
+        };
+        let is_met = |operations: &[Operation]| of_votes(&options(), operations).map(|goal| goal.is_met());
+        let reads = |replicas| vec![read(replicas); OPERATIONS_DURING_FAULT_MIN as usize];
+        assert_eq!(is_met(&[]), [false; 3]);
+        assert_eq!(is_met(&[change(false)]), [true, false, false]);
+        assert_eq!(
+            is_met(&[change(true), Operation { outcome: Outcome::Info, ..change(false) }]),
+            [false, true, false]
+        );
+        assert_eq!(is_met(&reads(3)), [false, false, true]);
+        assert_eq!(is_met(&reads(2)), [false; 3], "a node did not answer");
     }
 
     #[test]

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
 
-use checkers::history::{Dead, Drained, Line, Place, QueueRead, State, Stored, Subscription};
+use checkers::history::{Dead, Drained, Line, Place, QueueRead, State, Stored, Subscription, Voters};
 use proto::admin;
 use tokio::time::Instant;
 
 use crate::client::{AdminError, Client, Ended};
-use crate::limits::{POLL_INTERVAL, PULL_WAIT, RECEIVE_PATIENCE, STATES_PATIENCE};
+use crate::limits::{POLL_INTERVAL, PULL_WAIT, RECEIVE_PATIENCE, STATES_PATIENCE, VOTERS_PATIENCE};
+use crate::membership::group_voters;
 use crate::recorder::digest;
 use crate::workload::{Arena, Needs};
 
@@ -141,6 +142,33 @@ impl FinalReads {
                 return self.failures.extend(errors);
             }
             tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
+    /// Asks every node who has a vote, until it names a leader of each group and has heard of all replicas.
+    pub async fn voters(&mut self, arena: &Rc<Arena>) {
+        let nodes = arena.addresses.len();
+        for node in 0..nodes {
+            let mut client = Client::new("jepsen-reader", &arena.addresses, node);
+            let begun = Instant::now();
+            let groups = loop {
+                client.prefer(node);
+                let groups = client.view_once().await.ok().map_or(Vec::new(), |view| group_voters(&view));
+                let is_whole = groups.iter().all(|of| of.leader != 0 && of.replicas as usize == nodes);
+                if is_whole && !groups.is_empty() {
+                    break groups;
+                }
+                if begun.elapsed() > VOTERS_PATIENCE {
+                    self.failures.push(format!("node {} did not tell who has a vote", node + 1));
+                    break Vec::new();
+                }
+                tokio::time::sleep(POLL_INTERVAL).await;
+            };
+            let at_ns = arena.recorder.now_ns();
+            self.lines.extend(groups.into_iter().map(|of| {
+                let (through, group, voters) = (node as u32 + 1, of.group, of.voters);
+                Line::Voters(Voters { through, group, voters, at_ns })
+            }));
         }
     }
 

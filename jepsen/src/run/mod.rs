@@ -102,6 +102,7 @@ async fn on_cluster(
         reads.dead_letters(&arena, &needs).await;
         bar.set_message("comparing tables");
         reads.states(&arena).await;
+        reads.voters(&arena).await;
     }
     let deaths = brokers.dead().await;
     bar.set_message("stopping");

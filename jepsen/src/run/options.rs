@@ -78,7 +78,8 @@ impl RunOptions {
     }
 }
 
-/// Why this machine cannot have a nemesis, or a cluster of so many nodes, if so.
-pub fn unfit(nemesis: Nemesis, nodes: usize) -> Option<String> {
-    nemesis.unfit_for(nodes).map(str::to_owned)
+/// Why a workload on a cluster of so many nodes cannot have a nemesis, if so.
+pub fn unfit(workload: Workload, nemesis: Nemesis, nodes: usize) -> Option<&'static str> {
+    let is_too_much = workload == Workload::Membership && nemesis.loses_replicas();
+    nemesis.unfit_for(nodes).or_else(|| is_too_much.then_some("no quorum may be left while votes are taken"))
 }

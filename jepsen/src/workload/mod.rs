@@ -5,6 +5,7 @@ mod deduplication;
 mod delay;
 mod fifo;
 mod leases;
+mod membership;
 mod producer;
 mod pull;
 mod queue;
@@ -12,6 +13,7 @@ mod transactions;
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use checkers::history::Subscription;
@@ -19,6 +21,7 @@ use clap::ValueEnum;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::client::{Client, GroupSpec, TopicSpec};
@@ -44,11 +47,13 @@ pub enum Workload {
     Pull,
     /// The same message id again, on purpose, through several nodes
     Deduplication,
+    /// As queue, while nodes lose their votes and get them back, and every node is asked who has one
+    Membership,
 }
 
 impl Workload {
     /// All of them.
-    pub const ALL: [Workload; 7] = [
+    pub const ALL: [Workload; 8] = [
         Workload::Queue,
         Workload::Fifo,
         Workload::Leases,
@@ -56,6 +61,7 @@ impl Workload {
         Workload::Transactions,
         Workload::Pull,
         Workload::Deduplication,
+        Workload::Membership,
     ];
 
     /// As it is written on the command line.
@@ -68,6 +74,7 @@ impl Workload {
             Workload::Transactions => "transactions",
             Workload::Pull => "pull",
             Workload::Deduplication => "deduplication",
+            Workload::Membership => "membership",
         }
     }
 
@@ -81,6 +88,7 @@ impl Workload {
             Workload::Transactions => transactions::needs(),
             Workload::Pull => pull::needs(),
             Workload::Deduplication => deduplication::needs(),
+            Workload::Membership => membership::needs(),
         }
     }
 
@@ -95,6 +103,7 @@ impl Workload {
             Workload::Transactions => transactions::start(arena, &mut tasks),
             Workload::Pull => pull::start(arena, &mut tasks),
             Workload::Deduplication => deduplication::start(arena, &mut tasks),
+            Workload::Membership => membership::start(arena, &mut tasks),
         }
         tasks
     }
@@ -155,6 +164,8 @@ pub struct Arena {
     pub run: u64,
     /// How many senders, and how fast each.
     pub load: Load,
+    /// Held by whoever has taken votes, until they are given back.
+    pub votes: Arc<Mutex<()>>,
     ended: Cell<bool>,
 }
 
@@ -179,7 +190,8 @@ impl Arena {
     /// An arena in which nothing happened yet.
     pub fn new(addresses: Vec<String>, seed: u64, run: u64, load: Load) -> Rc<Arena> {
         let recorder = Recorder::new();
-        Rc::new(Arena { addresses, recorder, seed, run, load, ended: Cell::new(false) })
+        let (votes, ended) = (Arc::default(), Cell::new(false));
+        Rc::new(Arena { addresses, recorder, seed, run, load, votes, ended })
     }
 
     /// Asks all processes to end after the call that they are in.
