@@ -111,6 +111,14 @@ pub enum GroupOpenError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// That it has no voice yet cannot be written down.
+    #[error("{group} is empty, and its directory cannot be written to: {source}")]
+    Unnoted {
+        /// The group.
+        group: GroupId,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// openraft.
     #[error("{group}: {reason}")]
     Consensus {
@@ -125,6 +133,8 @@ pub enum GroupOpenError {
 pub(crate) struct GroupSetup {
     pub id: GroupId,
     pub node: NodeId,
+    /// Whether the cluster has no other node.
+    pub alone: bool,
     pub cluster: String,
     pub data: PathBuf,
     pub disk: Arc<dyn Disk>,
@@ -178,6 +188,9 @@ impl Group {
             .map_err(|source| GroupOpenError::Tables { group: id, source })?;
         check_rule_one(id, &log, &replica)?;
         check_rule_two(id, &log, &replica, &dirs)?;
+        if is_empty(&log, &replica, &dirs) && !setup.alone {
+            rejoin::note_empty(&dir).map_err(|source| GroupOpenError::Unnoted { group: id, source })?;
+        }
         let failure = setup.failure.clone();
         log.on_failure(Box::new(move |reason| {
             failure.send_replace(Some(format!("the log of {id} failed: {reason}")));
@@ -315,6 +328,13 @@ fn start_over_if_rebuilding(setup: &GroupSetup, dir: &Path) -> Result<(), GroupO
     let Some(ballot) = rebuild::noted(dir).map_err(failed)? else { return Ok(()) };
     let make = || open_log(setup, &dir.join("log"));
     rebuild::start_over(setup.disk.clone(), dir, ballot, make).map_err(failed)?
+}
+
+/// Whether there is nothing: the replica is new, or its disk is.
+fn is_empty(log: &CommitLog, replica: &Replica, dirs: &SnapshotDirs) -> bool {
+    let pointers = log.pointers();
+    let no_log = log.ballot().is_none() && pointers.last.is_none() && pointers.purged.is_none();
+    no_log && replica.applied().is_none() && dirs.current().is_none()
 }
 
 fn open_log(setup: &GroupSetup, dir: &Path) -> Result<CommitLog, GroupOpenError> {

@@ -8,30 +8,47 @@
 //! acknowledgement of an entry says that all before it are here too.
 //!
 //! A file in the group's directory says so, and what it had is kept beside it until it is whole again.
+//!
+//! A replica that begins with nothing at all may be new, or may have lost its disk, and its vote with it: it cannot know.
+//! It has no voice before it has found out ([`crate::node::rejoin`]), and the file says that its vote is lost too.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Its presence is what counts.
+/// Its presence says that there is no voice.
 const MARKER: &str = "rejoining";
+/// What it holds if the vote may be lost as well.
+const VOTE_LOST: &[u8] = b"vote lost\n";
 /// Where what was damaged is kept meanwhile.
 pub(crate) const DAMAGED: &str = "damaged";
 
 /// Whether a replica has no voice.
 #[derive(Debug, Default)]
-pub(crate) struct Rejoining(AtomicBool);
+pub(crate) struct Rejoining {
+    goes_on: AtomicBool,
+    vote_lost: bool,
+}
 
 impl Rejoining {
     /// As the directory says.
     pub(crate) fn noted(dir: &Path) -> Rejoining {
-        Rejoining(AtomicBool::new(is_noted(dir)))
+        let vote_lost = match fs::read(dir.join(MARKER)) {
+            Ok(content) => content == VOTE_LOST,
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        };
+        Rejoining { goes_on: AtomicBool::new(is_noted(dir)), vote_lost }
+    }
+
+    /// Whether it does not know what it voted for either.
+    pub(crate) fn vote_lost(&self) -> bool {
+        self.vote_lost
     }
 
     /// Whether it must neither vote nor campaign.
     pub(crate) fn goes_on(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.goes_on.load(Ordering::Acquire)
     }
 
     /// It is whole again: durably, and what was damaged is removed.
@@ -40,7 +57,7 @@ impl Rejoining {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => File::open(dir)?.sync_all()?,
         }
-        self.0.store(false, Ordering::Release);
+        self.goes_on.store(false, Ordering::Release);
         match fs::remove_dir_all(dir.join(DAMAGED)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -54,9 +71,20 @@ pub(crate) fn is_noted(dir: &Path) -> bool {
     dir.join(MARKER).try_exists().unwrap_or(true)
 }
 
-/// Says so, durably.
+/// Says so, durably, of a replica that has its vote. One that is known to have none stays without.
 pub(crate) fn note(dir: &Path) -> io::Result<()> {
-    File::create(dir.join(MARKER))?.sync_all()?;
+    write(dir, b"")
+}
+
+/// Says so, durably, of a replica that has nothing.
+pub(crate) fn note_empty(dir: &Path) -> io::Result<()> {
+    write(dir, VOTE_LOST)
+}
+
+fn write(dir: &Path, content: &[u8]) -> io::Result<()> {
+    let mut marker = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join(MARKER))?;
+    marker.write_all(content)?;
+    marker.sync_all()?;
     File::open(dir)?.sync_all()
 }
 
@@ -94,5 +122,20 @@ mod tests {
         rejoining.end(dir).expect("ended");
         assert!(!rejoining.goes_on() && !is_noted(dir) && !dir.join(DAMAGED).exists());
         rejoining.end(dir).expect("it has ended already");
+    }
+
+    #[test]
+    fn a_vote_that_is_lost_stays_lost_until_the_end() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let dir = dir.path();
+        note(dir).expect("noted");
+        assert!(!Rejoining::noted(dir).vote_lost());
+        note_empty(dir).expect("noted");
+        assert!(Rejoining::noted(dir).vote_lost());
+        note(dir).expect("damaged besides");
+        assert!(Rejoining::noted(dir).vote_lost(), "a repair brought back a vote");
+        Rejoining::noted(dir).end(dir).expect("ended");
+        note(dir).expect("noted");
+        assert!(!Rejoining::noted(dir).vote_lost());
     }
 }

@@ -128,6 +128,7 @@ pub(crate) async fn start(options: NodeOptions) -> Result<Node, StartError> {
         let setup = GroupSetup {
             id,
             node: options.id,
+            alone: options.members.len() == 1,
             cluster: options.cluster.clone(),
             data: options.data.clone(),
             disk: disk.clone(),
@@ -179,7 +180,6 @@ impl NodeInner {
         for group in self.groups.values() {
             self.spawn(self.clone().begin(group.clone()));
             self.spawn(self.clone().watch_group(group.clone()));
-            self.spawn(rejoin::until_whole(self.clone(), group.clone()));
         }
         self.spawn(self.clone().register());
         tick::start(&self);
@@ -210,7 +210,7 @@ impl NodeInner {
     /// who is first in line for a group begins it, another one only if that does not happen.
     async fn begin(self: Arc<Self>, group: Group) {
         // What rejoins was begun long ago.
-        if group.rejoining.goes_on() {
+        if !rejoin::has_voice(&self, &group).await {
             return;
         }
         let mut members: Vec<_> = self.options.members.clone();
@@ -229,6 +229,9 @@ impl NodeInner {
             if tokio::time::timeout(BOOTSTRAP_PATIENCE, begun).await.is_ok() {
                 return;
             }
+        } else {
+            // Asked before they know that the cluster is new they would refuse their votes.
+            let _ = tokio::time::timeout(BOOTSTRAP_PATIENCE, rejoin::quorum_has_voice(&self, &group)).await;
         }
         let nodes: BTreeMap<u64, BasicNode> =
             members.iter().map(|info| (info.id.0, BasicNode { addr: info.peer.clone() })).collect();
@@ -304,7 +307,7 @@ impl NodeInner {
             loop {
                 match self.leader(*id) {
                     Leader::Here if self.group(*id)?.serves(self.id) => break,
-                    Leader::At(_) => break,
+                    Leader::At(id) if self.presence.is_up(id) => break,
                     _ if Instant::now() >= deadline => return Err(RequestError::NoLeader { group: *id }),
                     _ => self.leader_may_change(*id, deadline).await,
                 }

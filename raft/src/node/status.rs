@@ -11,6 +11,7 @@ use crate::group::Group;
 use crate::names::{GroupId, NodeId};
 use crate::node::NodeInner;
 use crate::node::peers::Lane;
+use crate::node::rejoin::NO_VOICE;
 use crate::node::space::{DiskLevel, DiskStatus};
 
 const STATUS_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -20,7 +21,7 @@ const STATUS_WAIT_MAX: Duration = Duration::from_secs(1);
 pub struct ReplicaStatus {
     /// The node that holds it.
     pub node: NodeId,
-    /// `leader`, `follower`, `candidate` or `learner`.
+    /// `leader`, `follower`, `candidate`, `learner`, or `rejoining` while it has no voice.
     pub role: &'static str,
     /// Index of the last entry of its log.
     pub last_index: u64,
@@ -62,7 +63,7 @@ pub struct ClusterStatus {
     pub groups: Vec<GroupStatus>,
 }
 
-const ROLES: [&str; 4] = ["leader", "follower", "candidate", "learner"];
+const ROLES: [&str; 5] = ["leader", "follower", "candidate", "learner", NO_VOICE];
 
 fn role(state: ServerState) -> &'static str {
     match state {
@@ -97,11 +98,7 @@ fn replica_status(group: &Group) -> peer::ReplicaStatus {
         name: group.id.to_string(),
         leader: metrics.current_leader.unwrap_or(0),
         term: metrics.current_term,
-        role: match group.rejoining.goes_on() {
-            true => "rejoining",
-            false => role(metrics.state),
-        }
-        .to_owned(),
+        role: if group.rejoining.goes_on() { NO_VOICE } else { role(metrics.state) }.to_owned(),
         last_index: metrics.last_log_index.unwrap_or(0),
         applied_index: metrics.last_applied.as_ref().map_or(0, |id| id.index),
         durable_index: pointers.durable_index.unwrap_or(0),

@@ -9,7 +9,7 @@ use raft::node::{Node, NodeOptions};
 use raft::request::{NewTopic, Rejection, RequestError};
 use tokio::time::Instant;
 
-use crate::cluster::{Cluster, id_of, publish, receive, soon};
+use crate::cluster::{Cluster, drain, id_of, publish, receive, soon};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r5_a_refusal_is_an_answer_and_changes_nothing() {
@@ -108,4 +108,37 @@ async fn r8_a_new_leader_serves_nothing_before_it_knows_what_was_acknowledged() 
             settled.expect("the lease is live");
         }
     }
+}
+
+/// Had the node that lost its disk a voice at once, it and the one that never had the messages would be a majority.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r10_who_lost_its_disk_has_no_voice_until_it_has_everything() {
+    let mut cluster = Cluster::start(3, 1).await;
+    let topic = cluster.topic("orders", TopicType::Normal, 1).await;
+    let consumer = cluster.consumer("workers", false).await;
+    cluster.stop(3).await;
+    let sent: Vec<String> = (0..10).map(|number| format!("m{number}")).collect();
+    for id in &sent {
+        publish(cluster.node(1), &topic, id, soon()).await.expect("two of three fsynced it");
+    }
+    for id in [2, 1] {
+        cluster.stop(id).await;
+    }
+    std::fs::remove_dir_all(cluster.options(2).data).expect("its disk is lost");
+    cluster.start_node(2).await;
+    cluster.start_node(3).await;
+
+    // Longer than several elections take.
+    let a_while = Instant::now() + Duration::from_secs(5);
+    let lost = publish(cluster.node(3), &topic, "m10", a_while).await;
+    assert!(lost.is_err(), "an empty node and one that lags were a quorum: {lost:?}");
+
+    cluster.start_node(1).await;
+    cluster.node(3).ready(soon()).await.expect("two that have a voice");
+    let mut ids = drain(cluster.node(2), &topic, &consumer, sent.len()).await;
+    ids.sort();
+    assert_eq!(ids, sent);
+    // It has its voice again: with it alone the others can be missed.
+    cluster.stop(3).await;
+    publish(cluster.node(2), &topic, "after", soon()).await.expect("it counts again");
 }
