@@ -19,7 +19,7 @@ use crate::workload::Workload;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tier {
-    /// Nine single faults, 20 s each: for every push
+    /// Ten single faults, 20 s each: for every push
     Push,
     /// Every workload under every fault, alone and over each other: an hour and more
     Long,
@@ -86,6 +86,7 @@ fn push(seed: u64) -> Vec<Entry> {
         (Workload::Deduplication, BlackHole),
         (Workload::Queue, Terminate),
         (Workload::Membership, Kill),
+        (Workload::Priority, PowerAll),
     ];
     let entry = |(number, (workload, nemesis))| {
         Entry::alone(workload, nemesis, PUSH_SECONDS, seed.wrapping_add(number as u64))
@@ -226,9 +227,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_push_tier_is_nine_single_faults_with_every_workload() {
+    fn the_push_tier_is_ten_single_faults_with_every_workload() {
         let entries = entries(Tier::Push, 3, 1);
-        assert_eq!(entries.len(), 9);
+        assert_eq!(entries.len(), 10);
         let workloads: HashSet<Workload> = entries.iter().map(|entry| entry.workload).collect();
         assert_eq!(workloads.len(), Workload::ALL.len(), "{workloads:?}");
         assert!(entries.iter().all(|entry| entry.nemeses.len() == 1 && entry.seconds == PUSH_SECONDS));

@@ -20,6 +20,8 @@ pub struct Outgoing {
     pub message_group: Option<String>,
     /// The tag.
     pub tag: Option<String>,
+    /// Its priority.
+    pub priority: Option<u32>,
     /// When it is due.
     pub due: Option<SystemTime>,
     /// Whether it is the half of a transaction.
@@ -46,6 +48,7 @@ impl Outgoing {
         let kind = match self {
             Outgoing { half: true, .. } => v2::MessageType::Transaction,
             Outgoing { due: Some(_), .. } => v2::MessageType::Delay,
+            Outgoing { priority: Some(_), .. } => v2::MessageType::Priority,
             Outgoing { message_group: Some(_), .. } => v2::MessageType::Fifo,
             _ => v2::MessageType::Normal,
         };
@@ -57,6 +60,7 @@ impl Outgoing {
             born_host: "localhost".to_owned(),
             tag: self.tag.clone(),
             message_group: self.message_group.clone(),
+            priority: self.priority.map(|priority| i32::try_from(priority).unwrap_or(i32::MAX)),
             delivery_timestamp: self.due.map(Into::into),
             orphaned_transaction_recovery_duration: self.check_after.map(super::wire_duration),
             ..Default::default()

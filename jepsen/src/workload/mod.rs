@@ -6,6 +6,7 @@ mod delay;
 mod fifo;
 mod leases;
 mod membership;
+mod priority;
 mod producer;
 mod pull;
 mod queue;
@@ -47,13 +48,15 @@ pub enum Workload {
     Pull,
     /// The same message id again, on purpose, through several nodes
     Deduplication,
+    /// Messages of four priorities
+    Priority,
     /// As queue, while nodes lose their votes and get them back, and every node is asked who has one
     Membership,
 }
 
 impl Workload {
     /// All of them.
-    pub const ALL: [Workload; 8] = [
+    pub const ALL: [Workload; 9] = [
         Workload::Queue,
         Workload::Fifo,
         Workload::Leases,
@@ -61,6 +64,7 @@ impl Workload {
         Workload::Transactions,
         Workload::Pull,
         Workload::Deduplication,
+        Workload::Priority,
         Workload::Membership,
     ];
 
@@ -74,6 +78,7 @@ impl Workload {
             Workload::Transactions => "transactions",
             Workload::Pull => "pull",
             Workload::Deduplication => "deduplication",
+            Workload::Priority => "priority",
             Workload::Membership => "membership",
         }
     }
@@ -88,6 +93,7 @@ impl Workload {
             Workload::Transactions => transactions::needs(),
             Workload::Pull => pull::needs(),
             Workload::Deduplication => deduplication::needs(),
+            Workload::Priority => priority::needs(),
             Workload::Membership => membership::needs(),
         }
     }
@@ -103,6 +109,7 @@ impl Workload {
             Workload::Transactions => transactions::start(arena, &mut tasks),
             Workload::Pull => pull::start(arena, &mut tasks),
             Workload::Deduplication => deduplication::start(arena, &mut tasks),
+            Workload::Priority => priority::start(arena, &mut tasks),
             Workload::Membership => membership::start(arena, &mut tasks),
         }
         tasks
