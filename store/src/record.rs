@@ -219,6 +219,12 @@ impl MessageRecord {
         })
     }
 
+    /// Whether bytes are a record with the checksum that it was written with.
+    pub fn is_intact(bytes: &[u8]) -> bool {
+        let stored = bytes.get(4..HEADER_BYTES).and_then(|stored| stored.try_into().ok());
+        stored.is_some_and(|stored| u32::from_le_bytes(stored) == checksum_of(bytes))
+    }
+
     fn waiting_bits(&self) -> u8 {
         let bits = [
             (self.due_ms.is_some(), HAS_DUE),

@@ -11,6 +11,7 @@ use store::commit_log::{
 };
 use store::disk::RealDisk;
 use store::position::LogPosition;
+use store::record::MessageRecord;
 
 fn identity() -> LogIdentity {
     LogIdentity { cluster: "test".into(), node: 1, group: 7 }
@@ -300,4 +301,64 @@ fn readers_see_whole_frames_while_the_log_is_cut_and_rolled() {
     let reads: Vec<u64> = readers.into_iter().map(|reader| reader.join().unwrap()).collect();
     assert!(reads.iter().all(|reads| *reads > 0), "{reads:?}");
     assert_eq!(log.pointers().next_index(), next);
+}
+
+/// A log of two sealed segments and more, none of it in memory, and what it says of its disk.
+fn watched(dir: &Path) -> (CommitLog, Arc<Mutex<Vec<String>>>) {
+    let log = open(dir);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = told.clone();
+    log.on_disk_fault(Box::new(move |error| tell.lock().unwrap().push(error.to_string())));
+    (log, told)
+}
+
+#[test]
+fn bytes_that_are_not_those_that_were_written_are_told_of_and_what_is_gone_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = MessageRecord { body: Bytes::from(vec![7; 500]), ..MessageRecord::default() }.encode();
+    // A record lies somewhere in its frame, and some frames hold none.
+    let body = |index: u64| match index % 2 {
+        0 => Bytes::from([&[1; 40][..], &record, &record].concat()),
+        _ => Bytes::from(vec![2; 1000]),
+    };
+    let log = open(dir.path());
+    let framed = |index| Frame::new(FrameKind::Commands, index, 1, 1, 1000 + index, 3, body(index));
+    append(&log, (0..200).map(framed).collect());
+    let at = |index: u64| log.frames(index..index + 1, 0).unwrap()[0].body_position().unwrap();
+    let (with, without) = (at(20) + 40, at(21));
+    let len = record.len() as u32;
+    log.close();
+    let segment = dir.path().join("00000000000000000000.log");
+    let sound = std::fs::read(&segment).unwrap();
+    let damage = |at: LogPosition| {
+        let mut bytes = sound.clone();
+        bytes[store::limits::SEGMENT_DATA_START as usize + at.0 as usize] ^= 0x10;
+        std::fs::write(&segment, bytes).unwrap();
+    };
+
+    let (log, told) = watched(dir.path());
+    assert_eq!(log.read_record(with, len).unwrap(), record);
+    // What has no checksum of its own is as the frame says.
+    assert_eq!(log.read_record(without + 5, 100).unwrap(), vec![2; 100]);
+    let beyond = log.pointers().next_position;
+    assert!(matches!(log.read_record(beyond, len), Err(ReadError::NotHeld { .. })));
+    assert!(log.frames(200..210, 1).unwrap().is_empty());
+    assert!(told.lock().unwrap().is_empty(), "{told:?}");
+    log.close();
+
+    for (at, read) in [(with + 100, with), (without + 20, without + 5)] {
+        damage(at);
+        let (log, told) = watched(dir.path());
+        let refused = log.read_record(read, len.min(500));
+        assert!(matches!(refused, Err(ReadError::Damaged(_))), "{refused:?}");
+        assert!(matches!(log.frames(15..40, usize::MAX), Err(ReadError::Damaged(_))));
+        // What lies beside it is as it was.
+        assert_eq!(log.read_record(with + u64::from(len), len).unwrap(), record);
+        let told = told.lock().unwrap().clone();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("segment 00000000000000000000.log, position"), "{told:?}");
+        log.close();
+    }
+    std::fs::write(&segment, &sound[..sound.len() / 2]).unwrap();
+    assert!(CommitLog::open(Arc::new(RealDisk), dir.path(), identity(), options()).is_err());
 }

@@ -269,3 +269,54 @@ fn r6_a_snapshot_that_cannot_be_read_is_not_removed() {
     assert!(sentence.contains("Remove this directory"), "{sentence}");
     assert!(rig.path(OLD).join("tables/CURRENT").exists());
 }
+
+#[test]
+fn a_snapshot_of_many_blocks_is_read_to_its_last_row_before_it_is_taken() {
+    let rig = Rig::new();
+    let dirs = SnapshotDirs::open(rig.sender.path()).expect("opened");
+    let tables = open_tables(&dirs);
+    let mut batch = Batch::default();
+    for row in 0..2_000_u64 {
+        // Nothing that a block could be made smaller of.
+        let value: Vec<u8> = (0..64).flat_map(|at| (row * 7919 + at).wrapping_pow(5).to_le_bytes()).collect();
+        batch.put(format!("row {row:06}").as_bytes(), &value);
+    }
+    tables.write(&batch).expect("written");
+    apply(&tables, 90);
+    let sent = build(&dirs, &tables, 90);
+    sent.check().expect("sound");
+    tables.check().expect("sound");
+
+    let file = |extension: &str| {
+        let names = sent.files().expect("files").into_iter().map(|(name, _)| name);
+        let found: Vec<_> = names.filter(|name| name.ends_with(extension)).collect();
+        rig.sender.path().join(NEW).join("tables").join(&found[0])
+    };
+    let path = file(".sst");
+    let sound = fs::read(&path).expect("read");
+    assert!(sound.len() > 32 * (16 << 10), "many blocks: {} bytes", sound.len());
+    for part in 1..8 {
+        let at = sound.len() * part / 8;
+        let mut bytes = sound.clone();
+        bytes[at] ^= 1;
+        // In place: the tables in use have the same file under another name.
+        fs::write(&path, &bytes).expect("written");
+        let damage = sent.check();
+        assert!(matches!(damage, Err(SnapshotError::Content { .. })), "the sender, byte {at}: {damage:?}");
+        let staged = rig.open().begin().expect("begun");
+        for (name, length) in sent.files().expect("files") {
+            staged.write(&name, 0, &sent.read(&name, 0, length as usize).expect("read")).expect("written");
+        }
+        let refused = staged.finish(meta(90));
+        assert!(
+            matches!(refused, Err(SnapshotError::Content { .. })),
+            "the receiver, byte {at}: {refused:?}"
+        );
+    }
+    drop(tables);
+    let tables = open_tables(&dirs);
+    let (tell, told) = std::sync::mpsc::channel();
+    tables.on_disk_fault(Box::new(move |fault| tell.send(fault).expect("heard")));
+    assert!(tables.digest().is_err(), "a damaged block was read");
+    assert!(told.recv().expect("told").contains("tables"), "the listener hears of it");
+}

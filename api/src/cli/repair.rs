@@ -60,9 +60,7 @@ impl RepairArgs {
             );
             self.confirm.confirm(&question)?;
         }
-        for group in &chosen {
-            repair.rejoin(*group).map_err(failure)?;
-        }
+        repair.rejoin(&chosen).map_err(failure)?;
         let rebuilt = |found: &Found| found.rejoins || chosen.contains(&found.group);
         let value = found.iter().map(|found| {
             let name = found.group.to_string();

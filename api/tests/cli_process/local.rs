@@ -15,13 +15,19 @@ pub struct Local {
 impl Local {
     /// Starts it; and what `local start` printed.
     pub fn start(nodes: u16, groups: u32) -> (Local, Value) {
+        Local::start_with(nodes, groups, &[])
+    }
+
+    /// As [`Local::start`], with more in the environment of its nodes.
+    pub fn start_with(nodes: u16, groups: u32, environment: &[(&str, &str)]) -> (Local, Value) {
         let port = free_base_port(nodes);
         let data = tempfile::tempdir().unwrap();
         let local = Local { data, endpoint: format!("127.0.0.1:{port}") };
         let (nodes, groups, port) = (nodes.to_string(), groups.to_string(), port.to_string());
-        let args =
-            ["start", "--nodes", &nodes, "--groups", &groups, "--base-port", &port, "--detach", "-o", "json"];
-        let started = local.local(&args).code(0).json();
+        let data = local.data.path().to_str().expect("UTF-8");
+        let mut start = command(&["local", "start", "--nodes", &nodes, "--groups", &groups, "--detach"]);
+        start.args(["--base-port", &port, "--data", data, "-o", "json"]).envs(environment.iter().copied());
+        let started = ended(start).code(0).json();
         (local, started)
     }
 
@@ -47,6 +53,13 @@ impl Local {
     /// A client command, at the first node.
     pub fn client(&self, args: &[&str]) -> Ended {
         ledgermq(&[args, &["--endpoint", &self.endpoint]].concat())
+    }
+
+    /// A client command, at this node.
+    pub fn client_of(&self, node: u64, args: &[&str]) -> Ended {
+        let (host, port) = self.endpoint.rsplit_once(':').expect("an address");
+        let first: u64 = port.parse().expect("a port");
+        ledgermq(&[args, &["--endpoint", &format!("{host}:{}", first + 10 * (node - 1))]].concat())
     }
 
     /// What `local status` says.

@@ -7,6 +7,7 @@ mod cli_process;
 mod client;
 mod clock;
 mod crowd;
+mod damage;
 mod disk;
 mod kill;
 mod log_level;

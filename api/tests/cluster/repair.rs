@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use crate::cli_process::local::Local;
 
-const MESSAGES: usize = 400;
+pub(crate) const MESSAGES: usize = 400;
 /// Behind the segment's header, and before what was written last.
 const DAMAGE_AT: u64 = 16 << 10;
 const DAMAGE: [u8; 4096] = [0xAA; 4096];
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Many election timeouts.
 const LONG: Duration = Duration::from_secs(4);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -23,7 +23,7 @@ fn led(local: &Local, nodes: [u64; 2]) -> usize {
     nodes.map(|node| said.matches(&format!("leader group=g1 leader=Some({node})")).count()).iter().sum()
 }
 
-fn send(local: &Local, messages: usize) {
+pub(crate) fn send(local: &Local, messages: usize) {
     let count = messages.to_string();
     local.client(&["send", "orders", "--body", "what must not be lost", "--count", &count]).code(0);
 }
@@ -35,7 +35,7 @@ fn damage(local: &Local, node: u64) {
 }
 
 /// `cluster repair` on the node; what it prints.
-fn repair(local: &Local, node: u64, code: i32) -> Value {
+pub(crate) fn repair(local: &Local, node: u64, code: i32) -> Value {
     let (data, node) = (local.data.path().to_str().expect("UTF-8"), node.to_string());
     let args = ["cluster", "repair", &node, "--data", data, "--yes", "-o", "json"];
     let ended = crate::cli_process::ledgermq(&args).code(code);
@@ -50,7 +50,7 @@ fn replica(status: &Value, node: u64) -> Value {
     replicas.iter().find(|replica| replica["node"] == node).cloned().unwrap_or_default()
 }
 
-fn until(local: &Local, what: &str, fits: impl Fn(&Value) -> bool) {
+pub(crate) fn until(local: &Local, what: &str, fits: impl Fn(&Value) -> bool) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let status = local.status();

@@ -20,6 +20,7 @@ use crate::consensus::types::{
     Answer, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig, id_of_applied,
 };
 use crate::group::counters::Counters;
+use crate::group::fault::Faults;
 use crate::group::replica::Replica;
 use crate::group::wakers::Wakers;
 use crate::limits::LITE_QUEUES_FROM;
@@ -47,6 +48,8 @@ pub(crate) struct SnapshotPlace {
     pub log: Option<CommitLog>,
     /// The group's directory and its log's store, to end a rebuilding.
     pub rebuilt: Option<(PathBuf, LogStore)>,
+    /// Who is told when the tables cannot be read. Only tests have none.
+    pub faults: Option<Arc<Faults>>,
 }
 
 impl Applier {
@@ -204,6 +207,9 @@ impl SnapshotPlace {
         let kept = self.dirs.adopt(snapshot).map_err(io::Error::other)?;
         let tables = self.dirs.install(&kept).map_err(io::Error::other)?;
         let fresh = Replica::open(self.group, &tables, self.memory_bytes).map_err(io::Error::other)?;
+        if let Some(faults) = &self.faults {
+            faults.watch(fresh.tables());
+        }
         let before = std::mem::replace(&mut *replica.lock().unwrap_or_else(PoisonError::into_inner), fresh);
         before.retire();
         if let Some(log) = &self.log {
@@ -235,8 +241,14 @@ mod tests {
         let replica = Replica::open(GroupId(1), &tables, 8 << 20).expect("the tables open");
         let replica = Arc::new(Mutex::new(replica));
         let (sender, durable) = watch::channel(None);
-        let place =
-            SnapshotPlace { group: GroupId(1), dirs, memory_bytes: 8 << 20, log: None, rebuilt: None };
+        let place = SnapshotPlace {
+            group: GroupId(1),
+            dirs,
+            memory_bytes: 8 << 20,
+            log: None,
+            rebuilt: None,
+            faults: None,
+        };
         let mut applier = Applier::new(replica.clone(), durable, Default::default(), None, place);
         let entry = Entry::of(Frame::new(FrameKind::Blank, 0, 1, 1, 0, 0, Bytes::new())).expect("an entry");
         let mut applying = Box::pin(applier.apply(futures::stream::iter([Ok((entry, None))])));

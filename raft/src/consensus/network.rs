@@ -5,6 +5,7 @@
 //! large append.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -29,8 +30,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::consensus::convert::{
     append_out, append_result_in, log_id_out, vote_out, vote_request_out, vote_response_in,
 };
-use crate::consensus::snapshot::send::Sending;
+use crate::consensus::snapshot::send::{SendError, Sending};
 use crate::consensus::types::{LogId, Snapshot, TypeConfig, Vote};
+use crate::group::fault::Faults;
 use crate::limits::{APPEND_ANSWER_WAIT_MAX, APPENDS_IN_FLIGHT_MAX, PEER_RPC_WAIT_MIN, SNAPSHOT_RETRY_PAUSE};
 use crate::names::{GroupId, NodeId};
 use crate::node::peers::{Lane, PeerPool};
@@ -46,6 +48,8 @@ pub(crate) struct NetworkFactory {
     pub peers: PeerPool,
     /// The group's log, which a snapshot needs.
     pub log: CommitLog,
+    /// Who is told of a snapshot that is damaged here.
+    pub faults: Arc<Faults>,
 }
 
 impl NetworkFactory {
@@ -56,6 +60,7 @@ impl NetworkFactory {
             lane,
             peers: self.peers.clone(),
             log: self.log.clone(),
+            faults: self.faults.clone(),
             live: None,
         }
     }
@@ -86,6 +91,7 @@ pub(crate) struct PeerNetwork {
     lane: Lane,
     peers: PeerPool,
     log: CommitLog,
+    faults: Arc<Faults>,
     live: Option<LiveStream>,
 }
 
@@ -315,6 +321,7 @@ impl NetSnapshot<TypeConfig> for PeerNetwork {
         let (group, target) = (self.group, self.target);
         let client = self.peers.client(target, Lane::Bulk).map_err(unreachable)?;
         let log = self.log.clone();
+        let (faults, stored) = (self.faults.clone(), snapshot.snapshot.clone());
         let sending = Sending { group, target, vote, log, snapshot: snapshot.snapshot };
         let sent = async {
             let error = match sending.send(client).await {
@@ -322,6 +329,13 @@ impl NetSnapshot<TypeConfig> for PeerNetwork {
                 Err(error) => error,
             };
             tracing::warn!(%group, node = %target, %error, "a snapshot was not sent");
+            if matches!(error, SendError::Damaged(_)) {
+                // On its way, or here already: then nobody can ever have it.
+                let checked = crate::seams::spawn_blocking(move || stored.check()).await;
+                if let Ok(Err(damage)) = checked {
+                    faults.tell(&damage);
+                }
+            }
             // What failed for a reason fails for it again at once.
             tokio::time::sleep(SNAPSHOT_RETRY_PAUSE).await;
             Err(unreachable(error).into())

@@ -91,7 +91,7 @@ impl StoreBuilder<TypeConfig, Gapless, Applier, TempDir> for Builder {
         let tables = dirs.tables().expect("a place for tables");
         let replica = Replica::open(group, &tables, memory_bytes).expect("the tables open");
         let (_, everything) = watch::channel(Some(u64::MAX));
-        let place = SnapshotPlace { group, dirs, memory_bytes, log: None, rebuilt: None };
+        let place = SnapshotPlace { group, dirs, memory_bytes, log: None, rebuilt: None, faults: None };
         let applier =
             Applier::new(Arc::new(Mutex::new(replica)), everything, Default::default(), None, place);
         Ok((dir, Gapless(LogStore::new(log)), applier))

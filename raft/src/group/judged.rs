@@ -191,7 +191,7 @@ fn is_wanted(
     entry: &store::tables::consume_queue::Entry,
     filter: &SqlFilter,
 ) -> Result<bool, ReadError> {
-    match log.read_at(entry.position, entry.length) {
+    match log.read_record(entry.position, entry.length) {
         Ok(record) => Ok(filter.wants(&record)),
         // Given up between the look at the tables and here: the state machine will skip it.
         Err(ReadError::NotHeld { .. } | ReadError::Purged { .. }) => Ok(true),

@@ -2,6 +2,7 @@
 
 pub(crate) mod confirm;
 pub(crate) mod counters;
+pub(crate) mod fault;
 pub(crate) mod judged;
 pub(crate) mod propose;
 pub(crate) mod rejoin;
@@ -10,7 +11,7 @@ pub(crate) mod stall;
 pub(crate) mod wakers;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures::future::{BoxFuture, Either, select};
 use openraft::async_runtime::WatchReceiver;
@@ -32,6 +33,7 @@ use crate::consensus::snapshot::rebuild;
 use crate::consensus::types::TypeConfig;
 use crate::group::confirm::Confirmations;
 use crate::group::counters::Counters;
+use crate::group::fault::Faults;
 use crate::group::judged::JudgedStretches;
 use crate::group::propose::Proposer;
 use crate::group::rejoin::Rejoining;
@@ -42,8 +44,9 @@ use crate::limits::ELECTION_SPREAD_PERCENT;
 use crate::machine::MachineFailure;
 use crate::names::{GroupId, NodeId};
 use crate::node::Tuning;
+use crate::node::failure::Failure;
 use crate::node::peers::PeerPool;
-use crate::seams;
+use crate::{repair, seams};
 
 /// Why a group cannot be opened.
 #[derive(Debug, Error)]
@@ -68,7 +71,10 @@ pub enum GroupOpenError {
         source: MachineFailure,
     },
     /// The snapshot.
-    #[error("the snapshots of {group}: {source}")]
+    #[error(
+        "the snapshots of {group}: {source}. Or have the whole replica rebuilt from the others: `ledgermq cluster repair \
+         NODE --data DIR --group {group}` on this machine, and start the node"
+    )]
     Snapshots {
         /// The group.
         group: GroupId,
@@ -102,6 +108,25 @@ pub enum GroupOpenError {
         applied: i64,
         /// What Raft has given up.
         purged: u64,
+    },
+    /// Something of it was read, at this start or when it ran last, and is not what was written.
+    #[error(
+        "{group}: {damage}. Nothing was changed. The other replicas have the data: have this one rebuilt from them with \
+         `ledgermq cluster repair NODE --data DIR --group {group}` on this machine, and start the node"
+    )]
+    Damaged {
+        /// The group.
+        group: GroupId,
+        /// What is damaged, and where.
+        damage: String,
+    },
+    /// It met a fault of its disk when it ran last, is sound, and cannot say so.
+    #[error("{group} met a fault of its disk when it ran last; the note of that cannot be removed: {source}")]
+    Suspect {
+        /// The group.
+        group: GroupId,
+        /// What the system says.
+        source: std::io::Error,
     },
     /// It was being rebuilt when its process ended, and cannot begin again.
     #[error("{group} was being rebuilt from another node, and cannot begin again: {source}")]
@@ -141,9 +166,23 @@ pub(crate) struct GroupSetup {
     pub tuning: Tuning,
     pub peers: PeerPool,
     /// Told when the disk fails: the node must stop.
-    pub failure: watch::Sender<Option<String>>,
+    pub failure: Failure,
     /// Where `meta` puts its catalog.
     pub catalog: Option<watch::Sender<Arc<Catalog>>>,
+}
+
+impl GroupSetup {
+    fn faults(&self, dir: &Path) -> Faults {
+        Faults {
+            group: self.id,
+            node: self.node,
+            data: self.data.clone(),
+            dir: dir.to_owned(),
+            alone: self.alone,
+            failure: self.failure.clone(),
+            met: OnceLock::new(),
+        }
+    }
 }
 
 /// A running replica of a group. Cheap to clone.
@@ -179,6 +218,7 @@ impl Group {
         let id = setup.id;
         let dir = setup.data.join("groups").join(id.to_string());
         start_over_if_rebuilding(&setup, &dir)?;
+        look_if_suspect(&setup, &dir)?;
         let log = open_log(&setup, &dir.join("log"))?;
         let snapshots = |source| GroupOpenError::Snapshots { group: id, source };
         let dirs = SnapshotDirs::open(&dir).map_err(snapshots)?;
@@ -192,9 +232,11 @@ impl Group {
             rejoin::note_empty(&dir).map_err(|source| GroupOpenError::Unnoted { group: id, source })?;
         }
         let failure = setup.failure.clone();
-        log.on_failure(Box::new(move |reason| {
-            failure.send_replace(Some(format!("the log of {id} failed: {reason}")));
-        }));
+        log.on_failure(Box::new(move |reason| failure.tell(format!("the log of {id} failed: {reason}"))));
+        let faults = Arc::new(setup.faults(&dir));
+        let of_log = faults.clone();
+        log.on_disk_fault(Box::new(move |error| of_log.tell(error)));
+        faults.watch(replica.tables());
         if let Some(catalog) = &setup.catalog {
             catalog.send_replace(replica.catalog());
         }
@@ -209,6 +251,7 @@ impl Group {
             memory_bytes,
             log: Some(store.log().clone()),
             rebuilt: Some((dir.clone(), store.clone())),
+            faults: Some(faults.clone()),
         };
         let applier = Applier::new(
             replica.clone(),
@@ -217,12 +260,20 @@ impl Group {
             setup.catalog,
             place,
         );
-        let network = NetworkFactory { group: id, peers: setup.peers, log: store.log().clone() };
+        let network = NetworkFactory {
+            group: id,
+            peers: setup.peers,
+            log: store.log().clone(),
+            faults: faults.clone(),
+        };
         let config = raft_config(&setup.cluster, &setup.tuning)
             .map_err(|reason| GroupOpenError::Consensus { group: id, reason })?;
-        let raft = Raft::new(setup.node.0, Arc::new(config), network, store.clone(), applier)
-            .await
-            .map_err(|error| GroupOpenError::Consensus { group: id, reason: error.to_string() })?;
+        let raft = Raft::new(setup.node.0, Arc::new(config), network, store.clone(), applier).await.map_err(
+            |error| match faults.met.get() {
+                Some(damage) => GroupOpenError::Damaged { group: id, damage: damage.clone() },
+                None => GroupOpenError::Consensus { group: id, reason: error.to_string() },
+            },
+        )?;
         let rejoining = Arc::new(Rejoining::noted(&dir));
         raft.runtime_config().elect(!rejoining.goes_on());
         let stall = Arc::<Stall>::default();
@@ -335,6 +386,19 @@ fn is_empty(log: &CommitLog, replica: &Replica, dirs: &SnapshotDirs) -> bool {
     let pointers = log.pointers();
     let no_log = log.ballot().is_none() && pointers.last.is_none() && pointers.purged.is_none();
     no_log && replica.applied().is_none() && dirs.current().is_none()
+}
+
+/// A replica that met a fault of its disk when it ran last is read wholly before it goes on.
+fn look_if_suspect(setup: &GroupSetup, dir: &Path) -> Result<(), GroupOpenError> {
+    if !fault::is_noted(dir) {
+        return Ok(());
+    }
+    tracing::warn!(group = %setup.id, "this replica met a fault of its disk: it is read wholly, which takes a while");
+    if let Some(damage) = repair::damage(setup.disk.clone(), setup.id, dir, |_| ()) {
+        return Err(GroupOpenError::Damaged { group: setup.id, damage });
+    }
+    tracing::warn!(group = %setup.id, "no damage was found: the fault was none of what is kept");
+    fault::clear(dir).map_err(|source| GroupOpenError::Suspect { group: setup.id, source })
 }
 
 fn open_log(setup: &GroupSetup, dir: &Path) -> Result<CommitLog, GroupOpenError> {

@@ -278,7 +278,7 @@ pub(crate) async fn read_records(
     let log = log.clone();
     let done = records.len();
     let rest = blocking(move || {
-        let read = places[done..].iter().map(|(position, length)| log.read_at(*position, *length));
+        let read = places[done..].iter().map(|(position, length)| log.read_record(*position, *length));
         let read: Result<Vec<Bytes>, _> = read.collect();
         read.map_err(|error| AskError::Failed(format!("the log cannot be read: {error}")))
     });

@@ -68,7 +68,7 @@ impl NodeInner {
                 }
                 // Its record may have gone with the beginning of the queue meanwhile.
                 let record = match record {
-                    Some((position, length)) => log.read_at(position, length)?,
+                    Some((position, length)) => log.read_record(position, length)?,
                     None => Bytes::new(),
                 };
                 letters.push(letter(&row, record));

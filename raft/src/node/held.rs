@@ -61,7 +61,7 @@ pub(super) fn carries(log: &CommitLog, held: &[HeldRecord]) -> Result<Vec<Bytes>
     for same in held.chunk_by(|a, b| a.key.position == b.key.position) {
         let position = same[0].key.position;
         commands.push(match same.iter().find(|held| held.in_use) {
-            Some(held) => encode_carry(position, &log.read_at(position, held.length)?),
+            Some(held) => encode_carry(position, &log.read_record(position, held.length)?),
             None => encode_carry(position, &[]),
         });
     }

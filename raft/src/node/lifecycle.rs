@@ -20,6 +20,7 @@ use crate::catalog::Catalog;
 use crate::group::{Group, GroupOpenError, GroupSetup};
 use crate::machine::MetaAction;
 use crate::names::{GroupId, NodeId};
+use crate::node::failure::Failure;
 use crate::node::forward::Forwarder;
 use crate::node::options::NodeOptions;
 use crate::node::peers::{FORMAT_VERSION, Lane, PeerEvent, PeerPool, PeerWatch};
@@ -119,7 +120,7 @@ pub(crate) async fn start(options: NodeOptions) -> Result<Node, StartError> {
         .map_err(|source| StartError::PeerPort { address: options.peer_bind, source })?;
     let peers =
         PeerPool::new(options.id, &options.members, options.fingerprint()).map_err(StartError::Options)?;
-    let failure = watch::Sender::new(None);
+    let failure = Failure::new();
     let (catalog_sender, catalog) = watch::channel(Arc::new(Catalog::default()));
     let disk: Arc<dyn Disk> = seams::disk();
     let mut groups = BTreeMap::new();
@@ -260,7 +261,7 @@ impl NodeInner {
             };
             if let Err(fatal) = state {
                 if !self.is_stopping() {
-                    self.failure.send_replace(Some(format!("{} stopped: {fatal}", group.id)));
+                    self.failure.tell(format!("{} stopped: {fatal}", group.id));
                 }
                 return;
             }

@@ -7,6 +7,7 @@ mod digest;
 mod doubt;
 mod edges;
 mod failover;
+pub(crate) mod failure;
 mod find;
 mod find_dead;
 mod flow;
@@ -62,6 +63,7 @@ use crate::catalog::{Catalog, ConsumerGroup, NodeInfo, StartFrom, Topic, TopicTy
 use crate::command::{self, OffsetTarget};
 use crate::group::Group;
 use crate::names::{ConsumerId, GroupId, NodeId, QueueKey};
+use crate::node::failure::Failure;
 use crate::node::forward::Forwarder;
 use crate::node::peers::PeerPool;
 use crate::node::presence::Presence;
@@ -99,7 +101,7 @@ pub(crate) struct NodeInner {
     /// Messages that went by retention before a consumer group got them, as this node proposed.
     pub(crate) messages_skipped: AtomicU64,
     pub(crate) catalog: watch::Receiver<Arc<Catalog>>,
-    pub(crate) failure: watch::Sender<Option<String>>,
+    pub(crate) failure: Failure,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) stopping: AtomicBool,
     // A mutex, because tasks are added from several places; never held over an await.
@@ -200,9 +202,7 @@ impl Node {
 
     /// Resolves with a sentence when a disk failed or a group stopped: the process must exit.
     pub async fn failed(&self) -> String {
-        let mut failure = self.inner.failure.subscribe();
-        let reason = failure.wait_for(|reason| reason.is_some()).await.ok().and_then(|reason| reason.clone());
-        reason.unwrap_or_else(|| "the node was dropped".to_owned())
+        self.inner.failure.told().await
     }
 
     /// Makes a topic.

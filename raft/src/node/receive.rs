@@ -399,7 +399,7 @@ async fn read_records(log: &CommitLog, leases: &[LeasedMessage]) -> Result<Vec<B
     let log = log.clone();
     let read = crate::seams::spawn_blocking(move || {
         rest.into_iter()
-            .map(|(position, length)| log.read_at(position, length))
+            .map(|(position, length)| log.read_record(position, length))
             .collect::<Result<Vec<_>, _>>()
     });
     match read.await {

@@ -128,8 +128,7 @@ fn speak(node: &NodeInner, group: &Group) {
     match group.rejoining.end(&group.dir) {
         Ok(()) => group.raft.runtime_config().elect(true),
         Err(error) => {
-            let why = format!("{} has all that it needs, but cannot write that down: {error}", group.id);
-            node.failure.send_replace(Some(why));
+            node.failure.tell(format!("{} has all that it needs, but cannot write that down: {error}", group.id));
         }
     }
 }

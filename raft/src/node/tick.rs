@@ -93,7 +93,7 @@ async fn keep_flushing(node: Arc<NodeInner>, group: Group) {
         let durability = group.replica().durability();
         let flushed = crate::seams::spawn_blocking(move || durability.flush()).await;
         if let Ok(Err(error)) = flushed {
-            node.failure.send_replace(Some(format!("the tables of {} failed: {error}", group.id)));
+            node.failure.tell(format!("the tables of {} failed: {error}", group.id));
         }
     }
 }

@@ -159,7 +159,7 @@ async fn give_up(node: &NodeInner, group: &Group, half: &HalfRow) {
 async fn ask(node: &NodeInner, group: &Group, half: &HalfRow) -> bool {
     let entry = half.message.entry;
     let log = group.store.log().clone();
-    let read = crate::seams::spawn_blocking(move || log.read_at(entry.position, entry.length)).await;
+    let read = crate::seams::spawn_blocking(move || log.read_record(entry.position, entry.length)).await;
     let record = match read {
         Ok(Ok(record)) => record,
         Ok(Err(error)) => {

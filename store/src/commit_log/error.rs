@@ -58,8 +58,9 @@ pub enum OpenError {
     /// A file that says who voted for whom, or whose log it is, is there but cannot be read, or is missing
     /// where data is.
     #[error(
-        "{path} cannot be read: {reason}. Without it this replica might break a promise that it made. Restore \
-         the file, or move the node's data directory away and rejoin it to the cluster as a new node"
+        "{path} cannot be read: {reason}. Without it this replica might break a promise that it made, so it cannot be \
+         rebuilt as it is. Restore the file. If that cannot be: move the whole directory of the group away, and start the \
+         node while the others run: it begins with nothing, and has no voice before it has everything"
     )]
     Unreadable {
         /// The file.
@@ -129,4 +130,27 @@ pub enum ReadError {
         /// What the disk said.
         source: io::Error,
     },
+}
+
+/// What a process lacks for a while, and no disk: files it may have open, memory, a call that was not interrupted.
+const PASSING: [rustix::io::Errno; 5] = [
+    rustix::io::Errno::MFILE,
+    rustix::io::Errno::NFILE,
+    rustix::io::Errno::NOMEM,
+    rustix::io::Errno::INTR,
+    rustix::io::Errno::AGAIN,
+];
+
+impl ReadError {
+    /// Whether the disk has failed with what it was given: not if the caller asked for what is gone or never was, nor
+    /// if the process is short of something for a while.
+    pub fn is_disk_fault(&self) -> bool {
+        match self {
+            ReadError::Purged { .. } | ReadError::NotHeld { .. } => false,
+            ReadError::Damaged(_) => true,
+            ReadError::Io { source, .. } => {
+                !PASSING.iter().any(|errno| source.raw_os_error() == Some(errno.raw_os_error()))
+            }
+        }
+    }
 }

@@ -55,6 +55,8 @@ pub struct CheckReport {
     pub frames: u64,
     /// How many bytes of frames that is.
     pub bytes: u64,
+    /// The last entry.
+    pub last: Option<LogMark>,
     /// What is wrong; empty if the log is sound.
     pub damages: Vec<Damage>,
     /// What the next start will cut off: it was never synced.
@@ -75,7 +77,12 @@ fn read_vitals(disk: &dyn Disk, dir: &Path) -> Result<(LogIdentity, Vitals), Ope
         .unwrap_or_else(|| Err("it is missing: this is not the directory of a log".into()))
         .map_err(|reason| OpenError::Unreadable { path, reason })?;
     let path = dir.join(SUPERBLOCK_NAME);
-    let file = tried(disk.open_read(&path), "open", &path)?;
+    let file = match disk.open_read(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(OpenError::Unreadable { path, reason: "it is missing".into() });
+        }
+        other => tried(other, "open", &path)?,
+    };
     let vitals = match tried(Superblock::read(&*file), "read", &path)? {
         (Ok(a), Ok(b)) if a.0 >= b.0 => a.1,
         (Ok(_), Ok(b)) => b.1,
@@ -257,6 +264,7 @@ impl Inspection {
             last = Some(header.mark());
             scanner.advance(&header);
         }
+        report.last = last;
         let Some(footer) = entry.footer else { return Ok(Ok(())) };
         if footer.last != last || u64::from(footer.frames) != scanner.index() - entry.header.base_index {
             return Ok(Err(damage(

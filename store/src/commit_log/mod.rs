@@ -362,6 +362,12 @@ impl CommitLog {
         self.inner.shared.listen_failure(listener);
     }
 
+    /// Calls `listener`, on the thread that reads, whenever the disk does not give back what it was given:
+    /// [`ReadError::is_disk_fault`]. The log goes on; whoever must not go on with it says so.
+    pub fn on_disk_fault(&self, listener: Box<dyn Fn(&ReadError) + Send + Sync>) {
+        self.inner.shared.listen_disk_fault(listener);
+    }
+
     /// Finishes what is queued, syncs, and lets go of the directory. Every handle is useless then.
     pub fn close(self) {
         self.inner.close();

@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex};
 use bytes::{Buf, Bytes};
 
 use super::field::crc32c;
-use super::frame::Frame;
+use super::frame::{Frame, FrameError};
 use super::prepare::write_index;
 use super::scan::Scanner;
 use super::state::{SegmentEntry, Shared};
 use super::{Damage, ReadError};
 use crate::disk::{Disk, DiskFile};
-use crate::limits::{INDEX_ENTRIES_READ_MAX, OPEN_SEGMENT_FILES_MAX, SEGMENT_DATA_START};
+use crate::limits::{FRAME_HEADER_BYTES, INDEX_ENTRIES_READ_MAX, OPEN_SEGMENT_FILES_MAX, SEGMENT_DATA_START};
 use crate::position::LogPosition;
 
 /// A truncation in the middle of a read makes it start again; so many in a row are not one.
@@ -77,6 +77,34 @@ impl Reader {
             });
             Ok((read, found.generation))
         })
+    }
+
+    /// As [`Reader::bytes`], from a frame that is read wholly and checked.
+    pub(crate) fn checked_bytes(&self, position: LogPosition, len: u32) -> Result<Bytes, ReadError> {
+        self.attempt(|| {
+            let found = self.find_position(position, len)?;
+            Ok((self.checked_in(&found, position, len), found.generation))
+        })
+    }
+
+    fn checked_in(&self, found: &Found, position: LogPosition, len: u32) -> Result<Bytes, ReadError> {
+        let (entry, file) = (&found.entry, self.file(found)?);
+        let missing = || ReadError::NotHeld { position, len };
+        let mut scanner = Scanner::new(&*file, &entry.header, found.end);
+        while scanner.position() < found.end {
+            let at = scanner.position();
+            let damaged = |error: FrameError| damage(entry, at, &error.to_string());
+            let header = scanner.peek().map_err(|error| io_error(entry, error))?.map_err(damaged)?;
+            if header.end() <= position {
+                scanner.advance(&header);
+                continue;
+            }
+            let body = scanner.body(&header).map_err(|error| io_error(entry, error))?.map_err(damaged)?;
+            let from = position.bytes_since(at).checked_sub(FRAME_HEADER_BYTES).ok_or_else(missing)? as usize;
+            let held = from + len as usize <= body.len();
+            return held.then(|| body.slice(from..from + len as usize)).ok_or_else(missing);
+        }
+        Err(missing())
     }
 
     /// Tries again what failed while the log was truncated.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{CommitLog, Frame, LogMark, ReadError};
 use crate::position::LogPosition;
+use crate::record::MessageRecord;
 
 /// How often a read starts again because the log was truncated meanwhile.
 const READ_RETRIES_MAX: usize = 16;
@@ -41,7 +42,7 @@ impl CommitLog {
                     retries += 1;
                     continue;
                 }
-                other => other?,
+                other => self.told(other)?,
             };
             next += frames.len() as u64;
             bytes += frames.iter().map(Frame::encoded_len).sum::<u64>() as usize;
@@ -81,15 +82,33 @@ impl CommitLog {
     }
 
     /// `len` bytes of the log at `position`, which lie in one frame: a record. Blocks on the disk. They are not
-    /// checked; a record has its own checksum.
+    /// checked: see [`CommitLog::read_record`].
     ///
     /// # Errors
     /// If they are not held, or the disk refuses.
     pub fn read_at(&self, position: LogPosition, len: u32) -> Result<Bytes, ReadError> {
         match self.read_cached(position, len) {
             Some(bytes) => Ok(bytes),
-            None => self.inner.reader.bytes(position, len),
+            None => self.told(self.inner.reader.bytes(position, len)),
         }
+    }
+
+    /// As [`CommitLog::read_at`], for a whole record: bytes that are not those that were written are damage. A record
+    /// tells by its own checksum; for one that cannot, the whole frame around it is read. Blocks on the disk.
+    ///
+    /// # Errors
+    /// If it is not held or damaged, or the disk refuses.
+    pub fn read_record(&self, position: LogPosition, len: u32) -> Result<Bytes, ReadError> {
+        let record = self.read_at(position, len)?;
+        match MessageRecord::is_intact(&record) {
+            true => Ok(record),
+            false => self.told(self.inner.reader.checked_bytes(position, len)),
+        }
+    }
+
+    /// Lets those know who listen for faults of the disk.
+    fn told<T>(&self, read: Result<T, ReadError>) -> Result<T, ReadError> {
+        read.inspect_err(|error| self.inner.shared.tell_disk_fault(error))
     }
 
     /// As [`CommitLog::read_at`], but only from memory. Never blocks on the disk.

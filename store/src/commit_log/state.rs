@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use super::segment::{Footer, SegmentHeader, segment_name};
 use super::tail_cache::TailCache;
-use super::{Completion, Frame, LogFailure, LogMark, LogPointers};
+use super::{Completion, Frame, LogFailure, LogMark, LogPointers, ReadError};
 use crate::ballot::Ballot;
 use crate::disk::DiskFile;
 use crate::position::LogPosition;
@@ -145,6 +145,7 @@ impl State {
 type Listeners<F> = Mutex<Vec<Arc<F>>>;
 type OnDurable = dyn Fn(u64) + Send + Sync;
 type OnFailure = dyn Fn(String) + Send + Sync;
+type OnDiskFault = dyn Fn(&ReadError) + Send + Sync;
 /// See [`super::CommitLog::open_stepped`].
 pub(crate) type OnWork = dyn Fn() + Send + Sync;
 
@@ -160,6 +161,7 @@ pub(crate) struct Shared {
     pub room: Condvar,
     on_durable: Listeners<OnDurable>,
     on_failure: Listeners<OnFailure>,
+    on_disk_fault: Listeners<OnDiskFault>,
 }
 
 impl fmt::Debug for Shared {
@@ -177,6 +179,7 @@ impl Shared {
             room: Condvar::new(),
             on_durable: Mutex::default(),
             on_failure: Mutex::default(),
+            on_disk_fault: Mutex::default(),
         }
     }
 
@@ -198,6 +201,19 @@ impl Shared {
 
     pub(crate) fn listen_failure(&self, listener: Box<OnFailure>) {
         self.on_failure.lock().expect("no panic while it is held").push(listener.into());
+    }
+
+    pub(crate) fn listen_disk_fault(&self, listener: Box<OnDiskFault>) {
+        self.on_disk_fault.lock().expect("no panic while it is held").push(listener.into());
+    }
+
+    /// Tells everyone, without a lock held, if the disk failed with what it was given.
+    pub(crate) fn tell_disk_fault(&self, error: &ReadError) {
+        if !error.is_disk_fault() {
+            return;
+        }
+        let listeners = self.on_disk_fault.lock().expect("no panic while it is held").clone();
+        listeners.iter().for_each(|listener| listener(error));
     }
 
     /// Tells everyone, without a lock held.

@@ -28,8 +28,8 @@ use thiserror::Error;
 
 pub use meta::SnapshotMeta;
 
-use crate::tables::GroupTables;
 use crate::tables::applied::Applied;
+use crate::tables::{GroupTables, TableStore};
 
 const SNAPSHOTS: &str = "snapshot";
 const TABLES: &str = "tables";
@@ -144,8 +144,28 @@ impl Snapshot {
         Ok(bytes)
     }
 
+    /// Reads all of it, each block against its checksum, and the entry that it is of. Blocks on the disk.
+    ///
+    /// # Errors
+    /// It is damaged, or the disk refused.
+    pub fn check(&self) -> Result<(), SnapshotError> {
+        check(&self.tables(), &self.held.meta)
+    }
+
     fn tables(&self) -> PathBuf {
         self.held.dir.join(TABLES)
+    }
+}
+
+/// Whether there are whole tables in `dir`, at the entry of `meta`.
+fn check(dir: &Path, meta: &SnapshotMeta) -> Result<(), SnapshotError> {
+    let content = |reason: String| SnapshotError::Content { index: meta.last.index, reason };
+    let tables = GroupTables::open_read_only(dir).map_err(|error| content(error.to_string()))?;
+    tables.check().map_err(|error| content(error.to_string()))?;
+    let applied = Applied::get(&tables).map_err(|error| content(error.to_string()))?;
+    match applied.map(|applied| applied.mark) == Some(meta.last) {
+        true => Ok(()),
+        false => Err(content(format!("they are at {applied:?}"))),
     }
 }
 
@@ -183,19 +203,15 @@ impl Unfinished {
         tried("write", &path, file.and_then(|file| file.write_all_at(bytes, offset)))
     }
 
-    /// Completes what was received: brings it to disk, and checks that it holds tables at the entry of `meta`.
+    /// Completes what was received: brings it to disk, and checks that it holds whole tables at the entry of
+    /// `meta`: every row is read.
     ///
     /// # Errors
     /// Other tables, damaged ones, or a disk that refuses.
     pub fn finish(self, meta: SnapshotMeta) -> Result<Snapshot, SnapshotError> {
-        let content = |reason: String| SnapshotError::Content { index: meta.last.index, reason };
-        let tables =
-            GroupTables::open_read_only(&self.tables()).map_err(|error| content(error.to_string()))?;
-        let applied = Applied::get(&tables).map_err(|error| content(error.to_string()))?;
-        drop(tables);
-        if applied.map(|applied| applied.mark) != Some(meta.last) {
-            return Err(content(format!("they are at {applied:?}")));
-        }
+        // The checksums under which it came were made of what the sender read: only the tables' own ones, which were made
+        // when a block was written, tell whether that was damaged already.
+        check(&self.tables(), &meta)?;
         let meta = self.complete(meta)?;
         let dir = std::mem::take(&mut { self }.dir);
         Ok(Snapshot { held: Arc::new(Held { dir, meta, superseded: AtomicBool::new(true) }) })

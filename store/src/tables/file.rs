@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Batch, MemoryTables, Row, TableError, TableOptions, TableStore, Visitor};
+use super::{Batch, MemoryTables, OnDiskFault, Row, TableError, TableOptions, TableStore, Visitor};
 
 const FLUSHED: &str = "flushed";
 const ROWS: &str = "rows";
@@ -62,6 +62,9 @@ impl FileTables {
         let directory = Directory { path: path.to_path_buf(), retired: AtomicBool::new(false) };
         FileTables { rows, directory: Arc::new(directory) }
     }
+
+    /// As for the tables of a real node; the disk of these does not fail.
+    pub fn on_disk_fault(&self, _listener: OnDiskFault) {}
 
     /// Others have taken their place: the files are removed when the last handle is dropped.
     pub fn retire(&self) {

@@ -64,6 +64,9 @@ pub struct TableDigest {
 /// A digest asks so often, in rows, whether it is still wanted.
 const DIGEST_LOOK_EVERY: u64 = 4096;
 
+/// Who is told when tables cannot give back what they were given.
+pub type OnDiskFault = Box<dyn Fn(String) + Send + Sync>;
+
 /// What a scan calls with the key and the value of each row.
 pub type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
@@ -178,6 +181,15 @@ pub trait TableStore: Clone + Send + Sync + 'static {
             ControlFlow::Continue(())
         })?;
         Ok((!given_up).then(|| TableDigest { checksum: digest.finalize(), rows }))
+    }
+
+    /// Reads every row, and what is hidden by a newer one, past the caches, and holds it against its checksums. Blocks of
+    /// which a range took everything away are not read.
+    ///
+    /// # Errors
+    /// Something is damaged, or the environment failed.
+    fn check(&self) -> Result<(), TableError> {
+        self.scan(&[], None, &mut |_, _| ControlFlow::Continue(()))
     }
 
     /// [`TableStore::digest_while`] to the end, where nothing is written meanwhile.

@@ -1,8 +1,8 @@
 //! Tables in RocksDB: one column family, no write-ahead log (the CommitLog is it).
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
@@ -10,7 +10,7 @@ use rocksdb::{
     ReadOptions, WriteBatch, WriteOptions,
 };
 
-use super::{Batch, Operation, Row, TableError, TableStore, Visitor};
+use super::{Batch, OnDiskFault, Operation, Row, TableError, TableStore, Visitor};
 
 /// A memtable is never smaller, whatever the budget.
 const MEMTABLE_BYTES_MIN: usize = 1 << 20;
@@ -18,6 +18,7 @@ const MEMTABLE_BYTES_MIN: usize = 1 << 20;
 const MEMTABLE_BYTES_MAX: usize = 64 << 20;
 /// One is written while another is flushed.
 const MEMTABLES: i32 = 2;
+const CHECK_AHEAD_BYTES: usize = 2 << 20;
 const OPEN_FILES_MAX: i32 = 256;
 const BLOCK_BYTES: usize = 16 << 10;
 const INFO_LOGS_KEPT: usize = 2;
@@ -41,6 +42,7 @@ struct Shared {
     db: DB,
     directory: Directory,
     unlogged: WriteOptions,
+    on_disk_fault: OnceLock<OnDiskFault>,
 }
 
 /// Where the files are.
@@ -93,7 +95,7 @@ impl RocksTables {
         let mut unlogged = WriteOptions::default();
         unlogged.disable_wal(true);
         let directory = Directory { path: path.to_path_buf(), retired: AtomicBool::new(false) };
-        RocksTables { shared: Arc::new(Shared { db, directory, unlogged }) }
+        RocksTables { shared: Arc::new(Shared { db, directory, unlogged, on_disk_fault: OnceLock::new() }) }
     }
 
     /// Others have taken their place: the files are removed when the last handle is dropped.
@@ -101,8 +103,29 @@ impl RocksTables {
         self.shared.directory.retired.store(true, Ordering::Relaxed);
     }
 
+    /// Calls `listener` with a sentence whenever something is not as it was written, or the disk cannot give it: whoever
+    /// reads or writes must not go on then. There is one listener.
+    pub fn on_disk_fault(&self, listener: OnDiskFault) {
+        let _ = self.shared.on_disk_fault.set(listener);
+    }
+
     fn error(&self, source: rocksdb::Error) -> TableError {
-        TableError::Rocks { path: self.shared.directory.path.clone(), source }
+        let is_fault = is_disk_fault(&source);
+        let error = TableError::Rocks { path: self.shared.directory.path.clone(), source };
+        if let Some(listener) = self.shared.on_disk_fault.get().filter(|_| is_fault) {
+            listener(error.to_string());
+        }
+        error
+    }
+}
+
+/// Not a disk that is full, nor a process that has too many files open.
+fn is_disk_fault(error: &rocksdb::Error) -> bool {
+    match error.kind() {
+        rocksdb::ErrorKind::Corruption => true,
+        // Its errors are strings: what the system calls EIO.
+        rocksdb::ErrorKind::IOError => error.as_ref().contains("Input/output error"),
+        _ => false,
     }
 }
 
@@ -174,6 +197,16 @@ impl TableStore for RocksTables {
             if visit(&key, &value).is_break() {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), TableError> {
+        let mut read = ReadOptions::default();
+        read.fill_cache(false);
+        read.set_readahead_size(CHECK_AHEAD_BYTES);
+        for row in self.shared.db.iterator_opt(IteratorMode::Start, read) {
+            row.map_err(|source| self.error(source))?;
         }
         Ok(())
     }

@@ -98,7 +98,6 @@ pub(crate) fn start_over<E>(
     // The log's vote is the newer one, as long as there is one.
     let kept = Inspection::open(disk.clone(), &log_dir).ok().and_then(|log| log.ballot).or(before);
     note(dir, kept)?;
-    remove_all(&*disk, &log_dir)?;
     for entry in fs::read_dir(dir)? {
         let path: PathBuf = entry?.path();
         match path.is_dir() {
@@ -108,6 +107,8 @@ pub(crate) fn start_over<E>(
             false => {}
         }
     }
+    // What is left of it lies on a disk that is not the system's.
+    remove_all(&*disk, &log_dir)?;
     File::open(dir)?.sync_all()?;
     let log = match make() {
         Ok(log) => log,

@@ -37,6 +37,9 @@ pub(crate) enum SendError {
     /// The receiver refused it.
     #[error("the receiver refuses the snapshot: {0}")]
     Refused(String),
+    /// What came at the receiver is no sound snapshot.
+    #[error("the receiver refuses the snapshot: {0}")]
+    Damaged(String),
     /// The frames before the snapshot cannot be read here.
     #[error("the log before the snapshot: {0}")]
     Log(#[from] ReadError),
@@ -99,7 +102,10 @@ impl Sending {
         };
         let response = answered.map_err(unreachable)?.into_inner();
         if let Some(refusal) = response.refusal {
-            return Err(SendError::Refused(refusal.reason));
+            return Err(match refusal.kind() {
+                peer::snapshot_refusal::Kind::Damaged => SendError::Damaged(refusal.reason),
+                _ => SendError::Refused(refusal.reason),
+            });
         }
         let vote = vote_in(response.vote.as_ref());
         Ok(SnapshotResponse::new(vote.map_err(|error| SendError::Refused(error.to_string()))?))
