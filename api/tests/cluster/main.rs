@@ -6,6 +6,7 @@ mod cli_process;
 #[path = "../edge/client.rs"]
 mod client;
 mod clock;
+mod corruptions;
 mod crowd;
 mod damage;
 mod disk;

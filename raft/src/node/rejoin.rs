@@ -128,7 +128,8 @@ fn speak(node: &NodeInner, group: &Group) {
     match group.rejoining.end(&group.dir) {
         Ok(()) => group.raft.runtime_config().elect(true),
         Err(error) => {
-            node.failure.tell(format!("{} has all that it needs, but cannot write that down: {error}", group.id));
+            node.failure
+                .tell(format!("{} has all that it needs, but cannot write that down: {error}", group.id));
         }
     }
 }
