@@ -137,6 +137,11 @@ fn remove_all(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use store::commit_log::{LogIdentity, LogOptions};
+    use store::disk::RealDisk;
+
     use super::*;
 
     #[test]
@@ -153,5 +158,30 @@ mod tests {
         done(dir.path()).expect("it is gone already");
         fs::write(dir.path().join(MARKER), "7 x").expect("written");
         assert!(noted(dir.path()).is_err(), "a vote that cannot be read is not an absent one");
+    }
+
+    #[test]
+    fn what_a_repaired_replica_had_is_kept_aside_and_its_vote_is_kept() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let dir = dir.path();
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let make = || {
+            let identity = LogIdentity { cluster: "test".to_owned(), node: 1, group: 1 };
+            let options = LogOptions { segment_bytes: 1 << 20, ..LogOptions::default() };
+            CommitLog::open(Arc::new(RealDisk), &dir.join("log"), identity, options)
+        };
+        make().expect("a log").close();
+        fs::create_dir(dir.join("tables")).expect("made");
+        fs::write(dir.join("tables/CURRENT"), "rows").expect("written");
+        let had = fs::read(dir.join("log/00000000000000000000.log")).expect("a segment");
+        let ballot = Some(Ballot { term: 7, node: 3, committed: true });
+        rejoin::note(dir).expect("noted");
+        note(dir, ballot).expect("noted");
+        start_over(disk, dir, ballot, make).expect("begun again").expect("a log");
+        let kept = fs::read(dir.join("damaged/log/00000000000000000000.log")).expect("kept");
+        assert!(kept == had, "the log is not as it was: {} bytes", kept.len());
+        assert!(dir.join("damaged/tables/CURRENT").exists() && !dir.join("tables").exists());
+        let log = make().expect("an empty log");
+        assert_eq!((log.ballot(), log.pointers().last), (ballot, None));
     }
 }
