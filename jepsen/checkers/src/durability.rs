@@ -218,7 +218,8 @@ impl<'h> Logs<'h> {
             replicas.entry(replica.group).or_default().push(replica);
         }
         let is_whole = |replica: &Replica<Symbol>| replica.first_index <= 1 && replica.unreadable.is_none();
-        let are_whole = !history.records.is_empty() && history.replicas.iter().all(is_whole);
+        // Logs in which there is nothing are whole too: then everything is lost.
+        let are_whole = !history.replicas.is_empty() && history.replicas.iter().all(is_whole);
         Logs { records, replicas, are_whole }
     }
 
@@ -258,6 +259,16 @@ mod tests {
         }
         story.read_queue(0, 0, 3).replicas(3, 1, 3);
         story
+    }
+
+    #[test]
+    fn logs_that_lost_everything_are_no_reason_not_to_check() {
+        let mut story = Story::new();
+        story.op(send("a").placed(0, 0).at(0, 5)).replicas(3, 0, 0);
+        match story.check(check) {
+            Verdict::Violated { .. } => {}
+            other => panic!("an acknowledged message is in no log, and the verdict is {other:?}"),
+        }
     }
 
     #[test]
