@@ -24,7 +24,7 @@ build: install ## Build the ledgermq binary
 test: install test-tools interop-checks ## Run all tests of the workspace
 	@$(CARGO) test --release --locked --workspace
 
-proof: simulate build planted test-tools ## Simulated and real clusters under faults, planted bugs that must be found: 25 minutes
+proof: simulate build planted test-tools ## Simulated and real clusters under faults, planted bugs that must be found: half an hour
 	@$(JEPSEN) suite --tier push --binary $(LEDGERMQ) --out $(CARGO_TARGET_DIR)/jepsen
 	@$(JEPSEN) planted --push --binary $(LEDGERMQ)-planted --out $(CARGO_TARGET_DIR)/jepsen
 
