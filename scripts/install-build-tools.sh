@@ -15,8 +15,8 @@ fi
 
 missing=()
 command -v c++ >/dev/null || missing+=(g++)
-# RocksDB's bindings are generated with libclang.
-compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || [ -n "${LIBCLANG_PATH:-}" ] ||
+# RocksDB's bindings are generated with libclang; libclang-cpp is something else, and may be there without it.
+compgen -G '/usr/lib/llvm-*/lib/libclang[-.][s0-9]*' >/dev/null || [ -n "${LIBCLANG_PATH:-}" ] ||
   ldconfig -p 2>/dev/null | grep -q 'libclang[-.0-9]*\.so' || missing+=(libclang-dev)
 
 if [ ${#missing[@]} -gt 0 ]; then
