@@ -193,6 +193,7 @@ mod tests {
                 max_bytes_per_s: bytes,
                 ..TopicSettings::default()
             },
+            spread: 0,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the `meta` group knows, as an immutable picture that every node keeps in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,14 @@ pub struct Topic {
     /// What else is set.
     #[serde(default, skip_serializing_if = "TopicSettings::is_empty")]
     pub settings: TopicSettings,
+    /// Message groups and lite topics are spread over so many of its first queues: as many as there were before it was
+    /// widened, for a message group that changed its queue would lose its order. 0: over all of them.
+    #[serde(default, skip_serializing_if = "is_no_queue")]
+    pub spread: u32,
+}
+
+fn is_no_queue(count: &u32) -> bool {
+    *count == 0
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -67,11 +75,28 @@ impl Topic {
 
     /// The broker groups that hold queues of this topic, ascending, each once.
     pub fn groups(&self) -> Vec<GroupId> {
-        let mut groups = self.queues.clone();
-        groups.sort_unstable();
-        groups.dedup();
-        groups
+        distinct(&self.queues)
     }
+
+    /// The broker group of each queue that message groups are spread over.
+    pub fn ordered(&self) -> &[GroupId] {
+        match self.spread as usize {
+            0 => &self.queues,
+            spread => &self.queues[..spread.min(self.queues.len())],
+        }
+    }
+
+    /// The broker groups that lite topics are spread over, ascending, each once.
+    pub fn lite_groups(&self) -> Vec<GroupId> {
+        distinct(self.ordered())
+    }
+}
+
+fn distinct(groups: &[GroupId]) -> Vec<GroupId> {
+    let mut groups = groups.to_vec();
+    groups.sort_unstable();
+    groups.dedup();
+    groups
 }
 
 /// Where a consumer group begins in a queue that it has not read before.
@@ -124,6 +149,9 @@ pub struct NodeInfo {
     pub http: String,
     /// `host:port` that peers dial.
     pub peer: String,
+    /// Made once with the node's data: tells a node that lost its data from one that was started again. 0: not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub incarnation: u64,
 }
 
 /// Everything that `meta` holds, at one applied index. Cheap to share, never changed.
@@ -137,8 +165,14 @@ pub struct Catalog {
     pub consumers: BTreeMap<String, ConsumerGroup>,
     /// Nodes by id.
     pub nodes: BTreeMap<NodeId, NodeInfo>,
+    /// Nodes that were removed: their ids are not given out again (rule R10).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub removed_nodes: BTreeSet<NodeId>,
     /// The broker groups, ascending.
     pub groups: Vec<GroupId>,
+    /// Who begins a broker group that was added to a running cluster, with a vote each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub founders: BTreeMap<GroupId, Vec<NodeId>>,
 }
 
 impl Catalog {

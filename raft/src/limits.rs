@@ -64,6 +64,10 @@ pub const LITE_TOPICS_MAX: usize = 1 << 21;
 pub const LITE_GONE_AT_ONCE: usize = 256;
 /// One receive reads so many lite topics at most.
 pub const LITE_QUEUES_POLLED_MAX: usize = 64;
+/// A cluster has no more nodes.
+pub const NODES_MAX: usize = 64;
+/// Nor more broker groups.
+pub const BROKER_GROUPS_MAX: u32 = 64;
 /// A topic has no more queues.
 pub const QUEUES_MAX: u32 = 4096;
 /// So many dead letters are sent again by one command.

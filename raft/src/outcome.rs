@@ -384,6 +384,7 @@ mod tests {
             created_ms: 5,
             revision: 0,
             settings: Default::default(),
+            spread: 0,
         };
         let name = || "n".to_string();
         let outcomes = [

@@ -1,11 +1,12 @@
 //! The cluster: who is there, who leads, and handing leadership on.
 
 use proto::admin::{
-    BrokerGroup, ChangeVotersRequest, ChangeVotersResponse, ClusterStatusResponse, Disk, Node, Replica,
+    AddBrokerGroupsRequest, AddBrokerGroupsResponse, BrokerGroup, ChangeVotersRequest, ChangeVotersResponse,
+    ClusterStatusResponse, Disk, Node, RemoveNodeRequest, RemoveNodeResponse, Replica, StepAsideResponse,
     TransferLeaderRequest, TransferLeaderResponse,
 };
 use raft::names::{GroupId, NodeId};
-use raft::node::GroupStatus;
+use raft::node::{GroupStatus, NodeStatus};
 use tokio::time::Instant;
 
 use crate::convert::status::Fault;
@@ -23,8 +24,9 @@ pub(super) async fn status(edge: &EdgeState) -> ClusterStatusResponse {
             level: disk.level.name().to_owned(),
         })
     };
-    let node = |(info, alive, pid): (raft::catalog::NodeInfo, bool, u32)| Node {
+    let node = |NodeStatus { info, alive, pid, joining }: NodeStatus| Node {
         disk: disk(info.id),
+        joining,
         id: info.id.0,
         name: info.name,
         grpc: info.grpc,
@@ -86,6 +88,37 @@ pub(super) async fn change_voters(
     Ok(ChangeVotersResponse { done: change.done, voters, behind: change.behind })
 }
 
+pub(super) async fn remove_node(
+    edge: &EdgeState,
+    request: RemoveNodeRequest,
+    deadline: Instant,
+) -> Result<RemoveNodeResponse, Fault> {
+    let node = match find_node(edge, &request.node) {
+        Ok(node) => node,
+        // It was removed already, by its id: the same command again.
+        Err(fault) => match request.node.parse().map(NodeId) {
+            Ok(id) if edge.node.catalog().removed_nodes.contains(&id) => id,
+            _ => return Err(fault),
+        },
+    };
+    let removal = edge.node.remove_node(node, deadline).await?;
+    Ok(RemoveNodeResponse { done: removal.done, groups_done: removal.groups_done, groups: removal.groups })
+}
+
+pub(super) async fn step_aside(edge: &EdgeState, deadline: Instant) -> Result<StepAsideResponse, Fault> {
+    let groups = edge.node.step_aside(deadline).await?;
+    Ok(StepAsideResponse { groups: groups.iter().map(ToString::to_string).collect() })
+}
+
+pub(super) async fn add_broker_groups(
+    edge: &EdgeState,
+    request: AddBrokerGroupsRequest,
+    deadline: Instant,
+) -> Result<AddBrokerGroupsResponse, Fault> {
+    let groups = edge.node.add_groups(request.count, deadline).await?;
+    Ok(AddBrokerGroupsResponse { groups: groups.iter().map(ToString::to_string).collect() })
+}
+
 /// `meta`, or `g` and a number.
 pub(super) fn parse_group(name: &str) -> Result<GroupId, Fault> {
     let number = match name {
@@ -97,14 +130,26 @@ pub(super) fn parse_group(name: &str) -> Result<GroupId, Fault> {
     })
 }
 
-/// By name or by id.
+/// By name or by id. Of two nodes of one name (one lost its data, the other takes its place) nobody can tell which is
+/// meant.
 fn find_node(edge: &EdgeState, name: &str) -> Result<NodeId, Fault> {
-    let catalog = edge.node.catalog();
-    let live = edge.live_nodes();
+    let members = edge.node.members();
     let id = name.parse().ok().map(NodeId);
-    let mut nodes = catalog.nodes.values().chain(live.iter());
-    let found = nodes.find(|node| node.name == name || Some(node.id) == id);
-    found.map(|node| node.id).ok_or_else(|| Fault::BadRequest(format!("there is no node {name}")))
+    if let Some(node) = members.iter().find(|node| Some(node.id) == id) {
+        return Ok(node.id);
+    }
+    let ids: Vec<NodeId> = members.iter().filter(|node| node.name == name).map(|node| node.id).collect();
+    match ids[..] {
+        [] => Err(Fault::BadRequest(format!("there is no node {name}"))),
+        [id] => Ok(id),
+        _ => {
+            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            Err(Fault::BadRequest(format!(
+                "nodes {} are called {name}: name one by its id",
+                ids.join(" and ")
+            )))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -19,16 +19,18 @@ use std::sync::Arc;
 
 use proto::admin::admin_server::Admin;
 use proto::admin::{
-    ChangeVotersRequest, ChangeVotersResponse, ClusterStatusRequest, ClusterStatusResponse,
-    CreateGroupRequest, CreateTopicRequest, DeleteGroupRequest, DeleteGroupResponse, DeleteTopicRequest,
-    DeleteTopicResponse, DescribeGroupRequest, DescribeGroupResponse, DescribeTopicRequest,
-    DescribeTopicResponse, DigestReplicasRequest, DigestReplicasResponse, ExplainDeliveryRequest,
-    ExplainDeliveryResponse, GroupOffsetsRequest, GroupOffsetsResponse, GroupResponse,
-    ListDeadLettersRequest, ListDeadLettersResponse, ListGroupsRequest, ListGroupsResponse,
-    ListTopicsRequest, ListTopicsResponse, ListTransactionsRequest, ListTransactionsResponse,
-    QueryMessagesRequest, QueryMessagesResponse, ResendDeadLettersRequest, ResendDeadLettersResponse,
-    ResetOffsetRequest, ResetOffsetResponse, TopicResponse, TraceMessageRequest, TraceMessageResponse,
-    TransferLeaderRequest, TransferLeaderResponse, UpdateGroupRequest, UpdateTopicRequest,
+    AddBrokerGroupsRequest, AddBrokerGroupsResponse, ChangeVotersRequest, ChangeVotersResponse,
+    ClusterStatusRequest, ClusterStatusResponse, CreateGroupRequest, CreateTopicRequest, DeleteGroupRequest,
+    DeleteGroupResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeGroupRequest,
+    DescribeGroupResponse, DescribeTopicRequest, DescribeTopicResponse, DigestReplicasRequest,
+    DigestReplicasResponse, ExplainDeliveryRequest, ExplainDeliveryResponse, GroupOffsetsRequest,
+    GroupOffsetsResponse, GroupResponse, ListDeadLettersRequest, ListDeadLettersResponse, ListGroupsRequest,
+    ListGroupsResponse, ListTopicsRequest, ListTopicsResponse, ListTransactionsRequest,
+    ListTransactionsResponse, QueryMessagesRequest, QueryMessagesResponse, RemoveNodeRequest,
+    RemoveNodeResponse, ResendDeadLettersRequest, ResendDeadLettersResponse, ResetOffsetRequest,
+    ResetOffsetResponse, StepAsideRequest, StepAsideResponse, TopicResponse, TraceMessageRequest,
+    TraceMessageResponse, TransferLeaderRequest, TransferLeaderResponse, UpdateGroupRequest,
+    UpdateTopicRequest,
 };
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
@@ -207,6 +209,30 @@ impl Admin for AdminService {
     ) -> Result<Response<ChangeVotersResponse>, Status> {
         let (caller, request) = Caller::of(request);
         answer(cluster::change_voters(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn remove_node(
+        &self,
+        request: Request<RemoveNodeRequest>,
+    ) -> Result<Response<RemoveNodeResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(cluster::remove_node(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn step_aside(
+        &self,
+        request: Request<StepAsideRequest>,
+    ) -> Result<Response<StepAsideResponse>, Status> {
+        let (caller, _) = Caller::of(request);
+        answer(cluster::step_aside(&self.edge, deadline(&caller)).await)
+    }
+
+    async fn add_broker_groups(
+        &self,
+        request: Request<AddBrokerGroupsRequest>,
+    ) -> Result<Response<AddBrokerGroupsResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(cluster::add_broker_groups(&self.edge, request, deadline(&caller)).await)
     }
 
     async fn digest_replicas(

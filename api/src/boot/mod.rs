@@ -52,9 +52,15 @@ pub async fn run(options: Options, announce: impl FnOnce(&Options)) -> Result<()
     announce(&options);
 
     let result = tokio::select! {
-        reason = node.failed() => Err(Failure::Disk(format!(
-            "the node stopped: {reason}. Nothing acknowledged is lost; look at the disk, then start the node again"
-        ))),
+        reason = node.failed() => Err(match node.is_removed() {
+            true => Failure::Failed(format!(
+                "the node stopped: {reason}. Its data is needed no more. Started again with cluster.seeds it joins as a \
+                 new node"
+            )),
+            false => Failure::Disk(format!(
+                "the node stopped: {reason}. Nothing acknowledged is lost; look at the disk, then start the node again"
+            )),
+        }),
         ended = &mut edge.task => Err(Failure::Failed(format!("the gRPC server ended: {ended:?}"))),
         name = stop.next() => {
             tracing::info!(signal = name, "stopping: finishes what is in flight, hands leaderships on");
@@ -127,11 +133,13 @@ fn node_options(options: &Options) -> anyhow::Result<NodeOptions> {
         grpc: member.grpc,
         http: member.http,
         peer: member.peer,
+        incarnation: 0,
     };
     Ok(NodeOptions {
         cluster: options.cluster.name.clone(),
-        id: NodeId(options.node.id),
+        id: NodeId(options.node_id()),
         members: options.members().into_iter().map(info).collect(),
+        seeds: options.cluster.seeds.clone(),
         peer_bind: address("peer.bind", &options.peer.bind)?,
         data: options.node.data.clone(),
         broker_groups: options.cluster.broker_groups,

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::digest::DigestArgs;
 use super::exit::Failure;
+use super::nodes::{self, WaitArgs};
 use super::output::ConfirmArgs;
 use super::repair::RepairArgs;
 use super::target::ADMIN_TIMEOUT;
@@ -81,6 +82,66 @@ Examples:
   ledgermq cluster add-voter node3
   ledgermq cluster add-voter 3 --group g1 --wait 1h")]
     AddVoter(VoterArgs),
+    /// Wait until a node that was started has joined: it has its replicas, and votes where there may be more
+    #[command(
+        after_help = "A node joins by itself once it runs with cluster.seeds. Groups have one, three or five votes: the \
+fourth node waits for the fifth.
+
+Examples:
+  ledgermq cluster add-node node4
+  ledgermq cluster add-node node4 --wait 1h -o json"
+    )]
+    AddNode {
+        /// Its name
+        node: String,
+        #[command(flatten)]
+        args: WaitArgs,
+    },
+    /// Take a node out of the cluster, dead or alive: its votes, its replicas, its place
+    #[command(after_help = "Examples:
+  ledgermq cluster remove-node node5
+  ledgermq cluster remove-node 5 --yes")]
+    RemoveNode {
+        /// Which one, by id or name
+        node: String,
+        #[command(flatten)]
+        args: WaitArgs,
+        #[command(flatten)]
+        confirm: ConfirmArgs,
+    },
+    /// Give a node's votes to another one that has joined, and take the first one out
+    #[command(after_help = "Example:
+  ledgermq cluster replace-node node2 node6")]
+    ReplaceNode {
+        /// Which one goes, by id or name
+        old: String,
+        /// Which one takes its place, by id or name
+        new: String,
+        #[command(flatten)]
+        args: WaitArgs,
+        #[command(flatten)]
+        confirm: ConfirmArgs,
+    },
+    /// Add broker groups, on all nodes: more leaders, more logs
+    #[command(after_help = "Examples:
+  ledgermq cluster add-groups
+  ledgermq cluster add-groups 2")]
+    AddGroups {
+        /// So many
+        #[arg(default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=63))]
+        count: u32,
+        #[command(flatten)]
+        args: WaitArgs,
+    },
+    /// Have the node at the endpoint hand on its leaderships; for a minute it is not elected
+    #[command(after_help = "For what is done before a node is stopped. SIGTERM does the same.
+
+Example:
+  ledgermq cluster drain --endpoint 127.0.0.1:8081 --wait 20s")]
+    Drain {
+        #[command(flatten)]
+        args: WaitArgs,
+    },
 }
 
 impl ClusterCommand {
@@ -89,6 +150,13 @@ impl ClusterCommand {
             // It reads and locks files, and nothing else runs meanwhile.
             ClusterCommand::Repair(args) => args.run(),
             ClusterCommand::Digest(args) => args.run().await,
+            ClusterCommand::AddNode { node, args } => nodes::add(&node, args).await,
+            ClusterCommand::RemoveNode { node, args, confirm } => nodes::remove(&node, args, confirm).await,
+            ClusterCommand::ReplaceNode { old, new, args, confirm } => {
+                nodes::replace(&old, &new, args, confirm).await
+            }
+            ClusterCommand::AddGroups { count, args } => nodes::add_groups(count, args).await,
+            ClusterCommand::Drain { args } => nodes::drain(args).await,
             ClusterCommand::AddVoter(args) => args.add().await,
             ClusterCommand::RemoveVoter { args, confirm } => args.remove(confirm).await,
             ClusterCommand::Status { common } => {

@@ -13,6 +13,7 @@ mod log;
 mod log_messages;
 mod message;
 pub mod moment;
+mod nodes;
 mod offsets;
 pub mod output;
 mod pull;

@@ -31,6 +31,8 @@ pub struct NodeView {
     pub pid: u32,
     /// Whether it answers.
     pub alive: bool,
+    /// Whether it does not have the replicas and votes yet that it joined for.
+    pub joining: bool,
     /// Its disk, if it answers.
     pub disk: Option<DiskView>,
 }
@@ -90,6 +92,7 @@ impl From<admin::ClusterStatusResponse> for ClusterView {
             peer: node.peer,
             pid: u32::try_from(node.pid).unwrap_or_default(),
             alive: node.alive,
+            joining: node.joining,
             disk: node.disk.map(|disk| DiskView {
                 used_percent: disk.used_percent,
                 free_bytes: disk.free_bytes,
@@ -133,7 +136,11 @@ impl ClusterView {
             .iter()
             .map(|node| {
                 let pid = if node.pid == 0 { "-".to_owned() } else { node.pid.to_string() };
-                let state = if node.alive { "alive" } else { "dead" };
+                let state = match (node.alive, node.joining) {
+                    (true, false) => "alive",
+                    (true, true) => "joining",
+                    (false, _) => "dead",
+                };
                 let (grpc, http, peer) = (node.grpc.clone(), node.http.clone(), node.peer.clone());
                 let disk = node.disk.as_ref().map_or("-".to_owned(), |disk| match disk.level.as_str() {
                     "normal" => format!("{}%", disk.used_percent),

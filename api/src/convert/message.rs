@@ -48,6 +48,7 @@ pub fn publish(message: Message, topic: &Topic, store_host: &str, check_after: D
         }
         // Its queues are the levels of priority; the highest one takes all that is higher.
         (None, TopicType::Priority) => priority.unwrap_or(0).min(queues - 1),
+        (None, _) if order_hash != 0 => (place % topic.ordered().len() as u64) as u32,
         (None, _) => (place % u64::from(queues)) as u32,
     };
     let extras = Extras { dedup_window_ms: identity.window_ms, ..extras(&system, check_after) };
@@ -88,7 +89,7 @@ pub fn publish(message: Message, topic: &Topic, store_host: &str, check_after: D
 
 /// The broker group that holds a lite topic: by the hash of its name, whatever the number of queues.
 pub fn lite_group(topic: &Topic, name_hash: u64) -> GroupId {
-    let groups = topic.groups();
+    let groups = topic.lite_groups();
     groups[(name_hash % groups.len() as u64) as usize]
 }
 
@@ -272,6 +273,7 @@ mod tests {
             created_ms: 0,
             revision: 0,
             settings: Default::default(),
+            spread: 0,
         }
     }
 
@@ -313,6 +315,30 @@ mod tests {
             stored_ms: 1_700_000_000_456,
             record,
         }
+    }
+
+    #[test]
+    fn a_message_group_keeps_its_queue_when_the_topic_is_widened() {
+        let narrow = topic();
+        let mut wide = Topic { spread: 4, ..topic() };
+        wide.queues.extend([GroupId(3); 60]);
+        let (mut of_groups, mut of_others) = (Vec::new(), Vec::new());
+        for number in 0..200 {
+            let mut ordered = sent();
+            let system = ordered.system_properties.as_mut().unwrap();
+            system.message_group = Some(format!("customer-{number}"));
+            let place = |topic: &Topic| publish(ordered.clone(), topic, "h:1", Duration::ZERO).queue;
+            assert_eq!(place(&wide), place(&narrow), "customer-{number}");
+            of_groups.push(place(&wide).number);
+            let mut plain = sent();
+            let system = plain.system_properties.as_mut().unwrap();
+            (system.message_group, system.message_id) = (None, format!("id-{number}"));
+            of_others.push(publish(plain, &wide, "h:1", Duration::ZERO).queue.number);
+            let lite = raft::hash::hash64(format!("lite-{number}").as_bytes());
+            assert_eq!(lite_group(&wide, lite), lite_group(&narrow, lite), "lite-{number}");
+        }
+        assert!(of_groups.iter().all(|queue| *queue < 4));
+        assert!(of_others.iter().any(|queue| *queue >= 4), "the new queues get nothing");
     }
 
     #[test]

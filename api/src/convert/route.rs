@@ -115,6 +115,7 @@ mod tests {
             grpc: format!("10.0.0.{id}:8081"),
             http: String::new(),
             peer: String::new(),
+            incarnation: 0,
         }
     }
 

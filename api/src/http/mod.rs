@@ -18,6 +18,9 @@ use tokio::time::Instant;
 /// How long `/readyz` waits for leaders.
 const READY_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// With more entries than this that are committed and not applied, a node is not ready.
+const READY_LAG_ENTRIES_MAX: u64 = 10_000;
+
 /// The running server.
 #[derive(Debug)]
 pub struct HttpServer {
@@ -38,6 +41,8 @@ pub async fn serve(node: Node, bind: SocketAddr) -> anyhow::Result<HttpServer> {
         .with_context(|| format!("cannot listen on {bind} for HTTP: is another node running?"))?;
     let routes = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/startupz", get(started))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(node);
@@ -49,10 +54,27 @@ pub async fn serve(node: Node, bind: SocketAddr) -> anyhow::Result<HttpServer> {
     Ok(HttpServer { task })
 }
 
+/// Whether it has read its data (else nobody listens here), and joined.
+async fn started(State(node): State<Node>) -> (StatusCode, String) {
+    match node.has_settled() {
+        true => (StatusCode::OK, "started\n".to_owned()),
+        false => {
+            (StatusCode::SERVICE_UNAVAILABLE, "this node joins: it gets its replicas and votes\n".to_owned())
+        }
+    }
+}
+
+/// Whether every group has a leader, and this node has applied nearly everything that it knows to be committed.
 async fn ready(State(node): State<Node>) -> (StatusCode, String) {
-    match node.ready(Instant::now() + READY_TIMEOUT).await {
-        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {error}\n")),
+    let refused = |why: String| (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n"));
+    if let Err(error) = node.ready(Instant::now() + READY_TIMEOUT).await {
+        return refused(error.to_string());
+    }
+    match node.lag() {
+        (group, entries) if entries > READY_LAG_ENTRIES_MAX => {
+            refused(format!("{entries} committed entries of {group} are not applied yet"))
+        }
+        _ => (StatusCode::OK, "ready\n".to_owned()),
     }
 }
 

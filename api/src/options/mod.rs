@@ -58,7 +58,10 @@ pub struct ClusterOptions {
     pub name: String,
     /// How many broker groups the cluster begins with.
     pub broker_groups: u32,
-    /// Every node at the first start, this one included. Empty: this node alone.
+    /// `host:port` of the peer ports of the nodes that found the cluster at its first start, the same on every node.
+    /// Later nodes find the cluster by them. Ids are then given out by the cluster. Empty: `members` lists the nodes.
+    pub seeds: Vec<String>,
+    /// Every node at the first start, this one included. Empty, and no seeds: this node alone.
     pub members: Vec<Member>,
 }
 
@@ -81,9 +84,10 @@ pub struct Member {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NodeSection {
-    /// This node's id, one of the members'.
+    /// This node's id, one of the members'; 0: with `cluster.seeds` the cluster gives it one, else it is 1.
     pub id: u64,
-    /// Its name; empty: the one in the member list, else `node<id>`.
+    /// Its name; empty: the one in the member list, else `node<id>`. With `cluster.seeds` it must be set: a node that lost
+    /// its data takes the place of the one that had its name.
     pub name: String,
     /// Where everything is kept.
     pub data: PathBuf,
@@ -112,6 +116,8 @@ pub struct GrpcSection {
 pub struct HttpSection {
     /// Where to listen.
     pub bind: String,
+    /// `host:port` that people and probes dial; empty: `bind`.
+    pub advertise: String,
 }
 
 /// `[peer]`
@@ -120,6 +126,9 @@ pub struct HttpSection {
 pub struct PeerSection {
     /// Where to listen for the other nodes.
     pub bind: String,
+    /// `host:port` that the other nodes dial; empty: `bind`. A name is looked up anew for every connection, so the address
+    /// behind it may change.
+    pub advertise: String,
 }
 
 /// Segments of nodes that are played with: two of each log are allocated at once, and such a node should not
@@ -220,13 +229,13 @@ pub enum DefaultStart {
 
 impl Default for ClusterOptions {
     fn default() -> Self {
-        ClusterOptions { name: "ledgermq".into(), broker_groups: 1, members: Vec::new() }
+        ClusterOptions { name: "ledgermq".into(), broker_groups: 1, seeds: Vec::new(), members: Vec::new() }
     }
 }
 
 impl Default for NodeSection {
     fn default() -> Self {
-        NodeSection { id: 1, name: String::new(), data: PathBuf::from("ledgermq-data") }
+        NodeSection { id: 0, name: String::new(), data: PathBuf::from("ledgermq-data") }
     }
 }
 
@@ -244,13 +253,13 @@ impl Default for GrpcSection {
 
 impl Default for HttpSection {
     fn default() -> Self {
-        HttpSection { bind: "127.0.0.1:8082".into() }
+        HttpSection { bind: "127.0.0.1:8082".into(), advertise: String::new() }
     }
 }
 
 impl Default for PeerSection {
     fn default() -> Self {
-        PeerSection { bind: "127.0.0.1:8083".into() }
+        PeerSection { bind: "127.0.0.1:8083".into(), advertise: String::new() }
     }
 }
 
@@ -370,12 +379,25 @@ impl Options {
             return self.cluster.members.clone();
         }
         vec![Member {
-            id: self.node.id,
+            id: self.node_id(),
             name: self.node_name(),
             grpc: self.advertised(),
-            http: self.http.bind.clone(),
-            peer: self.peer.bind.clone(),
+            http: first_of(&self.http.advertise, &self.http.bind),
+            peer: self.peer_address(),
         }]
+    }
+
+    /// This node's id, as far as it is configured: 0 means that the cluster gives it one.
+    pub fn node_id(&self) -> u64 {
+        match self.cluster.seeds.is_empty() {
+            true => self.node.id.max(1),
+            false => 0,
+        }
+    }
+
+    /// `host:port` that the other nodes dial.
+    pub fn peer_address(&self) -> String {
+        first_of(&self.peer.advertise, &self.peer.bind)
     }
 
     /// This node's name.
@@ -383,7 +405,7 @@ impl Options {
         match (&self.node.name, self.own_member()) {
             (name, _) if !name.is_empty() => name.clone(),
             (_, Some(member)) => member.name.clone(),
-            _ => format!("node{}", self.node.id),
+            _ => format!("node{}", self.node_id()),
         }
     }
 
@@ -398,8 +420,12 @@ impl Options {
     }
 
     fn own_member(&self) -> Option<&Member> {
-        self.cluster.members.iter().find(|member| member.id == self.node.id)
+        self.cluster.members.iter().find(|member| member.id == self.node_id())
     }
+}
+
+fn first_of(one: &str, other: &str) -> String {
+    if one.is_empty() { other.to_owned() } else { one.to_owned() }
 }
 
 #[cfg(test)]

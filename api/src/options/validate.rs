@@ -58,21 +58,22 @@ impl Options {
                 "cluster.broker_groups is {groups}: it must lie within 1 and {BROKER_GROUPS_MAX}"
             ));
         }
-        if self.node.id == 0 {
-            wrong.push("node.id is 0: ids begin at 1".to_owned());
-        }
         if !self.node.name.is_empty() {
             check_name("node.name", &self.node.name, wrong);
         }
         let members = &self.cluster.members;
+        if !self.cluster.seeds.is_empty() {
+            self.check_seeds(wrong);
+            return;
+        }
         if members.is_empty() {
             return;
         }
         if members.len() > MEMBERS_MAX {
             wrong.push(format!("cluster.members lists {} nodes: at most {MEMBERS_MAX}", members.len()));
         }
-        if !members.iter().any(|member| member.id == self.node.id) {
-            wrong.push(format!("node.id is {}, but cluster.members lists no such node", self.node.id));
+        if !members.iter().any(|member| member.id == self.node_id()) {
+            wrong.push(format!("node.id is {}, but cluster.members lists no such node", self.node_id()));
         }
         let mut seen = BTreeSet::new();
         for member in members {
@@ -96,6 +97,58 @@ impl Options {
         }
     }
 
+    /// Where ids are given out by the cluster.
+    fn check_seeds(&self, wrong: &mut Vec<String>) {
+        let seeds = &self.cluster.seeds;
+        if !self.cluster.members.is_empty() {
+            wrong.push(
+                "cluster.seeds and cluster.members are both set: with seeds the cluster keeps its own list of members"
+                    .to_owned(),
+            );
+        }
+        if self.node.id != 0 {
+            wrong.push(format!(
+                "node.id is {}, but with cluster.seeds the cluster gives out ids: leave node.id out",
+                self.node.id
+            ));
+        }
+        if self.node.name.is_empty() {
+            wrong.push(
+                "node.name is empty: with cluster.seeds every node needs a name of its own that stays (the pod's or the \
+                 machine's)"
+                    .to_owned(),
+            );
+        }
+        if seeds.len() > MEMBERS_MAX {
+            wrong.push(format!("cluster.seeds lists {} nodes: at most {MEMBERS_MAX}", seeds.len()));
+        }
+        let mut seen = BTreeSet::new();
+        for seed in seeds {
+            check_host_port("cluster.seeds", seed, wrong);
+            if !seen.insert(seed) {
+                wrong.push(format!("cluster.seeds: {seed} occurs twice"));
+            }
+        }
+        let nobody = |address: &str| address.starts_with("0.0.0.0:") || address.starts_with("[::]:");
+        for (key, address) in
+            [("peer.advertise", self.peer_address()), ("grpc.advertise", self.grpc_address())]
+        {
+            if nobody(&address) {
+                wrong.push(format!(
+                    "{key} is empty, and nobody can dial {address}: write the host and port that others reach this \
+                     node at"
+                ));
+            }
+        }
+    }
+
+    fn grpc_address(&self) -> String {
+        match self.grpc.advertise.is_empty() {
+            true => self.grpc.bind.clone(),
+            false => self.grpc.advertise.clone(),
+        }
+    }
+
     fn check_addresses(&self, wrong: &mut Vec<String>) {
         let binds =
             [("grpc.bind", &self.grpc.bind), ("http.bind", &self.http.bind), ("peer.bind", &self.peer.bind)];
@@ -112,8 +165,14 @@ impl Options {
                 }
             }
         }
-        if !self.grpc.advertise.is_empty() {
-            check_host_port("grpc.advertise", &self.grpc.advertise, wrong);
+        for (key, address) in [
+            ("grpc.advertise", &self.grpc.advertise),
+            ("http.advertise", &self.http.advertise),
+            ("peer.advertise", &self.peer.advertise),
+        ] {
+            if !address.is_empty() {
+                check_host_port(key, address, wrong);
+            }
         }
         for neighbour in &self.grpc.stand_in_for {
             if !neighbour.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback()) {
@@ -208,10 +267,9 @@ mod tests {
     #[test]
     fn each_wrong_value_is_named() {
         type Change = fn(&mut Options);
-        let cases: [(&str, Change); 22] = [
+        let cases: [(&str, Change); 26] = [
             ("cluster.name", |o| o.cluster.name = "a b".into()),
             ("cluster.broker_groups", |o| o.cluster.broker_groups = 0),
-            ("node.id is 0", |o| o.node.id = 0),
             ("node.data", |o| o.node.data = "".into()),
             ("lists no such node", |o| o.cluster.members = vec![member(2), member(3)]),
             ("id 1 occurs twice", |o| o.cluster.members = vec![member(1), member(1)]),
@@ -233,6 +291,17 @@ mod tests {
             ("disk.look_every_ms is 1ms", |o| o.disk.look_every_ms = Millis(1)),
             ("raft.election_timeout_ms", |o| o.raft.election_timeout_ms = Millis(200)),
             ("raft.snapshot_log_bytes is 1KiB", |o| o.raft.snapshot_log_bytes = ByteCount(1024)),
+            ("node.id is 3, but with cluster.seeds", |o| {
+                (o.cluster.seeds, o.node.name, o.node.id) = (vec!["a:1".into()], "a".into(), 3);
+            }),
+            ("node.name is empty", |o| o.cluster.seeds = vec!["a:1".into()]),
+            ("a:1 occurs twice", |o| o.cluster.seeds = vec!["a:1".into(), "a:1".into()]),
+            ("cluster.seeds and cluster.members are both set", |o| {
+                (o.cluster.seeds, o.cluster.members) = (vec!["a:1".into()], vec![member(1)]);
+            }),
+            ("nobody can dial 0.0.0.0:8083", |o| {
+                (o.cluster.seeds, o.peer.bind) = (vec!["a:1".into()], "0.0.0.0:8083".into());
+            }),
             ("messaging.default_queues", |o| o.messaging.default_queues = 0),
             ("messaging.default_max_attempts", |o| o.messaging.default_max_attempts = 0),
         ];

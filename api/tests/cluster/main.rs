@@ -13,6 +13,7 @@ mod disk;
 mod kill;
 mod log_level;
 mod marks;
+mod nodes;
 mod repair;
 mod resend;
 mod stand_in;

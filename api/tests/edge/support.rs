@@ -33,6 +33,7 @@ fn member(id: u64) -> NodeInfo {
         grpc: format!("127.0.0.1:{}", free_port()),
         http: String::new(),
         peer: format!("127.0.0.1:{}", free_port()),
+        incarnation: 0,
     }
 }
 
@@ -79,6 +80,7 @@ impl Server {
             cluster: "test".into(),
             id: NodeId(id),
             members: members.to_vec(),
+            seeds: Vec::new(),
             peer_bind: members[id as usize - 1].peer.parse().expect("an address"),
             data: data.path().join("node"),
             broker_groups,

@@ -2,7 +2,7 @@
 //!
 //! Commands are rare and may be large, so they and their rows are JSON.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use super::{AppliedFrame, FrameContext, MachineFailure, StateMachine};
 use crate::catalog::{Catalog, ConsumerGroup, DEAD_LETTERS_PREFIX, NodeInfo, Topic, TopicType};
 use crate::command::{Command, CommandError, Commands, encode_meta};
 use crate::limits::{META_REQUESTS_MAX, QUEUES_MAX};
-use crate::names::{ConsumerId, GroupId, TopicId};
+use crate::names::{ConsumerId, GroupId, NodeId, TopicId};
 use crate::outcome::Outcome;
 use crate::request::{NewConsumer, NewTopic, Rejection};
 use crate::settings::{GroupChange, GroupSettings, TopicSettings};
@@ -72,6 +72,25 @@ pub enum MetaAction {
     },
     /// A node says who it is.
     RegisterNode(NodeInfo),
+    /// A process that has no id asks for one; `above` is at least the highest that there was.
+    AdmitNode {
+        /// What it says of itself.
+        node: NodeInfo,
+        /// Ids up to this one are taken, though not all of them may be known to `meta` yet.
+        above: NodeId,
+    },
+    /// A node without replicas is in the cluster no more.
+    RemoveNode {
+        /// Which one.
+        node: NodeId,
+    },
+    /// Broker groups more than there are.
+    AddGroups {
+        /// So many.
+        count: u32,
+        /// Who begins them, with a vote each.
+        founders: Vec<NodeId>,
+    },
     /// The broker groups there are. None may be missing that was there.
     SetGroups(Vec<GroupId>),
 }
@@ -84,20 +103,29 @@ impl MetaCommand {
     }
 }
 
-/// Numbers that are given out once, and the catalog's version.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct Counters {
+/// Numbers that are given out once, the catalog's version, and what is too little for rows of its own.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Counters {
     catalog_version: u64,
     last_topic: u32,
     last_consumer: u32,
     last_request: u64,
+    /// The highest id that a node was given.
+    #[serde(default)]
+    pub(super) last_node: u64,
+    /// See [`Catalog`].
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) removed_nodes: BTreeSet<NodeId>,
+    /// See [`Catalog`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) founders: BTreeMap<GroupId, Vec<NodeId>>,
 }
 
 /// The deterministic state machine of `meta`.
 pub struct MetaMachine<T> {
-    progress: Progress<T>,
-    catalog: Arc<Catalog>,
-    counters: Counters,
+    pub(super) progress: Progress<T>,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) counters: Counters,
     /// Requests that were carried out, the oldest first.
     requests: VecDeque<(u64, u128)>,
     outcomes: BTreeMap<u128, Outcome>,
@@ -137,6 +165,8 @@ impl<T: TableStore> MetaMachine<T> {
             Some(())
         })?;
         catalog.version = counters.catalog_version;
+        catalog.removed_nodes.clone_from(&counters.removed_nodes);
+        catalog.founders.clone_from(&counters.founders);
         let progress = Progress::open(tables)?;
         Ok(MetaMachine { progress, catalog: Arc::new(catalog), counters, requests, outcomes })
     }
@@ -182,13 +212,10 @@ impl<T: TableStore> MetaMachine<T> {
                 self.progress.batch().delete(&CatalogKey::Consumer(&name).bytes());
                 Ok(Outcome::Consumer(consumer))
             }
-            MetaAction::RegisterNode(node) => {
-                if self.catalog.nodes.get(&node.id) != Some(&node) {
-                    self.put(CatalogKey::Node(node.id.0), &node);
-                    self.change().nodes.insert(node.id, node);
-                }
-                Ok(Outcome::Done)
-            }
+            MetaAction::RegisterNode(node) => self.register_node(node),
+            MetaAction::AdmitNode { node, above } => self.admit_node(node, above),
+            MetaAction::RemoveNode { node } => self.remove_node(node),
+            MetaAction::AddGroups { count, founders } => self.add_groups(count, founders),
             MetaAction::SetGroups(groups) => self.set_groups(groups),
         }
     }
@@ -213,6 +240,7 @@ impl<T: TableStore> MetaMachine<T> {
             created_ms: self.progress.stamp_ms(),
             revision: 0,
             settings,
+            spread: 0,
         }))
     }
 
@@ -233,6 +261,9 @@ impl<T: TableStore> MetaMachine<T> {
         if wanted > before {
             self.check_queues(wanted)?;
             topic.queues.extend(self.placement(topic.id, topic.kind, before..wanted));
+            if topic.spread == 0 {
+                topic.spread = before;
+            }
         }
         topic.kind = kind.unwrap_or(topic.kind);
         if topic.kind == TopicType::Priority && topic.groups().len() > 1 {
@@ -298,11 +329,11 @@ impl<T: TableStore> MetaMachine<T> {
         let queues = self.catalog.groups.clone();
         let created_ms = self.progress.stamp_ms();
         let settings = TopicSettings::default();
-        self.put_topic(Topic { id, name, kind: TopicType::Normal, queues, created_ms, revision: 0, settings })
-            .id
+        let kind = TopicType::Normal;
+        self.put_topic(Topic { id, name, kind, queues, created_ms, revision: 0, settings, spread: 0 }).id
     }
 
-    fn set_groups(&mut self, mut groups: Vec<GroupId>) -> Result<Outcome, Rejection> {
+    pub(super) fn set_groups(&mut self, mut groups: Vec<GroupId>) -> Result<Outcome, Rejection> {
         groups.sort_unstable();
         groups.dedup();
         if groups == self.catalog.groups {
@@ -366,12 +397,12 @@ impl<T: TableStore> MetaMachine<T> {
         consumer
     }
 
-    fn put(&mut self, key: CatalogKey<'_>, value: &impl Serialize) {
+    pub(super) fn put(&mut self, key: CatalogKey<'_>, value: &impl Serialize) {
         let json = serde_json::to_vec(value).expect("no map with odd keys");
         self.progress.batch().put(&key.bytes(), &json);
     }
 
-    fn change(&mut self) -> &mut Catalog {
+    pub(super) fn change(&mut self) -> &mut Catalog {
         Arc::make_mut(&mut self.catalog)
     }
 
@@ -414,7 +445,7 @@ impl<T: TableStore> StateMachine for MetaMachine<T> {
             self.change().version = self.counters.catalog_version;
             applied.effects.catalog_changed = true;
         }
-        let counters = self.counters;
+        let counters = self.counters.clone();
         self.put(CatalogKey::Counters, &counters);
         self.progress.commit(&frame)?;
         Ok(applied)

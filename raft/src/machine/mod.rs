@@ -27,6 +27,7 @@ mod lease;
 mod lite;
 mod lite_idle;
 mod metadata;
+mod nodes;
 mod offset;
 mod priority;
 mod progress;

@@ -191,7 +191,7 @@ impl NodeInner {
     /// Answers a peer that takes this node for the leader.
     pub(crate) async fn answer_peer(&self, request: peer::AskRequest) -> peer::AskResponse {
         let wait_until = Instant::now() + Duration::from_millis(u64::from(request.wait_ms));
-        let answered = match (self.groups.get(&GroupId(request.group)), request.question) {
+        let answered = match (self.groups.get(GroupId(request.group)), request.question) {
             (None, _) => Err(AskError::NotLeader),
             (Some(group), question) => match serde_json::from_slice(&question) {
                 Ok(question) => self.answer(group, question, Source::Leader, wait_until).await,

@@ -105,7 +105,8 @@ impl NodeInner {
         group: GroupId,
         deadline: Instant,
     ) -> Vec<(NodeId, Result<ReplicaDigest, String>)> {
-        let asked = self.options.members.iter().map(|info| async move {
+        let members = self.members.known();
+        let asked = members.iter().map(|info| async move {
             let digest = match info.id == self.id {
                 true => self.own_digest(group, deadline).await.map_err(|error| error.to_string()),
                 false => self.digest_of_peer(info.id, group, deadline).await,

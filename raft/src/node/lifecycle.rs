@@ -16,19 +16,21 @@ use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, NodeInfo};
 use crate::group::{Group, GroupOpenError, GroupSetup};
 use crate::machine::MetaAction;
 use crate::names::{GroupId, NodeId};
 use crate::node::failure::Failure;
 use crate::node::forward::Forwarder;
+use crate::node::groups::Groups;
+use crate::node::members::Members;
 use crate::node::options::NodeOptions;
 use crate::node::peers::{FORMAT_VERSION, Lane, PeerEvent, PeerPool, PeerWatch};
 use crate::node::presence::Presence;
 use crate::node::route::{Leader, NotDone, invalid};
 use crate::node::space::Space;
 use crate::node::timekeeping::PeerClocks;
-use crate::node::{Node, NodeInner, rejoin, server, tick};
+use crate::node::{Node, NodeInner, identity, rejoin, server, tick};
 use crate::request::RequestError;
 use crate::seams::{self, TcpListener};
 
@@ -104,28 +106,24 @@ pub(crate) fn lock(data: &Path) -> Result<DataLock, StartError> {
 }
 
 /// See [`Node::start`].
-pub(crate) async fn start(options: NodeOptions) -> Result<Node, StartError> {
-    let own = options
-        .members
-        .iter()
-        .find(|info| info.id == options.id)
-        .cloned()
-        .ok_or_else(|| StartError::Options(format!("node {} is not among the members", options.id)))?;
+pub(crate) async fn start(mut options: NodeOptions) -> Result<Node, StartError> {
     if options.broker_groups == 0 {
         return Err(StartError::Options("a cluster needs at least one broker group".to_owned()));
     }
+    if !options.members.iter().any(|info| info.id == options.id) {
+        return Err(StartError::Options(format!("node {} is not among the members", options.id)));
+    }
     let data_lock = lock(&options.data)?;
+    let identity = identity::establish(&mut options).await?;
     let listener = TcpListener::bind(options.peer_bind)
         .await
         .map_err(|source| StartError::PeerPort { address: options.peer_bind, source })?;
-    let peers =
-        PeerPool::new(options.id, &options.members, options.fingerprint()).map_err(StartError::Options)?;
+    let peers = PeerPool::new(options.id, &options.members, identity.tag).map_err(StartError::Options)?;
     let failure = Failure::new();
     let (catalog_sender, catalog) = watch::channel(Arc::new(Catalog::default()));
     let disk: Arc<dyn Disk> = seams::disk();
-    let mut groups = BTreeMap::new();
-    for number in 0..=options.broker_groups {
-        let id = GroupId(number);
+    let groups = Groups::new();
+    for id in identity::groups(&options) {
         let setup = GroupSetup {
             id,
             node: options.id,
@@ -138,12 +136,12 @@ pub(crate) async fn start(options: NodeOptions) -> Result<Node, StartError> {
             failure: failure.clone(),
             catalog: (id == GroupId::META).then(|| catalog_sender.clone()),
         };
-        groups.insert(id, Group::open(setup).await?);
+        groups.add(Group::open(setup).await?);
     }
     let inner = Arc::new(NodeInner {
         id: options.id,
         forwarder: Forwarder::new(peers.clone()),
-        presence: Presence::new(own, options.members.clone()),
+        presence: Presence::new(options.own(), options.members.clone()),
         paused: Default::default(),
         edges: Default::default(),
         clocks: PeerClocks::default(),
@@ -152,6 +150,7 @@ pub(crate) async fn start(options: NodeOptions) -> Result<Node, StartError> {
         digesting: Arc::default(),
         messages_skipped: AtomicU64::new(0),
         groups,
+        members: Members::new(identity, options.members.clone()),
         peers,
         catalog,
         failure,
@@ -172,18 +171,26 @@ impl NodeInner {
         let (events, receiver) = mpsc::channel(64);
         let hello = HelloRequest {
             cluster: self.options.cluster.clone(),
-            options_fingerprint: self.options.fingerprint(),
+            options_fingerprint: self.members.tag(),
             node: self.id.0,
             format_version: FORMAT_VERSION,
         };
-        PeerWatch::start(&self.peers, hello, events, &self.clocks, self.stop.subscribe());
+        let watch = PeerWatch::new(&self.peers, hello, events, &self.clocks, self.stop.subscribe());
         self.spawn(self.clone().heed_peers(receiver));
+        self.spawn(self.clone().keep_up(watch));
         for group in self.groups.values() {
-            self.spawn(self.clone().begin(group.clone()));
-            self.spawn(self.clone().watch_group(group.clone()));
+            self.run_group(group);
         }
         self.spawn(self.clone().register());
+        self.spawn(self.clone().settle());
         tick::start(&self);
+    }
+
+    /// Starts everything that goes on by itself in one group.
+    pub(crate) fn run_group(self: &Arc<Self>, group: &Group) {
+        self.spawn(self.clone().begin(group.clone()));
+        self.spawn(self.clone().watch_group(group.clone()));
+        tick::start_group(self, group);
     }
 
     async fn heed_peers(self: Arc<Self>, mut events: mpsc::Receiver<PeerEvent>) {
@@ -198,6 +205,7 @@ impl NodeInner {
                     self.presence.down(id, false);
                     self.doubt_deliveries(id);
                 }
+                PeerEvent::Removed => self.was_removed(),
                 PeerEvent::Crashed(id) => {
                     tracing::warn!(node = %id, "the process of a peer is gone");
                     self.presence.down(id, true);
@@ -207,16 +215,29 @@ impl NodeInner {
         }
     }
 
-    /// Begins a group at the cluster's first start. The first leaders are spread over the members:
-    /// who is first in line for a group begins it, another one only if that does not happen.
+    /// Who begins a group, and has a vote in it then: whom `meta` names, else everybody who was there.
+    pub(crate) fn founders(&self, group: GroupId) -> Vec<NodeInfo> {
+        let mut founders = self.members.known().to_vec();
+        match self.catalog.borrow().founders.get(&group) {
+            Some(named) => founders.retain(|info| named.contains(&info.id)),
+            None => founders.retain(|info| self.options.members.iter().any(|member| member.id == info.id)),
+        }
+        founders
+    }
+
+    /// Begins a group at its first start. The first leaders are spread over the founders: who is first in line for a
+    /// group begins it, another one only if that does not happen.
     async fn begin(self: Arc<Self>, group: Group) {
         // What rejoins was begun long ago.
         if !rejoin::has_voice(&self, &group).await {
             return;
         }
-        let mut members: Vec<_> = self.options.members.clone();
-        members.sort_by_key(|info| info.id);
-        let first = members[(group.id.0.saturating_sub(1)) as usize % members.len()].id;
+        // Whom `meta` names begins with the same voters on all nodes, whatever they know of each other.
+        let founders = self.founders(group.id);
+        if !founders.iter().any(|info| info.id == self.id) {
+            return self.become_replica(&group).await;
+        }
+        let first = founders[(group.id.0.saturating_sub(1)) as usize % founders.len()].id;
         if first != self.id {
             let metrics = group.raft.server_metrics();
             let begun = async {
@@ -235,10 +256,10 @@ impl NodeInner {
             let _ = tokio::time::timeout(BOOTSTRAP_PATIENCE, rejoin::quorum_has_voice(&self, &group)).await;
         }
         let nodes: BTreeMap<u64, BasicNode> =
-            members.iter().map(|info| (info.id.0, BasicNode { addr: info.peer.clone() })).collect();
+            founders.iter().map(|info| (info.id.0, BasicNode { addr: info.peer.clone() })).collect();
         match group.raft.is_initialized().await {
             // Alone there is nobody to wait for.
-            Ok(true) if members.len() == 1 => {
+            Ok(true) if founders.len() == 1 => {
                 let _ = group.raft.trigger().elect(false).await;
             }
             Ok(true) | Err(_) => {}
@@ -278,13 +299,12 @@ impl NodeInner {
 
     /// Tells `meta` of this node and, once, of the broker groups.
     async fn register(self: Arc<Self>) {
-        let own = self.options.members.iter().find(|info| info.id == self.id).cloned();
-        let own = own.expect("a node is among its members");
+        let own = self.own();
         let brokers: Vec<GroupId> = (1..=self.options.broker_groups).map(GroupId).collect();
         while !self.is_stopping() {
             let (known, groups) = {
                 let catalog = self.catalog.borrow();
-                (catalog.nodes.get(&self.id) == Some(&own), catalog.groups == brokers)
+                (catalog.nodes.get(&self.id) == Some(&own), !catalog.groups.is_empty())
             };
             if known && groups {
                 return;
@@ -304,13 +324,13 @@ impl NodeInner {
     }
 
     pub(crate) async fn until_ready_to_serve(&self, deadline: Instant) -> Result<(), RequestError> {
-        for id in self.groups.keys() {
+        for id in self.groups.ids() {
             loop {
-                match self.leader(*id) {
-                    Leader::Here if self.group(*id)?.serves(self.id) => break,
+                match self.leader(id) {
+                    Leader::Here if self.group(id)?.serves(self.id) => break,
                     Leader::At(id) if self.presence.is_up(id) => break,
-                    _ if Instant::now() >= deadline => return Err(RequestError::NoLeader { group: *id }),
-                    _ => self.leader_may_change(*id, deadline).await,
+                    _ if Instant::now() >= deadline => return Err(RequestError::NoLeader { group: id }),
+                    _ => self.leader_may_change(id, deadline).await,
                 }
             }
         }

@@ -54,7 +54,7 @@ impl NodeInner {
     /// Waits until `meta` knows every broker group, so that the queues of a topic made in the first moments of a
     /// cluster are spread over all of them.
     async fn until_begun(&self, deadline: Instant) {
-        let brokers = self.groups.keys().filter(|group| **group != GroupId::META).count();
+        let brokers = self.groups.ids().filter(|group| *group != GroupId::META).count();
         let mut catalog = self.catalog.clone();
         let begun = catalog.wait_for(|catalog| catalog.groups.len() >= brokers);
         // At the deadline the topic is refused, or has the groups that are there.
@@ -150,8 +150,7 @@ impl NodeInner {
         command: Bytes,
         deadline: Instant,
     ) -> Result<(), RequestError> {
-        let brokers: Vec<GroupId> =
-            self.groups.keys().copied().filter(|group| *group != GroupId::META).collect();
+        let brokers: Vec<GroupId> = self.groups.ids().filter(|group| *group != GroupId::META).collect();
         let all = brokers.into_iter().map(|group| self.submit_done(group, command.clone(), deadline));
         futures::future::join_all(all).await.into_iter().collect()
     }

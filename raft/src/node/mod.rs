@@ -6,17 +6,22 @@ mod dead_letters;
 mod digest;
 mod doubt;
 mod edges;
+mod entrance;
 mod failover;
 pub(crate) mod failure;
 mod find;
 mod find_dead;
 mod flow;
 mod forward;
+mod groups;
 mod held;
+mod identity;
 mod lasting;
 mod lifecycle;
 mod lite_idle;
+mod members;
 mod metadata;
+mod nodes;
 mod options;
 pub(crate) mod peers;
 mod places;
@@ -25,9 +30,11 @@ mod pull;
 mod receive;
 mod rejoin;
 mod releases;
+mod replicas;
 mod retention;
 mod route;
 mod server;
+mod settle;
 mod sizes;
 mod space;
 mod stall;
@@ -38,7 +45,6 @@ mod timekeeping;
 mod transactions;
 mod voters;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
@@ -53,9 +59,10 @@ pub use edges::EdgeHandler;
 pub use find::{FoundMessage, MessagePage, MessageQuery};
 pub use lifecycle::StartError;
 pub(crate) use lifecycle::lock as lock_data;
+pub use nodes::Removal;
 pub use options::{DiskMarks, NodeOptions, Retention, Tuning};
 pub use space::{DiskLevel, DiskStatus};
-pub use status::{ClusterStatus, GroupStatus, ReplicaStatus};
+pub use status::{ClusterStatus, GroupStatus, NodeStatus, ReplicaStatus};
 pub use transactions::{HalfMessage, TransactionChecks};
 pub use voters::VoterChange;
 
@@ -65,6 +72,8 @@ use crate::group::Group;
 use crate::names::{ConsumerId, GroupId, NodeId, QueueKey};
 use crate::node::failure::Failure;
 use crate::node::forward::Forwarder;
+use crate::node::groups::Groups;
+use crate::node::members::Members;
 use crate::node::peers::PeerPool;
 use crate::node::presence::Presence;
 use crate::node::space::Space;
@@ -85,7 +94,8 @@ pub struct Node {
 pub(crate) struct NodeInner {
     pub(crate) id: NodeId,
     pub(crate) options: NodeOptions,
-    pub(crate) groups: BTreeMap<GroupId, Group>,
+    pub(crate) groups: Groups,
+    pub(crate) members: Members,
     pub(crate) peers: PeerPool,
     pub(crate) forwarder: Forwarder,
     pub(crate) presence: Presence,
@@ -112,7 +122,7 @@ pub(crate) struct NodeInner {
 
 impl NodeInner {
     pub(crate) fn group(&self, id: GroupId) -> Result<&Group, RequestError> {
-        self.groups.get(&id).ok_or_else(|| {
+        self.groups.get(id).ok_or_else(|| {
             RequestError::Rejected(Rejection::Invalid(format!(
                 "there is no broker group {id} in this cluster"
             )))
@@ -163,7 +173,7 @@ impl Node {
 
     /// The groups of the cluster, `meta` first.
     pub fn groups(&self) -> Vec<GroupId> {
-        self.inner.groups.keys().copied().collect()
+        self.inner.groups.ids().collect()
     }
 
     /// What `meta` holds, as far as this node has applied it.
@@ -189,7 +199,7 @@ impl Node {
 
     /// The leader of a group as this node sees it.
     pub fn leader_of(&self, group: GroupId) -> Option<NodeId> {
-        self.inner.groups.get(&group).and_then(|group| group.leader())
+        self.inner.groups.get(group).and_then(|group| group.leader())
     }
 
     /// Waits until every group has a leader that serves, as this node sees it.

@@ -15,10 +15,13 @@ use crate::node::peers::FORMAT_VERSION;
 pub struct NodeOptions {
     /// The cluster's name; a peer of another cluster is refused.
     pub cluster: String,
-    /// This node.
+    /// This node; 0 with `seeds`: its data says, or the others do.
     pub id: NodeId,
-    /// Every node of the cluster at its first start, this one included.
+    /// Every node of the cluster at its first start, this one included; with `seeds` this one alone.
     pub members: Vec<NodeInfo>,
+    /// Where to ask who this node is: `host:port` of the peer ports of those that found the cluster, the same on every
+    /// node. Empty: `members` says everything.
+    pub seeds: Vec<String>,
     /// Where this node's peer port listens.
     pub peer_bind: SocketAddr,
     /// Where everything is kept.
@@ -32,6 +35,15 @@ pub struct NodeOptions {
 }
 
 impl NodeOptions {
+    /// What is said of this node.
+    ///
+    /// # Panics
+    /// If it is not among the members.
+    pub fn own(&self) -> NodeInfo {
+        let own = self.members.iter().find(|info| info.id == self.id);
+        own.cloned().expect("a node is among its members")
+    }
+
     /// A hash over everything that all nodes of a cluster must agree on. Peers with another one
     /// refuse each other.
     pub fn fingerprint(&self) -> u64 {

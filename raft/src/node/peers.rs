@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use proto::peer::HelloRequest;
@@ -67,10 +67,24 @@ struct Peer {
     bulk: Channel,
 }
 
+impl Peer {
+    fn new(info: &NodeInfo) -> Result<Peer, String> {
+        let endpoint = endpoint(info)?;
+        Ok(Peer {
+            info: info.clone(),
+            control: seams::connect_lazy(&endpoint),
+            replication: seams::connect_lazy(&endpoint),
+            requests: seams::connect_lazy(&endpoint),
+            bulk: seams::connect_lazy(&endpoint),
+        })
+    }
+}
+
 /// The connections to the other nodes. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct PeerPool {
-    peers: Arc<BTreeMap<NodeId, Peer>>,
+    // A lock, because nodes come and go; never held over an await.
+    peers: Arc<RwLock<BTreeMap<NodeId, Peer>>>,
     tag: ClusterTag,
 }
 
@@ -99,22 +113,40 @@ impl PeerPool {
     ///
     /// # Errors
     /// If an address is malformed.
-    pub(crate) fn new(own: NodeId, members: &[NodeInfo], fingerprint: u64) -> Result<PeerPool, String> {
+    pub(crate) fn new(own: NodeId, members: &[NodeInfo], tag: u64) -> Result<PeerPool, String> {
         let mut peers = BTreeMap::new();
         for info in members.iter().filter(|info| info.id != own) {
-            let endpoint = endpoint(info)?;
-            let peer = Peer {
-                info: info.clone(),
-                control: seams::connect_lazy(&endpoint),
-                replication: seams::connect_lazy(&endpoint),
-                requests: seams::connect_lazy(&endpoint),
-                bulk: seams::connect_lazy(&endpoint),
-            };
-            peers.insert(info.id, peer);
+            peers.insert(info.id, Peer::new(info)?);
         }
-        let tag =
-            cluster_tag(fingerprint).parse().map_err(|_| "the cluster's tag is not ASCII".to_owned())?;
-        Ok(PeerPool { peers: Arc::new(peers), tag: ClusterTag(tag) })
+        let tag = cluster_tag(tag).parse().map_err(|_| "the cluster's tag is not ASCII".to_owned())?;
+        Ok(PeerPool { peers: Arc::new(RwLock::new(peers)), tag: ClusterTag(tag) })
+    }
+
+    /// From now on these are there. Who stayed at its address keeps its connections. Those that are new.
+    pub(crate) fn set(&self, own: NodeId, members: &[NodeInfo]) -> Vec<NodeId> {
+        let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
+        peers.retain(|id, _| members.iter().any(|info| info.id == *id));
+        let mut new = Vec::new();
+        for info in members.iter().filter(|info| info.id != own) {
+            let known = peers.get(&info.id);
+            if known.is_some_and(|peer| peer.info.peer == info.peer) {
+                continue;
+            }
+            let is_new = known.is_none();
+            match Peer::new(info) {
+                Ok(peer) => {
+                    peers.insert(info.id, peer);
+                    new.extend(is_new.then_some(info.id));
+                }
+                Err(error) => tracing::error!(%error, "a node cannot be reached"),
+            }
+        }
+        new
+    }
+
+    fn info(&self, id: NodeId) -> Option<NodeInfo> {
+        let peers = self.peers.read().unwrap_or_else(PoisonError::into_inner);
+        peers.get(&id).map(|peer| peer.info.clone())
     }
 
     /// A client of `target` on one of its connections.
@@ -122,7 +154,8 @@ impl PeerPool {
     /// # Errors
     /// If no such node is known.
     pub(crate) fn client(&self, target: NodeId, lane: Lane) -> Result<Client, String> {
-        let peer = self.peers.get(&target).ok_or_else(|| format!("node {target} is not known here"))?;
+        let peers = self.peers.read().unwrap_or_else(PoisonError::into_inner);
+        let peer = peers.get(&target).ok_or_else(|| format!("node {target} is not known here"))?;
         let channel = match lane {
             Lane::Control => &peer.control,
             Lane::Replication => &peer.replication,
@@ -139,8 +172,8 @@ impl PeerPool {
     }
 
     /// Everybody else.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.peers.keys().copied()
+    pub(crate) fn ids(&self) -> Vec<NodeId> {
+        self.peers.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
     }
 }
 
@@ -153,6 +186,8 @@ pub(crate) enum PeerEvent {
     Lost(NodeId),
     /// The connection was reset and nobody listens there any more: its process is gone.
     Crashed(NodeId),
+    /// It says that the cluster has removed this node.
+    Removed,
 }
 
 /// How a connection of the watch ended.
@@ -163,6 +198,8 @@ enum SessionEnd {
     NobodyListens,
     /// It does not want this node, and says why.
     Refused(String),
+    /// It says that the cluster has removed this node.
+    Removed,
     /// It does not answer.
     Unreachable,
 }
@@ -174,6 +211,7 @@ fn is_refused(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// Keeps an idle call open to every peer, and says what becomes of it.
+#[derive(Clone)]
 pub(crate) struct PeerWatch {
     pool: PeerPool,
     hello: HelloRequest,
@@ -183,23 +221,21 @@ pub(crate) struct PeerWatch {
 }
 
 impl PeerWatch {
-    /// Starts a task for each peer.
-    pub(crate) fn start(
+    /// Watches nobody yet.
+    pub(crate) fn new(
         pool: &PeerPool,
         hello: HelloRequest,
         events: mpsc::Sender<PeerEvent>,
         clocks: &PeerClocks,
         stop: watch::Receiver<bool>,
-    ) {
-        for id in pool.ids() {
-            let watch = PeerWatch {
-                pool: pool.clone(),
-                hello: hello.clone(),
-                events: events.clone(),
-                clocks: clocks.clone(),
-                stop: stop.clone(),
-            };
-            tokio::spawn(watch.run(id));
+    ) -> PeerWatch {
+        PeerWatch { pool: pool.clone(), hello, events, clocks: clocks.clone(), stop }
+    }
+
+    /// Starts a task for each of these. It ends when the peer is in the cluster no more.
+    pub(crate) fn begin(&self, peers: impl IntoIterator<Item = NodeId>) {
+        for id in peers {
+            tokio::spawn(self.clone().run(id));
         }
     }
 
@@ -210,10 +246,14 @@ impl PeerWatch {
         let mut pause = REDIAL_PAUSE;
         loop {
             let mut stop = self.stop.clone();
+            let Some(info) = self.pool.info(id) else {
+                // It was removed while it was there.
+                return self.tell(PeerEvent::Lost(id)).await;
+            };
             let end = tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return,
-                end = self.session(id) => end,
+                end = self.session(&info) => end,
             };
             match end {
                 SessionEnd::Lost => {
@@ -228,6 +268,7 @@ impl PeerWatch {
                     tracing::error!(node = %id, %refusal, "a peer refuses this node");
                     refusal_told = refusal;
                 }
+                SessionEnd::Removed => self.tell(PeerEvent::Removed).await,
                 SessionEnd::NobodyListens | SessionEnd::Refused(_) | SessionEnd::Unreachable => {}
             }
             tokio::select! {
@@ -241,8 +282,8 @@ impl PeerWatch {
     }
 
     /// One connection, from hello to its end.
-    async fn session(&self, id: NodeId) -> SessionEnd {
-        let info = &self.pool.peers.get(&id).expect("watched peers are known").info;
+    async fn session(&self, info: &NodeInfo) -> SessionEnd {
+        let id = info.id;
         let Ok(endpoint) = endpoint(info) else { return SessionEnd::Unreachable };
         let channel = match seams::connect(&endpoint).await {
             Ok(channel) => channel,
@@ -256,6 +297,9 @@ impl PeerWatch {
         };
         let mut answers = answers.into_inner();
         let Ok(Some(first)) = answers.message().await else { return SessionEnd::Unreachable };
+        if first.removed {
+            return SessionEnd::Removed;
+        }
         if !first.refusal.is_empty() {
             return SessionEnd::Refused(first.refusal);
         }

@@ -19,8 +19,8 @@ const CLIENTS_KEPT_MAX: usize = 100_000;
 /// Which nodes answer, and which clients were heard of.
 pub(crate) struct Presence {
     own: NodeInfo,
-    members: Vec<NodeInfo>,
     // Locks for soft state that many tasks touch for a moment; never held over an await.
+    members: RwLock<Vec<NodeInfo>>,
     up: Mutex<BTreeSet<NodeId>>,
     gone: RwLock<BTreeSet<NodeId>>,
     live: watch::Sender<Arc<Vec<NodeInfo>>>,
@@ -33,7 +33,7 @@ impl Presence {
         let live = watch::Sender::new(Arc::new(vec![own.clone()]));
         Presence {
             own,
-            members,
+            members: RwLock::new(members),
             up: Mutex::default(),
             gone: RwLock::default(),
             live,
@@ -57,14 +57,17 @@ impl Presence {
         self.publish();
     }
 
+    /// Others are in the cluster from now on.
+    pub(crate) fn set_members(&self, members: Vec<NodeInfo>) {
+        *self.members.write().unwrap_or_else(PoisonError::into_inner) = members;
+        self.publish();
+    }
+
     fn publish(&self) {
         let up = self.up.lock().unwrap_or_else(PoisonError::into_inner);
-        let live: Vec<NodeInfo> = self
-            .members
-            .iter()
-            .filter(|info| info.id == self.own.id || up.contains(&info.id))
-            .cloned()
-            .collect();
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        let live: Vec<NodeInfo> =
+            members.iter().filter(|info| info.id == self.own.id || up.contains(&info.id)).cloned().collect();
         self.live.send_replace(Arc::new(live));
     }
 

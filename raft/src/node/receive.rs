@@ -328,7 +328,7 @@ impl NodeInner {
         let now = Instant::now();
         let wait_until = now + Duration::from_millis(u64::from(request.wait_ms));
         let deadline = now + Duration::from_millis(u64::from(request.timeout_ms));
-        let (outcome, records) = match self.groups.get(&GroupId(request.group)) {
+        let (outcome, records) = match self.groups.get(GroupId(request.group)) {
             None => (Err(ProposeError::NotLeader(None)), Vec::new()),
             Some(group) => match receive_in(&request, group.id) {
                 Err(reason) => (Ok(Outcome::Rejected(Rejection::Invalid(reason))), Vec::new()),

@@ -1,7 +1,7 @@
 //! A replica that rejoins finds out when it is whole again: see [`crate::group::rejoin`].
 //!
-//! One that begins with nothing asks the other members first. If no member has anything, the cluster is new; every other
-//! member must say so, for a single one that has its disk may have the only copy of what was acknowledged. Otherwise
+//! One that begins with nothing asks the other members first. If no founder has anything, the group is new; every other
+//! founder must say so, for a single one that has its disk may have the only copy of what was acknowledged. Otherwise
 //! the replica is a late one of that cluster, or lost its disk. Then it forgot its vote, and with it which leaders it had
 //! followed; so it follows to its voice only a leader whose term is none below the highest among so many others that
 //! one of every quorum it was ever part of is among them: that one has seen the term of whatever they committed.
@@ -69,9 +69,10 @@ pub(crate) async fn has_voice(node: &Arc<NodeInner>, group: &Group) -> bool {
 
 /// Waits until enough members have a voice to elect a leader.
 pub(crate) async fn quorum_has_voice(node: &NodeInner, group: &Group) {
-    let members = node.options.members.len();
+    let members = node.founders(group.id).len();
     loop {
-        let voices = replicas(node, group).await.iter().filter(|replica| replica.role != NO_VOICE).count();
+        let replicas = replicas(node, group).await;
+        let voices = replicas.iter().filter(|(_, replica)| replica.role != NO_VOICE).count();
         if voices + 1 > members / 2 {
             return;
         }
@@ -81,16 +82,19 @@ pub(crate) async fn quorum_has_voice(node: &NodeInner, group: &Group) {
 
 /// Asks the others until it is clear.
 async fn origin(node: &NodeInner, group: &Group) -> Origin {
-    let members = node.options.members.len();
-    // One of every majority that this node is in is among so many others.
-    let witnesses_min = members - (members / 2 + 1) + 1;
     let mut told = Instant::now();
     loop {
+        let members = node.members.known().len();
+        // One of every majority that this node is in is among so many others.
+        let witnesses_min = members - (members / 2 + 1) + 1;
         let others = replicas(node, group).await;
-        let begun = others.iter().any(has_begun);
+        let begun = others.iter().any(|(_, replica)| has_begun(replica));
         // Who is empty too has nothing to tell.
-        let witnesses = || others.iter().filter(|replica| replica.role != NO_VOICE);
-        if !begun && others.len() + 1 == members {
+        let witnesses =
+            || others.iter().map(|(_, replica)| replica).filter(|replica| replica.role != NO_VOICE);
+        let founders = node.founders(group.id);
+        let has_answered = |id: &NodeId| *id == node.id || others.iter().any(|(of, _)| of == id);
+        if !begun && founders.iter().all(|info| has_answered(&info.id)) {
             return Origin::New;
         }
         if begun && witnesses().count() >= witnesses_min {
@@ -111,10 +115,11 @@ fn has_begun(replica: &peer::ReplicaStatus) -> bool {
 }
 
 /// What the other members say of their replicas of a group.
-async fn replicas(node: &NodeInner, group: &Group) -> Vec<peer::ReplicaStatus> {
-    let others = node.options.members.iter().map(|info| info.id).filter(|id| *id != node.id);
-    let answers = join_all(others.map(|id| status_of(node, group, id))).await;
-    answers.into_iter().flatten().collect()
+async fn replicas(node: &NodeInner, group: &Group) -> Vec<(NodeId, peer::ReplicaStatus)> {
+    let members = node.members.known();
+    let others = members.iter().map(|info| info.id).filter(|id| *id != node.id);
+    let asked = others.map(|id| async move { Some((id, status_of(node, group, id).await?)) });
+    join_all(asked).await.into_iter().flatten().collect()
 }
 
 async fn status_of(node: &NodeInner, group: &Group, id: NodeId) -> Option<peer::ReplicaStatus> {

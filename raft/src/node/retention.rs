@@ -22,7 +22,7 @@ use crate::command::{encode_raise_floor, encode_trim};
 use crate::group::Group;
 use crate::limits::{CARRY_BYTES_AT_ONCE, CARRY_PAUSE, QUEUES_AT_ONCE};
 use crate::machine::{ExpiredLook, MachineFailure};
-use crate::names::{GroupId, QueueKey, TopicId};
+use crate::names::{QueueKey, TopicId};
 use crate::node::NodeInner;
 use crate::node::held::{HeldRecord, carries, held_below};
 use crate::node::lasting::Lasting;
@@ -54,12 +54,10 @@ pub(super) enum LookError {
     Stopping,
 }
 
-/// Starts what looks and deletes; it ends when the node stops.
-pub(crate) fn start(node: &Arc<NodeInner>) {
-    for group in node.groups.values().filter(|group| group.id != GroupId::META) {
-        node.spawn(keep_trimming(node.clone(), group.clone()));
-        node.spawn(keep_deleting(node.clone(), group.clone()));
-    }
+/// Starts what looks and deletes in a broker group; it ends when the node stops.
+pub(crate) fn start(node: &Arc<NodeInner>, group: &Group) {
+    node.spawn(keep_trimming(node.clone(), group.clone()));
+    node.spawn(keep_deleting(node.clone(), group.clone()));
 }
 
 async fn keep_trimming(node: Arc<NodeInner>, group: Group) {

@@ -56,7 +56,7 @@ impl NodeInner {
     /// Who leads `group`. A leader whose process is known to be gone does not count.
     pub(crate) fn leader(&self, group: GroupId) -> Leader {
         let leader = |group: &Group| group.stall.successor().or_else(|| group.leader());
-        match self.groups.get(&group).and_then(leader) {
+        match self.groups.get(group).and_then(leader) {
             Some(id) if id == self.id => Leader::Here,
             Some(id) if !self.presence.is_gone(id) => Leader::At(id),
             _ => Leader::Nobody,
@@ -66,7 +66,7 @@ impl NodeInner {
     /// Waits until the leader of `group` may have changed.
     pub(crate) async fn leader_may_change(&self, group: GroupId, deadline: Instant) {
         let wake = (Instant::now() + LOOK_AGAIN).min(deadline);
-        match self.groups.get(&group) {
+        match self.groups.get(group) {
             Some(group) => {
                 let mut metrics = group.raft.server_metrics();
                 // What is known already is no news: without this the wait would be none, and a loop around it
@@ -86,7 +86,7 @@ impl NodeInner {
     pub(crate) fn superseded(&self, group: GroupId, leader: NodeId) -> BoxFuture<'static, ()> {
         // While this node's disk stands still its consensus knows nothing new.
         let knows = |group: &&Group| group.stall.successor().is_none();
-        let Some(group) = self.groups.get(&group).filter(knows) else {
+        let Some(group) = self.groups.get(group).filter(knows) else {
             return Box::pin(std::future::pending());
         };
         let mut metrics = group.raft.server_metrics();
@@ -105,7 +105,7 @@ impl NodeInner {
 
     fn send(&self, group: GroupId, command: Bytes) -> Result<oneshot::Receiver<Proposed>, ProposeError> {
         match self.leader(group) {
-            Leader::Here => match self.groups.get(&group) {
+            Leader::Here => match self.groups.get(group) {
                 Some(group) => group.proposer.propose(command),
                 None => Err(ProposeError::NotLeader(None)),
             },
@@ -154,7 +154,7 @@ impl NodeInner {
 
     /// Somebody said who leads: this node does not learn it from the consensus while its disk stands still.
     fn heed(&self, group: GroupId, leader: NodeId) {
-        if let Some(group) = self.groups.get(&group).filter(|_| leader != self.id) {
+        if let Some(group) = self.groups.get(group).filter(|_| leader != self.id) {
             group.stall.follow(leader);
         }
     }

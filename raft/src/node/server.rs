@@ -10,11 +10,12 @@ use proto::peer::peer_server::{Peer, PeerServer};
 use proto::peer::snapshot_chunk::Part;
 use proto::peer::{
     AppendRequest, AppendResponse, AskEdgeRequest, AskEdgeResponse, AskRequest, AskResponse,
-    ChangeVotersRequest, ChangeVotersResponse, CheckTransactionRequest, CheckTransactionResponse,
-    DeadLettersRequest, DeadLettersResponse, DigestRequest, DigestResponse, ForwardRequest, ForwardResponse,
-    HandOverRequest, HandOverResponse, HelloRequest, HelloResponse, ReceiveRequest, ReceiveResponse,
-    SnapshotChunk, SnapshotOffer, SnapshotOfferResponse, SnapshotResponse, StatusRequest, StatusResponse,
-    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
+    ChangeReplicaRequest, ChangeReplicaResponse, ChangeVotersRequest, ChangeVotersResponse,
+    CheckTransactionRequest, CheckTransactionResponse, DeadLettersRequest, DeadLettersResponse,
+    DigestRequest, DigestResponse, ForwardRequest, ForwardResponse, HandOverRequest, HandOverResponse,
+    HelloRequest, HelloResponse, ReceiveRequest, ReceiveResponse, SnapshotChunk, SnapshotOffer,
+    SnapshotOfferResponse, SnapshotResponse, StatusRequest, StatusResponse, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use tokio::time::{Instant, timeout_at};
 use tonic::{Request, Response, Status, Streaming};
@@ -28,11 +29,11 @@ use crate::group::Group;
 use crate::group::propose::ProposeError;
 use crate::limits::PEER_MESSAGE_BYTES_MAX;
 use crate::names::{GroupId, NodeId};
-use crate::node::NodeInner;
 use crate::node::forward::outcome_out;
 use crate::node::peers::{CLUSTER_HEADER, FORMAT_VERSION, cluster_tag};
 use crate::node::route::NotDone;
 use crate::node::voters::VoterChange;
+use crate::node::{NodeInner, entrance};
 use crate::seams::{self, TcpListener};
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -47,7 +48,8 @@ struct PeerService {
 /// Serves the peer port until the node stops.
 pub(crate) async fn serve(node: Arc<NodeInner>, listener: TcpListener) {
     let stopped = node.stopped();
-    let tag = cluster_tag(node.options.fingerprint());
+    let tag = cluster_tag(node.members.tag());
+    let entrance = entrance::serve(node.clone());
     let service = PeerServer::new(PeerService { node, tag })
         .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX);
@@ -58,6 +60,7 @@ pub(crate) async fn serve(node: Arc<NodeInner>, listener: TcpListener) {
         .http2_keepalive_interval(Some(Duration::from_secs(2)))
         .http2_keepalive_timeout(Some(Duration::from_secs(5)))
         .add_service(seams::dated(service))
+        .add_service(seams::dated(entrance))
         .serve_with_incoming_shutdown(incoming, stopped)
         .await;
     if let Err(error) = served {
@@ -93,8 +96,9 @@ impl PeerService {
                 hello.format_version
             );
         }
-        if hello.options_fingerprint != options.fingerprint() {
-            return "the cluster-wide options differ: compare cluster.broker_groups and cluster.members"
+        if hello.options_fingerprint != self.node.members.tag() {
+            return "this is another cluster of the same name, or one whose nodes began with different options: \
+                    compare cluster.broker_groups, and cluster.members or cluster.seeds"
                 .to_owned();
         }
         String::new()
@@ -143,7 +147,7 @@ fn group_of(node: &NodeInner, group: u32, target: u64) -> Result<&Group, String>
         return Err(format!("this is node {}, not node {target}", node.id));
     }
     let id = GroupId(group);
-    node.groups.get(&id).ok_or_else(|| format!("node {} does not hold {id}", node.id))
+    node.groups.get(id).ok_or_else(|| format!("node {} does not hold {id}", node.id))
 }
 
 fn refused_append(refusal: String) -> AppendResponse {
@@ -160,11 +164,12 @@ impl Peer for PeerService {
     async fn watch(&self, request: Request<HelloRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let refusal = self.refusal(request.get_ref());
         let node = self.node.id.0;
-        let first = HelloResponse { node, refusal, clock_ms: clock::now_ms() };
+        let removed = self.node.catalog.borrow().removed_nodes.contains(&NodeId(request.get_ref().node));
+        let first = HelloResponse { node, refusal, clock_ms: clock::now_ms(), removed };
         let first = futures::stream::once(async move { Ok(first) });
         let clock = futures::stream::unfold((), move |()| async move {
             tokio::time::sleep(clock::LEAD_EVERY).await;
-            Some((Ok(HelloResponse { node, refusal: String::new(), clock_ms: clock::now_ms() }), ()))
+            Some((Ok(HelloResponse { node, clock_ms: clock::now_ms(), ..HelloResponse::default() }), ()))
         });
         // Open for as long as this process lives.
         let open = first.chain(clock).take_until(self.node.stopped());
@@ -311,6 +316,22 @@ impl Peer for PeerService {
             }
             Err(NotDone::Refused(refusal)) => ChangeVotersResponse { refusal, ..Default::default() },
             Err(NotDone::LeadsNoMore) => ChangeVotersResponse::default(),
+        };
+        Ok(Response::new(response))
+    }
+
+    async fn change_replica(
+        &self,
+        request: Request<ChangeReplicaRequest>,
+    ) -> Result<Response<ChangeReplicaResponse>, Status> {
+        let request = self.member(request)?;
+        let group = self.group(request.group, request.target).map_err(Status::failed_precondition)?;
+        let deadline = Instant::now() + Duration::from_millis(u64::from(request.timeout_ms));
+        let node = NodeId(request.node);
+        let response = match self.node.change_replica_here(group, node, request.present, deadline).await {
+            Ok(done) => ChangeReplicaResponse { leads: true, refusal: String::new(), done },
+            Err(NotDone::Refused(refusal)) => ChangeReplicaResponse { refusal, ..Default::default() },
+            Err(NotDone::LeadsNoMore) => ChangeReplicaResponse::default(),
         };
         Ok(Response::new(response))
     }

@@ -206,7 +206,7 @@ pub(crate) async fn keep_looking(node: Arc<NodeInner>) {
         if let Ok(Err(error)) = looked.await {
             tracing::warn!(%error, "nobody knows how full the disk is");
         }
-        if node.options.members.len() > 1 {
+        if node.members.known().len() > 1 {
             let status = node.cluster_status().await;
             let disks = status.disks.into_iter().filter(|(id, _)| *id != node.id);
             *node.space.peers.lock().unwrap_or_else(PoisonError::into_inner) = disks.collect();

@@ -9,10 +9,10 @@ use proto::peer;
 use crate::catalog::NodeInfo;
 use crate::group::Group;
 use crate::names::{GroupId, NodeId};
-use crate::node::NodeInner;
 use crate::node::peers::Lane;
 use crate::node::rejoin::NO_VOICE;
 use crate::node::space::{DiskLevel, DiskStatus};
+use crate::node::{Node, NodeInner};
 
 const STATUS_WAIT_MAX: Duration = Duration::from_secs(1);
 
@@ -52,11 +52,24 @@ pub struct GroupStatus {
     pub replicas: Vec<ReplicaStatus>,
 }
 
+/// How one node is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// Who it is.
+    pub info: NodeInfo,
+    /// Whether it answered.
+    pub alive: bool,
+    /// Its process, if it answered; else 0.
+    pub pid: u32,
+    /// Whether it answered, and does not have the replicas and votes yet that it joined for.
+    pub joining: bool,
+}
+
 /// Where the cluster stands, as far as this node can reach it.
 #[derive(Clone, Debug)]
 pub struct ClusterStatus {
-    /// Every node, whether it answered, and its process id if it did.
-    pub nodes: Vec<(NodeInfo, bool, u32)>,
+    /// Every node.
+    pub nodes: Vec<NodeStatus>,
     /// The disks of the nodes that answered.
     pub disks: Vec<(NodeId, DiskStatus)>,
     /// Every group.
@@ -109,6 +122,21 @@ fn replica_status(group: &Group) -> peer::ReplicaStatus {
     }
 }
 
+impl Node {
+    /// The group that this node is farthest behind in, and how many entries that are committed it has not applied.
+    pub fn lag(&self) -> (GroupId, u64) {
+        let lag = |group: &Group| {
+            let metrics = group.raft.metrics();
+            let metrics = metrics.borrow_watched();
+            let index = |id: Option<&crate::consensus::types::LogId>| id.map_or(0, |id| id.index);
+            let committed = index(metrics.local_committed.as_ref());
+            committed.saturating_sub(index(metrics.last_applied.as_ref()))
+        };
+        let all = self.inner.groups.values().map(|group| (group.id, lag(group)));
+        all.max_by_key(|(_, lag)| *lag).unwrap_or((GroupId::META, 0))
+    }
+}
+
 impl NodeInner {
     /// This node's part of the status.
     pub(crate) fn own_status(&self) -> peer::StatusResponse {
@@ -117,12 +145,14 @@ impl NodeInner {
             pid: u64::from(std::process::id()),
             replicas: self.groups.values().map(replica_status).collect(),
             disk: Some(disk_out(self.space.own())),
+            joining: !self.members.identity().settled,
         }
     }
 
     /// Asks every node; one that does not answer in time counts as not alive.
     pub(crate) async fn cluster_status(&self) -> ClusterStatus {
-        let asked = self.options.members.iter().map(|info| async move {
+        let members = self.members.known();
+        let asked = members.iter().map(|info| async move {
             if info.id == self.id {
                 return (info.clone(), Some(self.own_status()));
             }
@@ -139,7 +169,7 @@ impl NodeInner {
             (info.clone(), answer)
         });
         let answers = futures::future::join_all(asked).await;
-        let groups = self.groups.keys().map(|id| group_status(*id, &answers)).collect();
+        let groups = self.groups.ids().map(|id| group_status(id, &answers)).collect();
         let disk = |(info, answer): &(NodeInfo, Option<peer::StatusResponse>)| {
             Some((info.id, disk_in(answer.as_ref()?.disk.as_ref()?)))
         };
@@ -148,7 +178,8 @@ impl NodeInner {
             .into_iter()
             .map(|(info, answer)| {
                 let pid = answer.as_ref().map_or(0, |answer| answer.pid as u32);
-                (info, answer.is_some(), pid)
+                let joining = answer.as_ref().is_some_and(|answer| answer.joining);
+                NodeStatus { info, alive: answer.is_some(), pid, joining }
             })
             .collect();
         ClusterStatus { nodes, disks, groups }

@@ -29,19 +29,21 @@ const SNAPSHOT_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Starts the periodic tasks; they end when the node stops.
 pub(crate) fn start(node: &Arc<NodeInner>) {
     node.spawn(timekeeping::keep_time(node.clone()));
-    for group in node.groups.values() {
-        node.spawn(keep_flushing(node.clone(), group.clone()));
-        node.spawn(stall::keep_looking(node.clone(), group.clone()));
-        node.spawn(keep_snapshotting(node.clone(), group.clone()));
-        if group.id != GroupId::META {
-            node.spawn(keep_renewing(node.clone(), group.clone()));
-            node.spawn(releases::keep_releasing(node.clone(), group.clone()));
-            node.spawn(lite_idle::keep_expiring(node.clone(), group.clone()));
-            node.spawn(transactions::keep_checking(node.clone(), group.clone()));
-        }
-    }
-    retention::start(node);
     node.spawn(space::keep_looking(node.clone()));
+}
+
+/// The same of one group.
+pub(crate) fn start_group(node: &Arc<NodeInner>, group: &Group) {
+    node.spawn(keep_flushing(node.clone(), group.clone()));
+    node.spawn(stall::keep_looking(node.clone(), group.clone()));
+    node.spawn(keep_snapshotting(node.clone(), group.clone()));
+    if group.id != GroupId::META {
+        node.spawn(keep_renewing(node.clone(), group.clone()));
+        node.spawn(releases::keep_releasing(node.clone(), group.clone()));
+        node.spawn(lite_idle::keep_expiring(node.clone(), group.clone()));
+        node.spawn(transactions::keep_checking(node.clone(), group.clone()));
+        retention::start(node, group);
+    }
 }
 
 async fn keep_renewing(node: Arc<NodeInner>, group: Group) {

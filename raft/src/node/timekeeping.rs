@@ -48,7 +48,7 @@ pub(crate) async fn keep_time(node: Arc<NodeInner>) {
     let mut ticks = tokio::time::interval(LEAD_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = false;
-    if node.options.members.len() <= PEERS_MIN {
+    if node.members.known().len() <= PEERS_MIN {
         clock::settle();
     }
     loop {

@@ -172,7 +172,7 @@ async fn ask(node: &NodeInner, group: &Group, half: &HalfRow) -> bool {
     if node.check_transaction_here(&transaction, &record) {
         return true;
     }
-    for peer in node.peers.ids().filter(|peer| node.presence.is_up(*peer)) {
+    for peer in node.peers.ids().into_iter().filter(|peer| node.presence.is_up(*peer)) {
         if node.check_transaction_at(peer, &transaction, &record).await {
             return true;
         }
@@ -256,7 +256,7 @@ impl Node {
         deadline: Instant,
     ) -> Result<Vec<HalfMessage>, RequestError> {
         let mut found = Vec::new();
-        for group in self.inner.groups.keys().copied().filter(|group| *group != GroupId::META) {
+        for group in self.inner.groups.ids().filter(|group| *group != GroupId::META) {
             let question = Question::Transactions { max: max.min(TRANSACTIONS_LISTED_MAX) };
             let answer = self.inner.ask(group, question, Source::Leader, deadline, deadline).await?;
             let (Answer::Transactions(places), records) = answer else {

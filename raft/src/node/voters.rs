@@ -36,16 +36,16 @@ pub struct VoterChange {
 }
 
 /// What the consensus knows of the voters of a group that this node leads.
-struct Known {
-    membership: Arc<StoredMembership>,
-    committed: bool,
+pub(crate) struct Known {
+    pub membership: Arc<StoredMembership>,
+    pub committed: bool,
     last_index: u64,
     /// What the node is known to have.
     matched: Option<u64>,
 }
 
 impl Known {
-    fn of(group: &Group, node: NodeId) -> Known {
+    pub(crate) fn of(group: &Group, node: NodeId) -> Known {
         let metrics = group.raft.metrics();
         let metrics = metrics.borrow_watched();
         let membership = metrics.membership_config.clone();
@@ -62,7 +62,7 @@ impl Known {
         self.membership.membership().voter_ids().map(NodeId).collect()
     }
 
-    fn has(&self, node: NodeId) -> bool {
+    pub(crate) fn has(&self, node: NodeId) -> bool {
         self.membership.membership().get_node(&node.0).is_some()
     }
 
@@ -98,7 +98,7 @@ impl Node {
 }
 
 impl NodeInner {
-    async fn change_voters(
+    pub(crate) async fn change_voters(
         &self,
         group: GroupId,
         node: NodeId,
@@ -173,13 +173,13 @@ impl NodeInner {
                     self.hand_over_here(group, None, deadline).await?;
                     return Err(NotDone::LeadsNoMore);
                 }
-                self.append_voters(group, &known, known.changed(node, votes)?, deadline).await?;
+                self.append_membership(group, &known, known.changed(node, votes)?, deadline).await?;
             } else if !self.comes_up(node, deadline).await {
                 return Err(NotDone::Refused(format!("node {node} does not answer")));
             } else {
                 behind = goal.saturating_sub(known.matched.unwrap_or(0));
                 if known.matched.is_some_and(|matched| matched >= goal) {
-                    self.append_voters(group, &known, known.changed(node, votes)?, deadline).await?;
+                    self.append_membership(group, &known, known.changed(node, votes)?, deadline).await?;
                 }
             }
             if Instant::now() >= deadline {
@@ -215,15 +215,15 @@ impl NodeInner {
         Ok(())
     }
 
-    /// Puts the new set of voters into the log. What becomes of it is seen afterwards.
-    async fn append_voters(
+    /// Puts a new membership into the log. What becomes of it is seen afterwards.
+    pub(crate) async fn append_membership(
         &self,
         group: &Group,
         known: &Known,
         changed: Membership,
         deadline: Instant,
     ) -> Result<(), NotDone> {
-        tracing::info!(group = %group.id, voters = ?changed.voter_ids().collect::<Vec<_>>(), "who votes changes");
+        tracing::info!(group = %group.id, voters = ?changed.voter_ids().collect::<Vec<_>>(), "the membership changes");
         let seen = Precondition::LastMembershipLogId { last_membership_log_id: *known.membership.log_id() };
         let appended = group.raft.append_membership(changed, Payload::Blank, [seen]);
         match timeout_at(deadline, appended).await {

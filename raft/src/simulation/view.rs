@@ -66,7 +66,7 @@ pub fn replicas(node: &Node) -> Vec<ReplicaView> {
 
 /// One entry of a replica's log, if it is there.
 pub fn entry(node: &Node, group: GroupId, index: u64) -> Option<EntryView> {
-    let frames = node.inner.groups.get(&group)?.store.log().frames(index..index + 1, 0).ok()?;
+    let frames = node.inner.groups.get(group)?.store.log().frames(index..index + 1, 0).ok()?;
     let frame = frames.first()?;
     let mut bytes = format!("{:?} {} ", frame.kind, frame.stamp_ms).into_bytes();
     bytes.extend_from_slice(&frame.body);
@@ -83,7 +83,7 @@ pub fn entry(node: &Node, group: GroupId, index: u64) -> Option<EntryView> {
 /// # Errors
 /// The tables cannot be read.
 pub fn digest(node: &Node, group: GroupId) -> Option<Result<(u64, u64), MachineFailure>> {
-    let digest = node.inner.groups.get(&group)?.digest(&mut || true);
+    let digest = node.inner.groups.get(group)?.digest(&mut || true);
     Some(digest.map(|digest| {
         let (applied, digest) = digest.expect("it was wanted to its end");
         (applied, digest.checksum)
@@ -95,7 +95,7 @@ pub fn digest(node: &Node, group: GroupId) -> Option<Result<(u64, u64), MachineF
 /// # Errors
 /// The disk failed.
 pub fn flush(node: &Node, group: GroupId) -> Result<(), TableError> {
-    let Some(group) = node.inner.groups.get(&group) else { return Ok(()) };
+    let Some(group) = node.inner.groups.get(group) else { return Ok(()) };
     let durability = group.replica().durability();
     durability.flush().map(|_| ())
 }

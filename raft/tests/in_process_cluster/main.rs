@@ -1,6 +1,7 @@
 //! Three nodes in one process, over real sockets and real disks.
 
 mod cluster;
+mod joining;
 mod leaders;
 mod messages;
 #[path = "../own_address/mod.rs"]

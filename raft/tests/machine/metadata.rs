@@ -172,6 +172,7 @@ fn only_a_change_is_a_change() {
         grpc: format!("127.0.0.1:{port}"),
         http: "h".into(),
         peer: "p".into(),
+        incarnation: 0,
     };
     let register = |port| MetaCommand { request: 0, action: MetaAction::RegisterNode(info(port)) }.encode();
     assert_eq!(meta.bytes(&register(1)), (Outcome::Done, true));
@@ -246,4 +247,84 @@ fn rows_and_commands_from_before_the_settings_are_read() {
     let create = r#"{"create_topic":{"name":"a","kind":"normal","queues":3,"if_not_exists":true}}"#;
     let action: MetaAction = serde_json::from_str(create).unwrap();
     assert_eq!(serde_json::to_string(&action).unwrap(), create);
+}
+
+#[test]
+fn a_topic_that_is_widened_remembers_over_what_message_groups_are_spread() {
+    let mut meta = Meta::with_groups(&[1]);
+    assert_eq!(made(meta.act(topic("a", 4, false))).ordered().len(), 4);
+    let widen = |queues| MetaAction::UpdateTopic {
+        name: "a".into(),
+        kind: None,
+        queues: Some(queues),
+        settings: TopicSettings::default(),
+    };
+    for queues in [8, 16] {
+        let wide = made(meta.act(widen(queues)));
+        assert_eq!((wide.queues.len() as u32, wide.ordered().len()), (queues, 4));
+    }
+    meta.reopened();
+    assert_eq!(meta.machine.catalog().topics["a"].ordered().len(), 4);
+}
+
+#[test]
+fn ids_of_nodes_are_given_out_once() {
+    let mut meta = Meta::with_groups(&[1]);
+    let node = |incarnation: u64| NodeInfo {
+        id: NodeId(0),
+        name: format!("n{incarnation}"),
+        grpc: "g".into(),
+        http: "h".into(),
+        peer: "p".into(),
+        incarnation,
+    };
+    let admit = |incarnation, above| MetaAction::AdmitNode { node: node(incarnation), above: NodeId(above) };
+    let ids = |meta: &Meta| meta.machine.catalog().nodes.keys().map(|id| id.0).collect::<Vec<_>>();
+    // Three founders, of which `meta` knows one so far.
+    assert_eq!(meta.act(MetaAction::RegisterNode(NodeInfo { id: NodeId(1), ..node(1) })), Outcome::Done);
+    assert_eq!(meta.act(admit(9, 3)), Outcome::Done);
+    assert_eq!(ids(&meta), [1, 4]);
+    assert_eq!(meta.act(admit(9, 3)), Outcome::Done, "the same one asks again");
+    assert_eq!(ids(&meta), [1, 4]);
+    assert_eq!(meta.act(MetaAction::RemoveNode { node: NodeId(4) }), Outcome::Done);
+    assert_eq!(meta.act(MetaAction::RemoveNode { node: NodeId(4) }), Outcome::Done);
+    meta.reopened();
+    assert_eq!(meta.act(admit(10, 1)), Outcome::Done);
+    assert_eq!(ids(&meta), [1, 5], "the id of a node that was removed came back");
+    let back = MetaAction::RegisterNode(NodeInfo { id: NodeId(4), ..node(9) });
+    assert!(matches!(meta.act(back), Outcome::Rejected(Rejection::Invalid(_))), "a removed node is back");
+    let nobody = MetaAction::RemoveNode { node: NodeId(7) };
+    assert!(matches!(meta.act(nobody), Outcome::Rejected(Rejection::Invalid(_))));
+    meta.act(MetaAction::RemoveNode { node: NodeId(5) });
+    let last = MetaAction::RemoveNode { node: NodeId(1) };
+    assert!(matches!(meta.act(last), Outcome::Rejected(Rejection::Invalid(_))), "nobody is left");
+    meta.reopened();
+}
+
+#[test]
+fn broker_groups_come_with_those_who_begin_them() {
+    let mut meta = Meta::with_groups(&[1]);
+    let info = NodeInfo {
+        id: NodeId(1),
+        name: "n1".into(),
+        grpc: "g".into(),
+        http: "h".into(),
+        peer: "p".into(),
+        incarnation: 1,
+    };
+    meta.act(MetaAction::RegisterNode(info));
+    meta.act(consumer("c", false));
+    let add = |count, founders: &[u64]| MetaAction::AddGroups {
+        count,
+        founders: founders.iter().map(|id| NodeId(*id)).collect(),
+    };
+    assert_eq!(meta.act(add(2, &[1])), Outcome::Done);
+    let catalog = meta.machine.catalog();
+    assert_eq!(catalog.groups, [GroupId(1), GroupId(2), GroupId(3)]);
+    assert_eq!(catalog.founders[&GroupId(3)], [NodeId(1)]);
+    assert_eq!(catalog.topics["%DLQ%c"].queues.len(), 3, "dead letters of the new groups have a place");
+    for nonsense in [add(0, &[1]), add(1, &[]), add(1, &[2]), add(64, &[1])] {
+        assert!(matches!(meta.act(nonsense), Outcome::Rejected(Rejection::Invalid(_))));
+    }
+    meta.reopened();
 }

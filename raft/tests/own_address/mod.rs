@@ -19,6 +19,7 @@ pub fn members(size: u64) -> Vec<NodeInfo> {
         grpc: format!("{address}:{}", 8_000 + id),
         http: String::new(),
         peer: format!("{address}:{}", 7_000 + id),
+        incarnation: 0,
     };
     (1..=size).map(member).collect()
 }

@@ -69,6 +69,7 @@ fn options(id: u64, members: &[NodeInfo], data: PathBuf) -> NodeOptions {
         cluster: "simulated".to_owned(),
         id: NodeId(id),
         members: members.to_vec(),
+        seeds: Vec::new(),
         peer_bind: format!("0.0.0.0:{PORT}").parse().expect("an address"),
         data,
         broker_groups: 1,
@@ -108,6 +109,7 @@ impl Cluster<'_> {
                 grpc: format!("{name}:1"),
                 http: String::new(),
                 peer: format!("{name}:{PORT}"),
+                incarnation: 0,
             })
             .collect();
         let mut slots = Vec::new();

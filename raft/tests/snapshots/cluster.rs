@@ -65,6 +65,7 @@ impl Cluster {
             cluster: "test".to_owned(),
             id: NodeId(id),
             members: self.members.clone(),
+            seeds: Vec::new(),
             peer_bind: self.members[id as usize - 1].peer.parse().expect("an address"),
             data: self.dir.path().join(id.to_string()),
             broker_groups: 1,

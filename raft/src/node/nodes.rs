@@ -1,0 +1,158 @@
+//! What an operator does to whole nodes: takes one out, has one step aside, adds broker groups.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::group::Group;
+use crate::machine::MetaAction;
+use crate::names::{GroupId, NodeId};
+use crate::node::route::{NotDone, invalid};
+use crate::node::{Node, NodeInner};
+use crate::request::RequestError;
+
+/// A node that stepped aside is not elected for so long: it is about to end, or is to be seen to.
+const ASIDE_FOR: Duration = Duration::from_secs(60);
+/// One step of a removal.
+const STEP_WITHIN: Duration = Duration::from_secs(4);
+
+/// How far a removal is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// Whether the node is in the cluster no more.
+    pub done: bool,
+    /// Groups of which it has no replica any more.
+    pub groups_done: u32,
+    /// All groups.
+    pub groups: u32,
+}
+
+impl Node {
+    /// Takes a node out of the cluster, as far as that goes until the deadline: its votes first, its replicas then, its
+    /// place at last. It may be dead. May be repeated until it is done, through any node.
+    ///
+    /// # Errors
+    /// [`crate::request::Rejection::Invalid`] if a group would be left without a quorum, or it is the only node.
+    pub async fn remove_node(&self, node: NodeId, deadline: Instant) -> Result<Removal, RequestError> {
+        self.inner.remove_node(node, deadline).await
+    }
+
+    /// Hands on the leaderships of this node, and is not elected for a minute. The groups whose leadership it handed on.
+    ///
+    /// # Errors
+    /// [`crate::request::Rejection::Invalid`] if nobody can take one over.
+    pub async fn step_aside(&self, deadline: Instant) -> Result<Vec<GroupId>, RequestError> {
+        self.inner.step_aside(deadline).await
+    }
+
+    /// Adds broker groups, on all nodes, and waits until they have leaders. Their ids.
+    ///
+    /// # Errors
+    /// [`crate::request::Rejection::Invalid`] if there would be too many.
+    pub async fn add_groups(&self, count: u32, deadline: Instant) -> Result<Vec<GroupId>, RequestError> {
+        self.inner.add_groups(count, deadline).await
+    }
+}
+
+impl NodeInner {
+    async fn remove_node(&self, node: NodeId, deadline: Instant) -> Result<Removal, RequestError> {
+        let is_member = self.members.known().iter().any(|info| info.id == node);
+        let groups: Vec<&Group> = self.groups.values().collect();
+        let mut removal = Removal { groups: groups.len() as u32, ..Removal::default() };
+        if is_member {
+            for group in groups {
+                let until = deadline.min(Instant::now() + STEP_WITHIN);
+                match self.change_voters(group.id, node, false, until).await {
+                    Ok(change) if change.done => {}
+                    Ok(_) => return Ok(removal),
+                    // It had none of this group, or lost it the last time.
+                    Err(_) if !self.has_replica(group, node) => {}
+                    Err(error) => return Err(error),
+                }
+                self.change_replica(group.id, node, false, deadline.min(Instant::now() + STEP_WITHIN))
+                    .await?;
+                removal.groups_done += 1;
+                if Instant::now() >= deadline {
+                    return Ok(removal);
+                }
+            }
+        }
+        self.change(MetaAction::RemoveNode { node }, deadline).await.and_then(refused)?;
+        Ok(Removal { done: true, groups_done: removal.groups, groups: removal.groups })
+    }
+
+    fn has_replica(&self, group: &Group, node: NodeId) -> bool {
+        use openraft::async_runtime::WatchReceiver;
+        let metrics = group.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.membership_config.membership().get_node(&node.0).is_some()
+    }
+
+    async fn step_aside(&self, deadline: Instant) -> Result<Vec<GroupId>, RequestError> {
+        let mut handed_on = Vec::new();
+        for group in self.groups.values() {
+            if group.raft.voter_ids().count() < 2 {
+                continue;
+            }
+            group.raft.runtime_config().elect(false);
+            let (back, group_back) = (Instant::now() + ASIDE_FOR, group.clone());
+            let stopped = self.stopped();
+            self.spawn(async move {
+                tokio::select! {
+                    () = stopped => {}
+                    () = tokio::time::sleep_until(back) => {
+                        group_back.raft.runtime_config().elect(!group_back.rejoining.goes_on());
+                    }
+                }
+            });
+            if group.leader() != Some(self.id) {
+                continue;
+            }
+            match self.hand_over_here(group, None, deadline).await {
+                Ok(to) => {
+                    tracing::info!(group = %group.id, %to, "this node steps aside");
+                    handed_on.push(group.id);
+                }
+                Err(NotDone::LeadsNoMore) => {}
+                Err(NotDone::Refused(why)) => return Err(invalid(why)),
+            }
+        }
+        Ok(handed_on)
+    }
+
+    async fn add_groups(&self, count: u32, deadline: Instant) -> Result<Vec<GroupId>, RequestError> {
+        let before = self.catalog.borrow().groups.clone();
+        let meta = self.group(GroupId::META)?;
+        let founders = meta.raft.voter_ids().map(NodeId).collect();
+        self.change(MetaAction::AddGroups { count, founders }, deadline).await.and_then(refused)?;
+        let mut catalog = self.catalog.clone();
+        let wanted = before.len() + count as usize;
+        let seen = catalog.wait_for(|catalog| catalog.groups.len() >= wanted);
+        let groups = match tokio::time::timeout_at(deadline, seen).await {
+            Ok(Ok(catalog)) => catalog.groups.clone(),
+            _ => {
+                return Err(RequestError::Unknown {
+                    reason: "this node has not heard of them yet".to_owned(),
+                });
+            }
+        };
+        let new: Vec<GroupId> = groups.into_iter().filter(|group| !before.contains(group)).collect();
+        for group in &new {
+            while self.groups.get(*group).and_then(Group::leader).is_none() {
+                if Instant::now() >= deadline {
+                    return Err(RequestError::NoLeader { group: *group });
+                }
+                self.leader_may_change(*group, deadline).await;
+            }
+        }
+        Ok(new)
+    }
+}
+
+/// A refusal of `meta` as the caller gets it.
+fn refused(outcome: crate::outcome::Outcome) -> Result<(), RequestError> {
+    match outcome {
+        crate::outcome::Outcome::Done => Ok(()),
+        other => Err(crate::node::unexpected(other)),
+    }
+}
