@@ -198,6 +198,7 @@ mod tests {
                 peer: "127.0.0.1:8083".into(),
                 pid: 42,
                 alive: true,
+                joining: false,
                 disk: Some(admin::Disk {
                     total_bytes: 100,
                     free_bytes: 13,

@@ -128,6 +128,7 @@ mod tests {
             created_ms: 0,
             revision: 0,
             settings: Default::default(),
+            spread: 0,
         }
     }
 

@@ -13,14 +13,15 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Asks the living nodes, one after the other, until one answers; the processes are looked at here.
 pub async fn view(cluster: &LocalCluster) -> ClusterView {
-    let (mut groups, mut disks) = (Vec::new(), Vec::new());
+    let (mut groups, mut said) = (Vec::new(), Vec::new());
     for node in cluster.nodes.iter().filter(|node| node.is_alive()) {
         if let Some(view) = ask(&node.grpc).await {
             groups = view.groups;
-            disks = view.nodes.into_iter().map(|node| (node.id, node.disk)).collect();
+            said = view.nodes.into_iter().map(|node| (node.id, (node.joining, node.disk))).collect();
             break;
         }
     }
+    let said = |id| said.iter().find(|(of, _)| *of == id).map(|(_, said)| said.clone()).unwrap_or_default();
     let nodes = cluster.nodes.iter().map(|node| NodeView {
         id: node.id,
         name: node.name.clone(),
@@ -29,7 +30,8 @@ pub async fn view(cluster: &LocalCluster) -> ClusterView {
         peer: node.peer.clone(),
         pid: node.process.map_or(0, |process| process.pid),
         alive: node.is_alive(),
-        disk: disks.iter().find(|(id, _)| *id == node.id).and_then(|(_, disk)| disk.clone()),
+        joining: said(node.id).0,
+        disk: said(node.id).1,
     });
     ClusterView { nodes: nodes.collect(), groups }
 }

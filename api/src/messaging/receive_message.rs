@@ -331,6 +331,7 @@ mod tests {
             created_ms: 0,
             revision: 0,
             settings: Default::default(),
+            spread: 0,
         };
         assert_eq!(polled_queue(&asking(2, true), &topic, true), Some(2));
         assert_eq!(polled_queue(&asking(-1, true), &topic, true), None);

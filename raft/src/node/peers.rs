@@ -310,6 +310,9 @@ impl PeerWatch {
         self.clocks.heard(id, first.clock_ms);
         self.tell(PeerEvent::Up(id)).await;
         while let Ok(Some(news)) = answers.message().await {
+            if news.removed {
+                return SessionEnd::Removed;
+            }
             self.clocks.heard(id, news.clock_ms);
         }
         SessionEnd::Lost

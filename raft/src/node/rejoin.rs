@@ -80,6 +80,13 @@ pub(crate) async fn quorum_has_voice(node: &NodeInner, group: &Group) {
     }
 }
 
+/// Who leads a group, as the others say: the leader of the newest term that one of them knows.
+pub(crate) async fn leader_elsewhere(node: &NodeInner, group: &Group) -> Option<NodeId> {
+    let replicas = replicas(node, group).await;
+    let led = replicas.iter().map(|(_, replica)| replica).filter(|replica| replica.leader != 0);
+    led.max_by_key(|replica| replica.term).map(|replica| NodeId(replica.leader))
+}
+
 /// Asks the others until it is clear.
 async fn origin(node: &NodeInner, group: &Group) -> Origin {
     let mut told = Instant::now();

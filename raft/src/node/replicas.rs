@@ -13,7 +13,7 @@ use crate::names::{GroupId, NodeId};
 use crate::node::peers::Lane;
 use crate::node::route::{Leader, NotDone, invalid};
 use crate::node::voters::Known;
-use crate::node::{Node, NodeInner};
+use crate::node::{Node, NodeInner, rejoin};
 use crate::request::RequestError;
 
 impl Node {
@@ -52,26 +52,48 @@ impl NodeInner {
                     }
                 }
                 Leader::At(leader) => {
-                    let client = self.peers.client(leader, Lane::Control);
-                    let mut client = client.map_err(|_| RequestError::NoLeader { group })?;
-                    let left = deadline.saturating_duration_since(Instant::now()) * 9 / 10;
-                    let timeout_ms = left.as_millis() as u32;
-                    let (group, node, target) = (group.0, node.0, leader.0);
-                    let request = peer::ChangeReplicaRequest { group, node, present, timeout_ms, target };
-                    let answer = timeout_at(deadline, client.change_replica(request)).await;
-                    match answer.map(|answer| answer.map(tonic::Response::into_inner)) {
-                        Ok(Ok(answer)) if !answer.refusal.is_empty() => return Err(invalid(answer.refusal)),
-                        Ok(Ok(answer)) if answer.done => return Ok(()),
-                        // It leads no more, or not yet, or is gone: the change may be repeated.
-                        Ok(Ok(_) | Err(_)) | Err(_) => {}
+                    if self.ask_for_replica(leader, group, node, present, deadline).await? {
+                        return Ok(());
                     }
                 }
-                Leader::Nobody => {}
+                // A replica that nobody knows of hears of no leader; the others have.
+                Leader::Nobody => {
+                    let leader = rejoin::leader_elsewhere(self, self.group(group)?).await;
+                    if let Some(leader) = leader
+                        && self.ask_for_replica(leader, group, node, present, deadline).await?
+                    {
+                        return Ok(());
+                    }
+                }
             }
             if Instant::now() >= deadline {
                 return Err(RequestError::NoLeader { group });
             }
             self.leader_may_change(group, deadline).await;
+        }
+    }
+
+    /// Asks a leader. Whether it is done.
+    async fn ask_for_replica(
+        &self,
+        leader: NodeId,
+        group: GroupId,
+        node: NodeId,
+        present: bool,
+        deadline: Instant,
+    ) -> Result<bool, RequestError> {
+        let client = self.peers.client(leader, Lane::Control);
+        let mut client = client.map_err(|_| RequestError::NoLeader { group })?;
+        let left = deadline.saturating_duration_since(Instant::now()) * 9 / 10;
+        let timeout_ms = left.as_millis() as u32;
+        let (group, node, target) = (group.0, node.0, leader.0);
+        let request = peer::ChangeReplicaRequest { group, node, present, timeout_ms, target };
+        let answer = timeout_at(deadline, client.change_replica(request)).await;
+        match answer.map(|answer| answer.map(tonic::Response::into_inner)) {
+            Ok(Ok(answer)) if !answer.refusal.is_empty() => Err(invalid(answer.refusal)),
+            Ok(Ok(answer)) => Ok(answer.done),
+            // It is gone, or does not answer: the change may be repeated.
+            Ok(Err(_)) | Err(_) => Ok(false),
         }
     }
 

@@ -163,13 +163,19 @@ impl Peer for PeerService {
 
     async fn watch(&self, request: Request<HelloRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let refusal = self.refusal(request.get_ref());
-        let node = self.node.id.0;
-        let removed = self.node.catalog.borrow().removed_nodes.contains(&NodeId(request.get_ref().node));
-        let first = HelloResponse { node, refusal, clock_ms: clock::now_ms(), removed };
+        let (own, caller, catalog) =
+            (self.node.id.0, NodeId(request.get_ref().node), self.node.catalog.clone());
+        let news = move |refusal| HelloResponse {
+            node: own,
+            refusal,
+            clock_ms: clock::now_ms(),
+            removed: catalog.borrow().removed_nodes.contains(&caller),
+        };
+        let first = news(refusal);
         let first = futures::stream::once(async move { Ok(first) });
-        let clock = futures::stream::unfold((), move |()| async move {
+        let clock = futures::stream::unfold(news, move |news| async move {
             tokio::time::sleep(clock::LEAD_EVERY).await;
-            Some((Ok(HelloResponse { node, clock_ms: clock::now_ms(), ..HelloResponse::default() }), ()))
+            Some((Ok(news(String::new())), news))
         });
         // Open for as long as this process lives.
         let open = first.chain(clock).take_until(self.node.stopped());
