@@ -55,7 +55,7 @@ else
   systemd-analyze security --offline=true --no-pager --threshold="${exposure/./}" "$scratch/ledgermq.service" \
     >"$scratch/security" 2>&1 || wrong "$unit: its sandbox lets through more than $exposure: $(tail -n 1 "$scratch/security")"
   echo "ok    $unit: $(sed -n 's/^→ //p' "$scratch/security")"
-  mkdir "$scratch/root"
+  mkdir -p "$scratch/root/etc"
   said=$(systemd-sysusers --root="$scratch/root" "$PWD/deploy/systemd/ledgermq.sysusers.conf" 2>&1) ||
     wrong "ledgermq.sysusers.conf: $said"
   grep -q '^ledgermq:' "$scratch/root/etc/passwd" || wrong "ledgermq.sysusers.conf makes no user ledgermq"
