@@ -307,7 +307,12 @@ def main():
     parser.add_argument("--helm", type=pathlib.Path, required=True)
     parser.add_argument("--compose", type=pathlib.Path)
     parser.add_argument("--binary", type=pathlib.Path)
+    parser.add_argument("--render", action="store_true", help="only print the objects of the defaults, as JSON")
     arguments = parser.parse_args()
+    if arguments.render:
+        # A segment of a gigabyte for each of four nodes would be a full disk here.
+        print(json.dumps(render(arguments.helm, "--set", "config.log.segment_bytes=64MiB")))
+        return 0
     checks = Checks()
     check_versions(checks)
     check_values(checks)

@@ -1,133 +1,15 @@
 #!/usr/bin/env python3
-"""Looks into the image and runs it. scripts/check-image.sh calls it, as root.
-
-Containers get what the chart gives to pods: user 10001, no capabilities, a root file system to read, network, processes
-and mounts of their own. crun runs them; no daemon, no cgroups.
-"""
+"""Looks into the image and runs it. scripts/check-image.sh calls it, as root."""
 
 import argparse
 import json
-import os
 import pathlib
 import shutil
 import stat
 import subprocess
-import sys
-import time
 
-USER = 10001
-STARTED_WITHIN = 60
-ENDED_WITHIN = 60
-
-
-def ok(what):
-    print(f"ok    {what}", flush=True)
-
-
-def wrong(what):
-    print(f"WRONG: {what}", file=sys.stderr)
-    sys.exit(1)
-
-
-class Container:
-    """One container of the image, until it is removed."""
-
-    def __init__(self, place, root, name, arguments, environment=(), mounts=(), network=None):
-        self.name, self.dir = f"ledgermq-{os.getpid()}-{name}", place / name
-        self.dir.mkdir()
-        self.data = self.dir / "data"
-        self.data.mkdir(mode=0o750)
-        os.chown(self.data, USER, USER)
-        self.log = self.dir / "log"
-        bind = [{"destination": "/var/lib/ledgermq", "source": str(self.data), "options": ["rbind", "rw"], "type": "bind"}]
-        bind += [
-            {"destination": inside, "source": str(outside), "options": ["rbind", "ro"], "type": "bind"}
-            for outside, inside in mounts
-        ]
-        namespaces = [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")]
-        namespaces.append({"type": "network", **({"path": network} if network else {})})
-        config = {
-            "ociVersion": "1.0.2",
-            "root": {"path": str(root), "readonly": True},
-            "hostname": name,
-            "process": {
-                "terminal": False,
-                "user": {"uid": USER, "gid": USER},
-                "cwd": "/var/lib/ledgermq",
-                "args": ["/usr/local/bin/ledgermq", *arguments],
-                "env": ["PATH=/usr/local/bin", *(f"{key}={value}" for key, value in environment)],
-                "noNewPrivileges": True,
-                "capabilities": {kind: [] for kind in ("bounding", "effective", "inheritable", "permitted", "ambient")},
-            },
-            "mounts": [
-                {"destination": "/proc", "type": "proc", "source": "proc"},
-                {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
-                {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "ro"]},
-                *bind,
-            ],
-            "linux": {"namespaces": namespaces},
-        }
-        (self.dir / "config.json").write_text(json.dumps(config), encoding="utf-8")
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                self.crun("run", "--bundle", self.dir, self.name), stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-
-    def crun(self, *arguments):
-        # It refuses to run beside control groups of both versions, though it is to leave them alone.
-        hide = 'if [ -d /sys/fs/cgroup/unified ]; then umount /sys/fs/cgroup/unified; fi; exec crun "$@"'
-        return ["unshare", "--mount", "sh", "-c", hide, "crun", "--cgroup-manager=disabled", *map(str, arguments)]
-
-    def pid(self):
-        done = subprocess.run(self.crun("state", self.name), capture_output=True, text=True)
-        return json.loads(done.stdout)["pid"] if done.returncode == 0 else 0
-
-    def said(self):
-        return self.log.read_text(encoding="utf-8", errors="replace")
-
-    def exec(self, *command):
-        """As `kubectl exec`, and as a preStop hook."""
-        done = subprocess.run(
-            self.crun("exec", self.name, *command), capture_output=True, text=True, stdin=subprocess.DEVNULL
-        )
-        return done.returncode, done.stdout + done.stderr
-
-    def get(self, path, port=8082):
-        """What an HTTP path answers within the container's network: the status and the text."""
-        script = (
-            "import sys,urllib.request,urllib.error\n"
-            "try: answer=urllib.request.urlopen(sys.argv[1],timeout=3); print(answer.status, answer.read().decode())\n"
-            "except urllib.error.HTTPError as error: print(error.code, error.read().decode())\n"
-        )
-        pid = self.pid()
-        if not pid:
-            return 0, "it does not run"
-        done = subprocess.run(
-            ["nsenter", f"--net=/proc/{pid}/ns/net", sys.executable, "-c", script, f"http://127.0.0.1:{port}{path}"],
-            capture_output=True, text=True,
-        )
-        status, _, text = done.stdout.partition(" ")
-        return (int(status), text.strip()) if status.isdigit() else (0, done.stderr.strip().splitlines()[-1:])
-
-    def await_status(self, path, wanted=200, within=STARTED_WITHIN):
-        until = time.monotonic() + within
-        while True:
-            status, text = self.get(path)
-            if status == wanted:
-                return text
-            if self.process.poll() is not None or time.monotonic() > until:
-                wrong(f"{self.name}: {path} answers {status} {text}, not {wanted}:\n{self.said()[-2000:]}")
-            time.sleep(0.2)
-
-    def end(self):
-        """By SIGTERM; its exit code."""
-        subprocess.run(self.crun("kill", self.name, "TERM"), capture_output=True)
-        return self.process.wait(timeout=ENDED_WITHIN)
-
-    def remove(self):
-        subprocess.run(self.crun("delete", "--force", self.name), capture_output=True)
-        if self.process.poll() is None:
-            self.process.wait(timeout=ENDED_WITHIN)
+import pods
+from containers import USER, Container, ok, skipped, wrong
 
 
 def look_at_image(root, inspected, version):
@@ -187,6 +69,25 @@ def run_dev(place, root, version):
         node.remove()
 
 
+def run_pods(place, root, helm):
+    """Where the binary knows what the chart's configuration says."""
+    # The modules need what is in the tools' venv.
+    python = helm.parents[1] / "python" / "bin" / "python"
+    if not helm.exists() or not python.exists():
+        return skipped("the pods of the chart: no Helm (see above)")
+    said = Container(place, root, "defaults", ["serve", "--print-config"])
+    said.process.wait(timeout=30)
+    known = "seeds = " in said.said()
+    said.remove()
+    if not known:
+        return skipped("the pods of the chart: this binary knows no cluster.seeds")
+    made = subprocess.run(
+        [python, "-B", pathlib.Path(__file__).parent / "check.py", "--helm", helm, "--render"],
+        check=True, capture_output=True, text=True,
+    )
+    pods.run(place, root, json.loads(made.stdout))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("root", "inspected", "scratch", "helm"):
@@ -197,6 +98,7 @@ def main():
     place = arguments.scratch / "containers"
     place.mkdir()
     run_dev(place, arguments.root, arguments.version)
+    run_pods(place, arguments.root, arguments.helm)
     shutil.rmtree(place)
 
 
