@@ -52,6 +52,7 @@ build() {
 make_base() {
   local mirror archive link
   # Where this machine has its own packages from.
+  # shellcheck disable=SC2016 # apt-get replaces it
   mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' | head -n 1)
   debootstrap --variant=minbase --foreign bookworm "$1" ${mirror:+"$mirror"} >"$1.log" 2>&1
   for archive in "$1"/var/cache/apt/archives/lib{stdc++6,gcc-s1}_*.deb; do
