@@ -42,7 +42,7 @@ refusals, scaling = with_helm(check.check_refusals), with_helm(check.check_scali
 files, plain, versions = with_helm(check.check_files), without(check.check_plain), without(check.check_versions)
 values = without(check.check_values)
 
-# Which file, what in it, by what, which check must tell, and what.
+# Which file (the first that fits), what in it, by what, which check must tell, and what.
 PLANTED = [
     (f"{TEMPLATES}/statefulset.yaml", "podManagementPolicy:", "podManagementPolcy:", defaults, "podManagementPolcy"),
     (f"{TEMPLATES}/statefulset.yaml", "minReadySeconds: {{", 'minReadySeconds: "x{{', defaults, "YAML"),
@@ -81,9 +81,9 @@ PLANTED = [
     ("deploy/helm/ledgermq/values.yaml", "nodeSelector: {}", "", values, "does not show scheduling.nodeSelector"),
     ("deploy/helm/ledgermq/Chart.yaml", "\nversion: 0.1.0", "\nversion: 0.1.1", versions, "Chart.yaml, version is 0.1.1"),
     ("deploy/docker/Dockerfile", "USER 10001:10001", "USER ledgermq", versions, "USER is not"),
-    ("deploy/prometheus/alerts.yaml", "    rules:", "    rulse:", everything, "rulse"),
-    ("deploy/prometheus/alerts.yaml", "groups:", "groups: [", files, "alerts.yaml"),
-    ("deploy/grafana/ledgermq.json", '"title": "LedgerMQ",', "", files, "a dashboard has a title"),
+    ("deploy/prometheus/*.yaml", "rules:", "rulse:", everything, "rulse"),
+    ("deploy/prometheus/*.yaml", "groups:", "groups: [", files, ".yaml"),
+    ("deploy/grafana/*.json", '"title":', '"titel":', files, "a dashboard has a title"),
     ("deploy/k8s/ledgermq.yaml", "maxUnavailable: 1", "maxUnavailable: 2", plain, "is not what the chart makes"),
     ("deploy/k8s/ledgermq.yaml", "kind: StatefulSet", "kind: StatefulSte", plain, "StatefulSte"),
     ("deploy/compose/compose.yaml", "cap_drop:", "cap_dorp:", compose, "cap_dorp"),
@@ -108,9 +108,10 @@ class Planted(unittest.TestCase):
             with self.subTest(file=file, wrong=wrong), tempfile.TemporaryDirectory() as directory:
                 copy = pathlib.Path(directory)
                 self.copy(copy)
-                text = (copy / file).read_text(encoding="utf-8")
+                path = sorted(copy.glob(file))[0]
+                text = path.read_text(encoding="utf-8")
                 self.assertIn(right, text)
-                (copy / file).write_text(text.replace(right, wrong), encoding="utf-8")
+                path.write_text(text.replace(right, wrong), encoding="utf-8")
                 told = io.StringIO()
                 checks = check.Checks()
                 with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
@@ -126,4 +127,7 @@ class Planted(unittest.TestCase):
 if __name__ == "__main__":
     split = sys.argv.index("--")
     Planted.tools = pathlib.Path(sys.argv[split + 1])
-    unittest.main(argv=sys.argv[:split])
+    done = unittest.main(argv=sys.argv[:split], exit=False).result
+    if done.wasSuccessful():
+        print(f"ok    {len(PLANTED)} planted errors are told")
+    sys.exit(not done.wasSuccessful())
