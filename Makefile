@@ -8,7 +8,7 @@ LEDGERMQ := $(CARGO_TARGET_DIR)/release/ledgermq
 JEPSEN := $(CARGO_TARGET_DIR)/release/jepsen
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-tools proof simulate proof-long planted fuzz interop interop-tools interop-checks lint install
+.PHONY: help run build test test-tools proof simulate proof-long planted fuzz interop interop-tools interop-checks lint install check-deploy check-image
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ interop-checks: ## The self-tests of the checks that interop makes
 
 lint: install ## Formatting, clippy, licences and advisories
 	@scripts/lint.sh
+
+check-deploy: ## Check the Helm chart, the manifests, the Compose file and the systemd unit
+	@scripts/check-deploy.sh
+
+check-image: ## Build the image from the built binary without Docker, and run it (root; ARGS="--binary FILE")
+	@scripts/check-image.sh $(ARGS)
 
 test-tools: ## Install what tests of faults need on Debian
 	@scripts/install-test-tools.sh

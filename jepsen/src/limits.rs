@@ -74,6 +74,8 @@ pub const AFTER_HEALING: Duration = Duration::from_millis(2_500);
 pub const PROCESSES_PATIENCE: Duration = Duration::from_secs(45);
 /// A run has so many operations for each second of its length at least, or clients did next to nothing.
 pub const OPERATIONS_PER_SECOND_MIN: u64 = 20;
+/// Each topic of a run gets so many messages for each second of its length at least.
+pub const SENDS_PER_SECOND_MIN: u64 = 2;
 /// Before and after each fault of a measurement of availability the cluster works undisturbed for this long.
 pub const AVAILABILITY_STEADY: Duration = Duration::from_millis(1_000);
 /// A fault of such a measurement lasts this long: longer than the longest gap that is still of interest.

@@ -12,8 +12,9 @@ use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 use crate::nemesis::Nemesis;
+use crate::recorder::digest;
 use crate::run::{Report, unfit};
-use crate::workload::Workload;
+use crate::workload::{Work, Workload};
 
 /// How thorough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -29,11 +30,13 @@ pub enum Tier {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// What clients do.
-    pub workload: Workload,
+    pub work: Work,
     /// Who makes trouble.
     pub nemeses: Vec<Nemesis>,
     /// All at once.
     pub overlap: bool,
+    /// Over how many broker groups queues are spread.
+    pub broker_groups: usize,
     /// For how long, in seconds.
     pub seconds: u64,
     /// Its seed.
@@ -41,15 +44,15 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn alone(workload: Workload, nemesis: Nemesis, seconds: u64, seed: u64) -> Entry {
-        Entry { workload, nemeses: vec![nemesis], overlap: false, seconds, seed }
-    }
-
     /// Names it within a suite.
     pub fn name(&self) -> String {
+        format!("{}-{}", self.title(), self.seed)
+    }
+
+    fn title(&self) -> String {
         let names: Vec<String> = self.nemeses.iter().map(|nemesis| nemesis.name()).collect();
         let mark = if self.overlap { "-overlap" } else { "" };
-        format!("{}-{}{mark}-{}", self.workload.name(), names.join("+"), self.seed)
+        format!("{}-{}{mark}", self.work, names.join("+"))
     }
 
     /// Who makes trouble, for people.
@@ -63,8 +66,10 @@ impl Entry {
 const PUSH_SECONDS: u64 = 20;
 /// How long a run of the long tier lasts, in seconds.
 const LONG_SECONDS: u64 = 30;
-/// Pairs of faults over each other, for each workload.
-const PAIRS: usize = 6;
+/// Pairs of faults over each other in the long tier.
+const PAIRS: usize = 12;
+/// Into so many runs the kinds of work are dealt, for each fault of the long tier.
+const DEALT: usize = 3;
 
 /// What a tier runs, in its order, on so many nodes.
 pub fn entries(tier: Tier, nodes: usize, seed: u64) -> Vec<Entry> {
@@ -88,38 +93,74 @@ fn push(seed: u64) -> Vec<Entry> {
         (Workload::Membership, Kill),
         (Workload::Priority, PowerAll),
     ];
-    let entry = |(number, (workload, nemesis))| {
-        Entry::alone(workload, nemesis, PUSH_SECONDS, seed.wrapping_add(number as u64))
+    let entry = |(number, (workload, nemesis)): (usize, (Workload, Nemesis))| Entry {
+        work: workload.into(),
+        nemeses: vec![nemesis],
+        overlap: false,
+        // Two nodes lead then, most of the time.
+        broker_groups: 1 + number % 2,
+        seconds: PUSH_SECONDS,
+        seed: seed.wrapping_add(number as u64),
     };
     pairs.into_iter().enumerate().map(entry).collect()
 }
 
-/// Every workload under every fault alone, and under pairs of faults, in an order by chance: however short the
-/// time, it is spent on all kinds.
+/// Every kind of work under every fault alone, and under pairs of faults, in an order by chance: however short the time,
+/// it is spent on all kinds. Kinds of work share runs, dealt anew for each fault: they meet the same fault, and each
+/// other. What a run is depends on the seed and on its own name only, so that new faults leave the others as they are.
 fn long(nodes: usize, seed: u64) -> Vec<Entry> {
-    let mut choices = StdRng::seed_from_u64(seed);
-    let mut entries = Vec::new();
-    for workload in Workload::ALL {
-        let is_fit = |nemesis: &Nemesis| unfit(workload, *nemesis, nodes).is_none();
-        let fit: Vec<Nemesis> = Nemesis::all().iter().copied().filter(is_fit).collect();
-        for nemesis in &fit {
-            entries.push(Entry::alone(workload, *nemesis, LONG_SECONDS, 0));
-        }
-        for _ in 0..PAIRS {
-            let mut pair: Vec<Nemesis> =
-                fit.iter().copied().filter(|nemesis| !nemesis.stands_alone()).collect();
-            pair.shuffle(&mut choices);
-            let first = pair[0];
-            pair.retain(|nemesis| !first.clashes_with(*nemesis));
-            pair.truncate(2);
-            entries.push(Entry { workload, nemeses: pair, overlap: true, seconds: LONG_SECONDS, seed: 0 });
-        }
-    }
-    entries.shuffle(&mut choices);
-    for entry in &mut entries {
-        entry.seed = u64::from(choices.random::<u32>());
-    }
+    let is_possible = |nemesis: &Nemesis| nemesis.unfit_for(nodes).is_none();
+    let alone = Nemesis::all().iter().copied().filter(is_possible).map(|nemesis| vec![nemesis]);
+    let troubles: Vec<Vec<Nemesis>> = alone.chain(pairs(nodes, seed)).collect();
+    let entries = troubles.into_iter().flat_map(|nemeses| {
+        let name: Vec<String> = nemeses.iter().map(|nemesis| nemesis.name()).collect();
+        let works = dealt(&nemeses, nodes, &mut choices(seed, &name.join("+")));
+        works.into_iter().map(move |work| entry(work, nemeses.clone(), seed))
+    });
+    let mut entries: Vec<Entry> = entries.collect();
+    entries.sort_by_key(|entry| choices(seed, &entry.name()).random::<u64>());
     entries
+}
+
+fn entry(work: Work, nemeses: Vec<Nemesis>, seed: u64) -> Entry {
+    let overlap = nemeses.len() > 1;
+    let entry = Entry { work, nemeses, overlap, broker_groups: 1, seconds: LONG_SECONDS, seed: 0 };
+    let mut choices = choices(seed, &entry.title());
+    let seed = u64::from(choices.random::<u32>());
+    Entry { broker_groups: choices.random_range(1..=2), seed, ..entry }
+}
+
+/// All choices about something that has a name.
+fn choices(seed: u64, name: &str) -> StdRng {
+    StdRng::seed_from_u64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ digest(name.as_bytes()))
+}
+
+/// Faults over each other: those of all pairs that chance puts first.
+fn pairs(nodes: usize, seed: u64) -> Vec<Vec<Nemesis>> {
+    let is_fit = |nemesis: &Nemesis| nemesis.unfit_for(nodes).is_none() && !nemesis.stands_alone();
+    let fit: Vec<Nemesis> = Nemesis::all().iter().copied().filter(is_fit).collect();
+    let mut pairs = Vec::new();
+    for (at, &one) in fit.iter().enumerate() {
+        let others = fit[at + 1..].iter().filter(|other| !one.clashes_with(**other));
+        pairs.extend(others.map(|other| vec![one, *other]));
+    }
+    let rank = |pair: &Vec<Nemesis>| {
+        choices(seed, &format!("{}+{}", pair[0].name(), pair[1].name())).random::<u64>()
+    };
+    pairs.sort_by_cached_key(rank);
+    pairs.truncate(PAIRS);
+    pairs
+}
+
+/// All kinds of work that can have these faults, dealt into a few hands.
+fn dealt(nemeses: &[Nemesis], nodes: usize, choices: &mut StdRng) -> Vec<Work> {
+    let is_fit = |kind: &Workload| nemeses.iter().all(|nemesis| unfit(*kind, *nemesis, nodes).is_none());
+    let mut kinds: Vec<Workload> = Workload::ALL.into_iter().filter(is_fit).collect();
+    kinds.shuffle(choices);
+    // These two work on the same topic; next to each other they come into different hands.
+    kinds.sort_by_key(|kind| !matches!(kind, Workload::Queue | Workload::Membership));
+    let hand = |number: usize| kinds.iter().copied().skip(number).step_by(DEALT).collect();
+    (0..DEALT).map(|number| Work::of(hand(number)).expect("kinds that are dealt go together")).collect()
 }
 
 /// What became of a run.
@@ -230,9 +271,10 @@ mod tests {
     fn the_push_tier_is_ten_single_faults_with_every_workload() {
         let entries = entries(Tier::Push, 3, 1);
         assert_eq!(entries.len(), 10);
-        let workloads: HashSet<Workload> = entries.iter().map(|entry| entry.workload).collect();
-        assert_eq!(workloads.len(), Workload::ALL.len(), "{workloads:?}");
+        let works: HashSet<Work> = entries.iter().map(|entry| entry.work.clone()).collect();
+        assert_eq!(works.len(), Workload::ALL.len(), "{works:?}");
         assert!(entries.iter().all(|entry| entry.nemeses.len() == 1 && entry.seconds == PUSH_SECONDS));
+        assert!(entries.iter().any(|entry| entry.broker_groups == 2));
     }
 
     #[test]
@@ -241,22 +283,36 @@ mod tests {
             let entries = entries(Tier::Long, nodes, 1);
             for workload in Workload::ALL {
                 for nemesis in Nemesis::all() {
-                    let is_there =
-                        entries.iter().any(|entry| entry.workload == workload && entry.nemeses == [*nemesis]);
+                    let is_it = |entry: &&Entry| entry.work.has(workload) && entry.nemeses == [*nemesis];
                     assert_eq!(
-                        is_there,
-                        unfit(workload, *nemesis, nodes).is_none(),
+                        entries.iter().filter(is_it).count(),
+                        usize::from(unfit(workload, *nemesis, nodes).is_none()),
                         "{workload:?} {nemesis:?} on {nodes}"
                     );
                 }
+                let overlaps =
+                    entries.iter().filter(|entry| entry.overlap && entry.work.has(workload)).count();
+                assert!(overlaps >= PAIRS / 2, "{workload:?} meets {overlaps} pairs");
             }
-            let is_a_pair = |entry: &&Entry| entry.overlap;
-            for entry in entries.iter().filter(is_a_pair) {
+            for entry in entries.iter().filter(|entry| entry.overlap) {
                 let [one, other] = entry.nemeses[..] else { panic!("{entry:?} is no pair") };
                 assert!(!one.clashes_with(other), "{entry:?}");
             }
             let names: HashSet<String> = entries.iter().map(Entry::name).collect();
             assert_eq!(names.len(), entries.len(), "two entries have the same name");
+            let two = entries.iter().filter(|entry| entry.broker_groups == 2).count();
+            assert!(two > entries.len() / 4, "{two} of {} have two broker groups", entries.len());
+        }
+    }
+
+    #[test]
+    fn what_a_run_is_does_not_depend_on_the_other_runs() {
+        let [few, many] = [3, 5].map(|nodes| entries(Tier::Long, nodes, 1));
+        // Five nodes can have one more fault; all others are the same.
+        let alone = |entries: Vec<Entry>| entries.into_iter().filter(|entry| !entry.overlap);
+        let of_many: HashSet<String> = alone(many).map(|entry| format!("{entry:?}")).collect();
+        for entry in alone(few) {
+            assert!(of_many.contains(&format!("{entry:?}")), "{entry:?}");
         }
     }
 

@@ -188,7 +188,7 @@ async fn terms(brokers: &Brokers) -> Option<u64> {
 }
 
 fn shape(options: &AvailabilityOptions, namespaces: bool) -> Shape {
-    Shape { nodes: options.nodes, namespaces, with_faults: false, environment: Vec::new() }
+    Shape { nodes: options.nodes, broker_groups: 1, namespaces, with_faults: false, environment: Vec::new() }
 }
 
 async fn started(shape: &Shape, binary: &Binary, directory: &Path) -> anyhow::Result<Rc<Brokers>> {

@@ -97,12 +97,13 @@ impl PlantedArgs {
 
     fn options(&self, hunt: &Hunt, directory: &Path, seed: u64) -> RunOptions {
         RunOptions {
-            workload: hunt.workload,
+            work: hunt.workload.into(),
             nemeses: hunt.nemeses.to_vec(),
             overlap: false,
             lasting: Duration::from_secs(hunt.seconds),
             seed,
             nodes: 3,
+            broker_groups: 1,
             load: self.common.load(),
             directory: directory.join(format!("{}-{seed}", hunt.bug)),
             keep: false,

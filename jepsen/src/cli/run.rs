@@ -12,7 +12,7 @@ use super::print;
 use crate::cluster::Binary;
 use crate::nemesis::Nemesis;
 use crate::run::{RunOptions, run, unfit};
-use crate::workload::{Load, Workload};
+use crate::workload::{Load, Work, Workload};
 
 /// `jepsen run ...`
 #[derive(Debug, Args)]
@@ -22,9 +22,9 @@ use crate::workload::{Load, Workload};
 Exits with 0 if everything held and was covered, 1 if something was violated, 2 if the run could not be made, 3 if it
 proves nothing.")]
 pub struct RunArgs {
-    /// What clients do
-    #[arg(long, value_enum, default_value = "queue")]
-    workload: Workload,
+    /// What clients do; several, with commas, go on at the same time
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "queue")]
+    workload: Vec<Workload>,
     /// Who makes trouble, with commas; none: nobody
     #[arg(long, value_enum, value_delimiter = ',')]
     nemesis: Vec<Nemesis>,
@@ -40,6 +40,9 @@ pub struct RunArgs {
     /// How many nodes
     #[arg(long, default_value_t = 3, value_parser = parse_nodes)]
     nodes: usize,
+    /// Over how many broker groups queues are spread
+    #[arg(long, default_value_t = 1, value_parser = parse_broker_groups)]
+    broker_groups: usize,
     /// Give each node a network namespace and a file system of its own also where no fault needs them
     #[arg(long)]
     namespaces: bool,
@@ -92,6 +95,14 @@ pub fn parse_nodes(text: &str) -> Result<usize, String> {
     }
 }
 
+/// 1 or 2.
+fn parse_broker_groups(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(groups @ (1 | 2)) => Ok(groups),
+        _ => Err("queues are spread over 1 or 2 broker groups".to_owned()),
+    }
+}
+
 /// The commit that is checked out here.
 pub fn commit() -> String {
     let output = std::process::Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
@@ -104,13 +115,16 @@ pub fn commit() -> String {
 impl RunArgs {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         ensure!((1..=86_400).contains(&self.seconds), "--seconds is {}: 1 to 86400", self.seconds);
+        let work = Work::of(self.workload.clone()).map_err(anyhow::Error::msg)?;
         let alone = self.nemesis.iter().find(|nemesis| nemesis.stands_alone());
         if let Some(nemesis) = alone.filter(|_| self.overlap && self.nemesis.len() > 1) {
             anyhow::bail!("nothing else may happen during {}: leave --overlap out", nemesis.name());
         }
         for &nemesis in &self.nemesis {
-            if let Some(why) = unfit(self.workload, nemesis, self.nodes) {
-                anyhow::bail!("{} cannot have {}: {why}", self.workload.name(), nemesis.name());
+            for &kind in work.kinds() {
+                if let Some(why) = unfit(kind, nemesis, self.nodes) {
+                    anyhow::bail!("{} cannot have {}: {why}", kind.name(), nemesis.name());
+                }
             }
             let clash = self.nemesis.iter().find(|other| self.overlap && nemesis.clashes_with(**other));
             if let Some(other) = clash {
@@ -123,14 +137,15 @@ impl RunArgs {
             true => "none".to_owned(),
             false => self.nemesis.iter().map(|nemesis| nemesis.name()).collect::<Vec<_>>().join("+"),
         };
-        let name = format!("{}-{nemeses}-{}n-{seed}", self.workload.name(), self.nodes);
+        let name = format!("{work}-{nemeses}-{}n-{seed}", self.nodes);
         let options = RunOptions {
-            workload: self.workload,
+            work,
             nemeses: self.nemesis.clone(),
             overlap: self.overlap,
             lasting: Duration::from_secs(self.seconds),
             seed,
             nodes: self.nodes,
+            broker_groups: self.broker_groups,
             load: self.common.load(),
             directory: std::path::absolute(self.common.out.join(name))?,
             keep: self.keep,

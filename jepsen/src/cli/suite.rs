@@ -79,13 +79,14 @@ impl SuiteArgs {
 
     async fn one(&self, entry: &Entry, directory: &std::path::Path, binary: &Binary) -> Ending {
         let options = RunOptions {
-            workload: entry.workload,
+            work: entry.work.clone(),
             nemeses: entry.nemeses.clone(),
             overlap: entry.overlap,
             lasting: Duration::from_secs(entry.seconds),
             seed: entry.seed,
             nodes: self.nodes,
-            load: self.common.load(),
+            broker_groups: entry.broker_groups,
+            load: self.common.load().shared_by(entry.work.kinds().len()),
             directory: directory.join(entry.name()),
             keep: false,
             environment: Vec::new(),
@@ -109,7 +110,7 @@ impl SuiteArgs {
             return;
         }
         println!(
-            "VERDICT    WORKLOAD       FAULTS                         OPERATIONS  UNKNOWN  INSTALLED  SEED"
+            "VERDICT    WORKLOADS                        FAULTS                         OPERATIONS  UNKNOWN  INSTALLED  SEED"
         );
         for (entry, ending) in rows {
             println!("{}", line(entry, ending));
@@ -131,7 +132,7 @@ impl SuiteArgs {
 }
 
 fn line(entry: &Entry, ending: &Ending) -> String {
-    let head = format!("{:<10} {:<14} {:<30}", ending.word(), entry.workload.name(), entry.trouble());
+    let head = format!("{:<10} {:<32} {:<30}", ending.word(), entry.work.to_string(), entry.trouble());
     match ending {
         Ending::NotRun { why } => format!("{head} {why}"),
         Ending::Report(report) => {

@@ -99,15 +99,23 @@ impl ClusterView {
         (found.leader != 0).then_some(found.leader)
     }
 
-    /// Whether every group has a leader, every one of `nodes` is alive, and every replica has applied what
-    /// is committed.
-    pub fn is_converged(&self, nodes: usize) -> bool {
-        let level = |group: &GroupView| {
-            group.leader != 0
-                && group.applied.len() == nodes
-                && group.applied.iter().all(|(_, applied)| *applied >= group.committed)
-        };
-        self.alive.len() == nodes && !self.groups.is_empty() && self.groups.iter().all(level)
+    /// Whether every one of `nodes` is alive, and every group has a leader and all replicas.
+    pub fn is_whole(&self, nodes: usize) -> bool {
+        let is_led = |group: &GroupView| group.leader != 0 && group.applied.len() == nodes;
+        self.alive.len() == nodes && !self.groups.is_empty() && self.groups.iter().all(is_led)
+    }
+
+    /// How far each group is.
+    pub fn committed(&self) -> Vec<(String, u64)> {
+        self.groups.iter().map(|group| (group.name.clone(), group.committed)).collect()
+    }
+
+    /// Whether every replica has applied so much.
+    pub fn has_applied(&self, goal: &[(String, u64)]) -> bool {
+        goal.iter().all(|(name, index)| {
+            let group = self.groups.iter().find(|group| group.name == *name);
+            group.is_some_and(|group| group.applied.iter().all(|(_, applied)| applied >= index))
+        })
     }
 }
 
@@ -311,5 +319,27 @@ impl Client {
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(committed: u64, applied: &[u64]) -> ClusterView {
+        let applied: Vec<(u64, u64)> = (1..).zip(applied.iter().copied()).collect();
+        let alive = applied.iter().map(|(node, _)| *node).collect();
+        let group = GroupView { name: "g1".into(), leader: 1, committed, applied, ..GroupView::default() };
+        ClusterView { alive, groups: vec![group] }
+    }
+
+    #[test]
+    fn replicas_have_converged_when_they_have_what_was_committed_at_first() {
+        let first = view(10, &[10, 9, 4]);
+        let goal = first.committed();
+        assert!(first.is_whole(3) && !first.has_applied(&goal));
+        assert!(!view(15, &[15, 14, 9]).has_applied(&goal), "one lags");
+        assert!(view(20, &[20, 19, 10]).has_applied(&goal), "what came since counts");
+        assert!(!view(20, &[20, 19]).is_whole(3), "a replica does not answer");
     }
 }

@@ -21,11 +21,18 @@ pub use settings::{GRPC_PORT, node_settings};
 /// The broker group by whose leader roles are told.
 pub const BROKER_GROUP: &str = "g1";
 
+/// The names of the broker groups of a cluster that has so many.
+pub fn broker_groups(count: usize) -> impl Iterator<Item = String> {
+    (1..=count).map(|number| format!("g{number}"))
+}
+
 /// What a cluster is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// 3 or 5 nodes.
     pub nodes: usize,
+    /// How many broker groups.
+    pub broker_groups: usize,
     /// Whether each has a network namespace and a file system of its own.
     pub namespaces: bool,
     /// Whether the libraries for clock and fsync faults are loaded.
@@ -67,7 +74,7 @@ impl Brokers {
         let options = ClusterOptions { nodes: shape.nodes, root: root.to_owned(), backend };
         let mut template = Template::new(binary.path().display().to_string())
             .args(["serve", "--config", "{directory}/node.toml"])
-            .file("node.toml", node_settings(shape.nodes, shape.namespaces))
+            .file("node.toml", node_settings(shape.nodes, shape.broker_groups, shape.namespaces))
             .env("RUST_BACKTRACE", "1");
         for (name, value) in &shape.environment {
             template = template.env(name, value);
@@ -202,18 +209,25 @@ impl Brokers {
         .await
     }
 
-    /// Waits until every group has a leader and every replica is level; how long that took.
+    /// Waits until every node is there, every group has a leader, and every replica has what was committed when that was
+    /// first so: under load there is always something new, which no two replicas have at the same moment. How long that
+    /// took.
     pub async fn converged(&self, patience: Duration) -> Option<Duration> {
         let begun = Instant::now();
         let addresses = self.addresses();
         let mut client = Client::new("jepsen-looker", &addresses, 0);
+        let mut goal: Option<Vec<(String, u64)>> = None;
         loop {
             // All of them say so: a node that was cut off may be the last to know.
             let mut agree = 0;
             for node in 0..addresses.len() {
                 client.prefer(node);
-                let view = client.cluster_status().await;
-                agree += usize::from(view.is_some_and(|view| view.is_converged(addresses.len())));
+                let Some(view) = client.cluster_status().await.filter(|view| view.is_whole(addresses.len()))
+                else {
+                    continue;
+                };
+                let goal = goal.get_or_insert_with(|| view.committed());
+                agree += usize::from(view.has_applied(goal));
             }
             if agree == addresses.len() {
                 return Some(begun.elapsed());

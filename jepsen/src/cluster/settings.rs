@@ -9,8 +9,8 @@ const PEER_PORT: u16 = 8083;
 
 /// The TOML file of a node, as a template of `chaos`. Small segments and frequent snapshots, so that a short run
 /// meets what a long one would; what is said about disks holds for small images too.
-pub fn node_settings(nodes: usize, on_images: bool) -> String {
-    let mut text = String::from("[cluster]\nname = \"jepsen\"\nbroker_groups = 1\n");
+pub fn node_settings(nodes: usize, broker_groups: usize, on_images: bool) -> String {
+    let mut text = format!("[cluster]\nname = \"jepsen\"\nbroker_groups = {broker_groups}\n");
     for node in 1..=nodes {
         let _ = write!(
             text,

@@ -6,10 +6,10 @@ use rand::rngs::StdRng;
 
 use super::RunOptions;
 use super::final_reads::FinalReads;
-use crate::cluster::BROKER_GROUP;
-use crate::limits::{OPERATIONS_DURING_FAULT_MIN, OPERATIONS_PER_SECOND_MIN};
+use crate::cluster::broker_groups;
+use crate::limits::{OPERATIONS_DURING_FAULT_MIN, OPERATIONS_PER_SECOND_MIN, SENDS_PER_SECOND_MIN};
 use crate::nemesis::{Nemesis, Script, Troubles, kind_of};
-use crate::workload::Workload;
+use crate::workload::{Needs, Workload};
 
 /// Everything that has to be reached.
 pub fn of(options: &RunOptions, operations: &[Operation], troubles: &Troubles) -> Vec<Coverage> {
@@ -44,7 +44,7 @@ pub fn of(options: &RunOptions, operations: &[Operation], troubles: &Troubles) -
             seen: operations.iter().filter(overlaps).count() as u64,
         });
     }
-    if options.workload == Workload::Membership {
+    if options.work.has(Workload::Membership) {
         coverage.extend(of_votes(options, operations));
     }
     coverage
@@ -73,11 +73,28 @@ fn of_votes(options: &RunOptions, operations: &[Operation]) -> [Coverage; 3] {
 /// Whether the tables of all replicas were compared, group by group (property 7).
 pub fn of_states(options: &RunOptions, reads: &FinalReads) -> Vec<Coverage> {
     let compared = reads.compared();
-    let groups = ["meta", BROKER_GROUP].into_iter();
+    let groups = std::iter::once("meta".to_owned()).chain(broker_groups(options.broker_groups));
     let coverage = groups.map(|group| Coverage {
-        what: format!("replicas of {group} compared at one entry"),
         wanted: options.nodes as u64,
-        seen: compared.get(group).copied().unwrap_or(0),
+        seen: compared.get(group.as_str()).copied().unwrap_or(0),
+        what: format!("replicas of {group} compared at one entry"),
+    });
+    coverage.collect()
+}
+
+/// Whether every topic got messages: of several kinds of work none may have stood still.
+pub fn of_topics(options: &RunOptions, needs: &Needs, operations: &[Operation]) -> Vec<Coverage> {
+    let sends_to = |topic: &str| {
+        let is_there = |operation: &&Operation| {
+            operation.outcome == Outcome::Ok
+                && matches!(&operation.call, Call::Send(send) if send.topic == topic)
+        };
+        operations.iter().filter(is_there).count() as u64
+    };
+    let coverage = needs.topics.iter().map(|topic| Coverage {
+        what: format!("sends to {}", topic.name),
+        wanted: options.lasting.as_secs() * SENDS_PER_SECOND_MIN,
+        seen: sends_to(&topic.name),
     });
     coverage.collect()
 }
@@ -93,12 +110,13 @@ mod tests {
 
     fn options() -> RunOptions {
         RunOptions {
-            workload: Workload::Queue,
+            work: Workload::Queue.into(),
             nemeses: vec![Nemesis::Kill],
             overlap: false,
             lasting: Duration::from_secs(1),
             seed: 1,
             nodes: 3,
+            broker_groups: 1,
             load: Load::default(),
             directory: "x".into(),
             keep: false,

@@ -40,6 +40,7 @@ pub async fn run(options: &RunOptions, binary: &Binary, bar: &ProgressBar) -> an
     std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     let shape = Shape {
         nodes: options.nodes,
+        broker_groups: options.broker_groups,
         namespaces: options.namespaces(),
         with_faults: options.nemeses.iter().any(|nemesis| nemesis.needs_libraries()),
         environment: options.environment.clone(),
@@ -79,7 +80,7 @@ async fn on_cluster(
     bar: &ProgressBar,
 ) -> anyhow::Result<Report> {
     brokers.ready().await?;
-    let needs = options.workload.needs();
+    let needs = options.work.needs();
     prepare(brokers, &needs).await?;
     let arena = Arena::new(brokers.addresses(), options.seed, options.run_id(), options.load);
     let header = header(options, &arena);
@@ -90,11 +91,19 @@ async fn on_cluster(
     if let Some(healed) = healed {
         reads.convergence = Some(healed);
         tokio::time::sleep(needs.settle).await;
-        for subscription in &needs.subscriptions {
-            let drained = match drain(&arena, subscription).await {
-                Ok(drained) => drained,
-                Err(error) => reads.not_drained(&arena, subscription, &error),
-            };
+        // All at once: each waits for a poll that stays empty.
+        let draining: Vec<_> = needs
+            .subscriptions
+            .iter()
+            .cloned()
+            .map(|subscription| {
+                let arena = arena.clone();
+                tokio::task::spawn_local(async move { (drain(&arena, &subscription).await, subscription) })
+            })
+            .collect();
+        for drained in draining {
+            let (drained, subscription) = drained.await.expect("a drain does not panic");
+            let drained = drained.unwrap_or_else(|error| reads.not_drained(&arena, &subscription, &error));
             reads.lines.push(Line::Drained(drained));
         }
         bar.set_message("reading queues and dead letters");
@@ -117,6 +126,7 @@ async fn on_cluster(
     outcome.header.nemesis = options.nemeses.iter().map(|nemesis| nemesis.name()).collect();
     let mut coverage = coverage::of(options, &outcome.operations, &outcome.troubles);
     coverage.extend(coverage::of_states(options, &outcome.reads));
+    coverage.extend(coverage::of_topics(options, &outcome.needs, &outcome.operations));
     outcome
         .write(Writer::new(File::create(&path)?, &outcome.header)?, &coverage)
         .with_context(|| format!("cannot write {}", path.display()))?;
@@ -132,7 +142,7 @@ fn header(options: &RunOptions, arena: &Arena) -> Header {
     Header {
         version: VERSION,
         seed: options.seed,
-        workload: options.workload.name().to_owned(),
+        workload: options.work.to_string(),
         nemesis: Vec::new(),
         nodes: options.nodes as u32,
         commit: options.commit.clone(),
@@ -171,7 +181,7 @@ async fn load(
 ) -> (Troubles, Option<Duration>) {
     let begun = Instant::now();
     let until = begun + options.lasting;
-    let mut processes = options.workload.start(arena);
+    let mut processes = options.work.start(arena);
     let conductor = Conductor::new(brokers.clone(), arena.clone(), &options.nemeses);
     let playing = {
         let (conductor, nemeses, overlap) = (conductor.clone(), options.nemeses.clone(), options.overlap);
@@ -183,7 +193,7 @@ async fn load(
         bar.set_message(format!(
             "{} {} under {}: {} s of {} s, {} operations",
             options.nodes,
-            options.workload.name(),
+            options.work,
             options.nemesis_names(),
             begun.elapsed().as_secs(),
             options.lasting.as_secs(),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tokio::process::Command;
 
 use super::final_reads::FinalReads;
-use crate::cluster::{BROKER_GROUP, Binary, Brokers};
+use crate::cluster::{Binary, Brokers, broker_groups};
 
 /// What `ledgermq log inspect -o json` says, as far as it is of use here.
 #[derive(Debug, Deserialize)]
@@ -58,11 +58,17 @@ struct SaidRecord {
 /// A record as replicas share it.
 type Shared = (u64, String, u64, bool, u32);
 
-/// Reads the logs of all nodes, and adds their lines.
+/// Reads the logs of all broker groups on all nodes, and adds their lines.
 pub async fn read(binary: &Binary, brokers: &Brokers, reads: &mut FinalReads) {
+    for group in broker_groups(brokers.shape().broker_groups) {
+        read_group(binary, brokers, &group, reads).await;
+    }
+}
+
+async fn read_group(binary: &Binary, brokers: &Brokers, group: &str, reads: &mut FinalReads) {
     let mut committed = Vec::new();
     for node in 1..=brokers.size() {
-        match inspect(binary, &brokers.data(node)).await {
+        match inspect(binary, &brokers.data(node), group).await {
             Ok(index) => committed.push(index),
             // What is wrong is said when the log is read.
             Err(error) => tracing::debug!(node, "{error:#}"),
@@ -72,15 +78,15 @@ pub async fn read(binary: &Binary, brokers: &Brokers, reads: &mut FinalReads) {
     let up_to = committed.into_iter().min().unwrap_or(0);
     let mut records: HashMap<Shared, Record> = HashMap::new();
     for node in 1..=brokers.size() {
-        let log = brokers.data(node).join("groups").join(BROKER_GROUP).join("log");
-        let replica = match messages(binary, &log, up_to).await {
+        let log = brokers.data(node).join("groups").join(group).join("log");
+        let replica = match messages(binary, group, &log, up_to).await {
             Ok((replica, said)) => {
-                share(node as u32, said, &mut records);
+                share(group, node as u32, said, &mut records);
                 Replica { node: node as u32, ..replica }
             }
             Err(error) => Replica {
                 node: node as u32,
-                group: BROKER_GROUP.to_owned(),
+                group: group.to_owned(),
                 first_index: 0,
                 last_index: 0,
                 committed_index: 0,
@@ -91,9 +97,9 @@ pub async fn read(binary: &Binary, brokers: &Brokers, reads: &mut FinalReads) {
         match &replica.unreadable {
             // Whatever happened to it, a node that serves has a sound log, or has had it rebuilt.
             Some(why) if why.contains("is damaged") => {
-                reads.defects.push(format!("node {node} served with a damaged log: {why}"));
+                reads.defects.push(format!("node {node} served with a damaged log of {group}: {why}"));
             }
-            Some(why) => reads.failures.push(format!("the log of node {node}: {why}")),
+            Some(why) => reads.failures.push(format!("the log of {group} on node {node}: {why}")),
             None => {}
         }
         reads.lines.push(Line::Replica(replica));
@@ -103,7 +109,7 @@ pub async fn read(binary: &Binary, brokers: &Brokers, reads: &mut FinalReads) {
 }
 
 /// Notes which nodes have which records. One that is in an entry twice is told apart by a count.
-fn share(node: u32, said: Vec<SaidRecord>, records: &mut HashMap<Shared, Record>) {
+fn share(group: &str, node: u32, said: Vec<SaidRecord>, records: &mut HashMap<Shared, Record>) {
     let mut counts: HashMap<(u64, String, u64, bool), u32> = HashMap::new();
     for one in said {
         let count = counts.entry((one.index, one.message.clone(), one.body, one.carried)).or_default();
@@ -112,7 +118,7 @@ fn share(node: u32, said: Vec<SaidRecord>, records: &mut HashMap<Shared, Record>
             .entry((one.index, one.message.clone(), one.body, one.carried, *count))
             .or_insert_with(|| Record {
                 nodes: Vec::new(),
-                group: BROKER_GROUP.to_owned(),
+                group: group.to_owned(),
                 index: one.index,
                 topic: one.topic,
                 message: one.message,
@@ -125,15 +131,20 @@ fn share(node: u32, said: Vec<SaidRecord>, records: &mut HashMap<Shared, Record>
     }
 }
 
-async fn inspect(binary: &Binary, data: &Path) -> anyhow::Result<u64> {
+async fn inspect(binary: &Binary, data: &Path, group: &str) -> anyhow::Result<u64> {
     let text = said(binary, &["log", "inspect", &data.display().to_string(), "-o", "json"]).await?;
     let inspected: Inspected = serde_json::from_str(&text).context("`ledgermq log inspect` said no JSON")?;
-    let log = inspected.logs.iter().find(|log| format!("g{}", log.group) == BROKER_GROUP);
-    let log = log.with_context(|| format!("{} has no log of {BROKER_GROUP}", data.display()))?;
+    let log = inspected.logs.iter().find(|log| format!("g{}", log.group) == group);
+    let log = log.with_context(|| format!("{} has no log of {group}", data.display()))?;
     Ok(log.committed.as_ref().map_or(0, |mark| mark.index))
 }
 
-async fn messages(binary: &Binary, log: &Path, up_to: u64) -> anyhow::Result<(Replica, Vec<SaidRecord>)> {
+async fn messages(
+    binary: &Binary,
+    group: &str,
+    log: &Path,
+    up_to: u64,
+) -> anyhow::Result<(Replica, Vec<SaidRecord>)> {
     let (log, up_to) = (log.display().to_string(), up_to.to_string());
     let text = said(binary, &["log", "messages", &log, "--digest-up-to", &up_to, "-o", "jsonl"]).await?;
     let (mut head, mut records, mut bytes) = (None, Vec::new(), Vec::new());
@@ -147,7 +158,7 @@ async fn messages(binary: &Binary, log: &Path, up_to: u64) -> anyhow::Result<(Re
     let head = head.context("`ledgermq log messages` said nothing of a log")?;
     let replica = Replica {
         node: 0,
-        group: BROKER_GROUP.to_owned(),
+        group: group.to_owned(),
         first_index: head.first_index,
         last_index: head.last_index,
         committed_index: head.committed_index,

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::nemesis::Nemesis;
-use crate::workload::{Load, Workload};
+use crate::workload::{Load, Work, Workload};
 
 /// What a run is made of.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
     /// What clients do.
-    pub workload: Workload,
+    pub work: Work,
     /// Who makes trouble.
     pub nemeses: Vec<Nemesis>,
     /// All at once, not one after the other.
@@ -21,6 +21,8 @@ pub struct RunOptions {
     pub seed: u64,
     /// 3 or 5.
     pub nodes: usize,
+    /// Over so many broker groups the queues are spread: 1 or 2.
+    pub broker_groups: usize,
     /// How much is sent.
     pub load: Load,
     /// Where history, report and data go.
@@ -51,7 +53,7 @@ impl RunOptions {
 
     /// The command that repeats the run.
     pub fn command(&self) -> String {
-        let mut command = format!("cargo run -p jepsen -- run --workload {}", self.workload.name());
+        let mut command = format!("cargo run -p jepsen -- run --workload {}", self.work.argument());
         if !self.nemeses.is_empty() {
             command.push_str(&format!(" --nemesis {}", self.nemesis_names()));
         }
@@ -60,6 +62,9 @@ impl RunOptions {
         }
         if self.nodes != 3 {
             command.push_str(&format!(" --nodes {}", self.nodes));
+        }
+        if self.broker_groups != 1 {
+            command.push_str(&format!(" --broker-groups {}", self.broker_groups));
         }
         if self.in_namespaces {
             command.push_str(" --namespaces");
@@ -78,8 +83,8 @@ impl RunOptions {
     }
 }
 
-/// Why a workload on a cluster of so many nodes cannot have a nemesis, if so.
-pub fn unfit(workload: Workload, nemesis: Nemesis, nodes: usize) -> Option<&'static str> {
-    let is_too_much = workload == Workload::Membership && nemesis.loses_replicas();
+/// Why a kind of work on a cluster of so many nodes cannot have a nemesis, if so.
+pub fn unfit(kind: Workload, nemesis: Nemesis, nodes: usize) -> Option<&'static str> {
+    let is_too_much = kind == Workload::Membership && nemesis.loses_replicas();
     nemesis.unfit_for(nodes).or_else(|| is_too_much.then_some("no quorum may be left while votes are taken"))
 }

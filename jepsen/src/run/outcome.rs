@@ -196,7 +196,7 @@ pub fn judge(
     let mut obstacles = judgement.troubles.unhealed.clone();
     obstacles.extend(judgement.reads.failures.iter().cloned());
     Ok(Report {
-        workload: options.workload.name().to_owned(),
+        workload: options.work.to_string(),
         nemesis: options.nemesis_names(),
         seed: options.seed,
         nodes: options.nodes,

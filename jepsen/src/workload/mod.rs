@@ -11,6 +11,7 @@ mod producer;
 mod pull;
 mod queue;
 mod transactions;
+mod work;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -29,6 +30,7 @@ use crate::client::{Client, GroupSpec, TopicSpec};
 use crate::recorder::Recorder;
 
 pub use consumer::{drain, is_drained};
+pub use work::Work;
 
 /// A kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize)]
@@ -99,20 +101,18 @@ impl Workload {
     }
 
     /// Starts its processes. Senders end when the arena says so, then the others.
-    pub fn start(self, arena: &Rc<Arena>) -> JoinSet<()> {
-        let mut tasks = JoinSet::new();
+    pub fn start(self, arena: &Rc<Arena>, tasks: &mut JoinSet<()>) {
         match self {
-            Workload::Queue => queue::start(arena, &mut tasks),
-            Workload::Fifo => fifo::start(arena, &mut tasks),
-            Workload::Leases => leases::start(arena, &mut tasks),
-            Workload::Delay => delay::start(arena, &mut tasks),
-            Workload::Transactions => transactions::start(arena, &mut tasks),
-            Workload::Pull => pull::start(arena, &mut tasks),
-            Workload::Deduplication => deduplication::start(arena, &mut tasks),
-            Workload::Priority => priority::start(arena, &mut tasks),
-            Workload::Membership => membership::start(arena, &mut tasks),
+            Workload::Queue => queue::start(arena, tasks),
+            Workload::Fifo => fifo::start(arena, tasks),
+            Workload::Leases => leases::start(arena, tasks),
+            Workload::Delay => delay::start(arena, tasks),
+            Workload::Transactions => transactions::start(arena, tasks),
+            Workload::Pull => pull::start(arena, tasks),
+            Workload::Deduplication => deduplication::start(arena, tasks),
+            Workload::Priority => priority::start(arena, tasks),
+            Workload::Membership => membership::start(arena, tasks),
         }
-        tasks
     }
 }
 
@@ -190,6 +190,14 @@ pub struct Load {
 impl Default for Load {
     fn default() -> Load {
         Load { senders: 5, receivers: 4, pause: Duration::from_millis(15) }
+    }
+}
+
+impl Load {
+    /// What each of so many kinds of work does when they share it, at least one process each.
+    pub fn shared_by(self, kinds: usize) -> Load {
+        let part = |processes: u32| processes.div_ceil(kinds.max(1) as u32);
+        Load { senders: part(self.senders), receivers: part(self.receivers), ..self }
     }
 }
 
