@@ -82,6 +82,12 @@ class Names:
                    f"--listen-address={GATEWAY}", "--bind-interfaces", "--user=root", "--pid-file", "--log-facility=-"]
         with open(work / "dnsmasq.log", "wb") as log:
             self.process = subprocess.Popen(["ip", "netns", "exec", network.switch, *command], stdout=log, stderr=log)
+        # A signal that comes before it serves would end it.
+        deadline = time.monotonic() + 30
+        while "started" not in (work / "dnsmasq.log").read_text(encoding="utf-8", errors="replace"):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise ClusterError(f"dnsmasq does not start: see {work / 'dnsmasq.log'}")
+            time.sleep(POLL_SECONDS)
 
     def write(self):
         lines = [f"{address} {name}.{DOMAIN}" for name, address in self.addresses.items()]
@@ -120,7 +126,9 @@ class Pods:
         path.write_text(
             f'[cluster]\nname = "pods"\nseeds = [{seeds}]\n'
             f'[node]\nname = "{self.name(number)}"\ndata = "{self.volume(number)}"\n'
-            f'[grpc]\nbind = "0.0.0.0:8081"\nadvertise = "{host}:8081"\n'
+            # Clients are told the name of the service: behind it are the pods that are ready, so that a client whose pod is
+            # gone finds another one at once, whatever its library does about addresses that are dead.
+            f'[grpc]\nbind = "0.0.0.0:8081"\nadvertise = "{SERVICE}:8081"\n'
             f'[http]\nbind = "0.0.0.0:8082"\nadvertise = "{host}:8082"\n'
             f'[peer]\nbind = "0.0.0.0:8083"\nadvertise = "{host}:8083"\n'
             '[log]\nsegment_bytes = "64MiB"\n[disk]\nspare_bytes = "1GiB"\n',

@@ -31,6 +31,9 @@ GAP_MAX_MS = 300
 CRASH_GAP_MAX_MS = 700
 # A node without its volume is whole again after its data at 100 MB/s and this.
 REBUILT_SECONDS = 30
+# gRPC looks a name up again no sooner than this after the last time, whatever happens to its connections. So whoever moves
+# all pods must let so much time pass between two (`minReadySeconds` of a StatefulSet), and so do we.
+NAME_KEPT_SECONDS = 31
 INSIDE = "LEDGERMQ_STATEFULSET_INSIDE"
 
 
@@ -59,9 +62,12 @@ class Life:
         self.whole()
 
     def again(self, number, anew=False):
+        """Starts a pod, and waits as long as a StatefulSet does before it goes on."""
         self.pods.start(number, anew)
         self.pods.until_ready(number)
         self.whole()
+        if anew:
+            time.sleep(NAME_KEPT_SECONDS)
 
     def killed(self):
         leader = self.pods.leader()
@@ -87,7 +93,7 @@ class Life:
         self.pods.lose_volume(number)
         begun = time.monotonic()
         self.again(number, anew=True)
-        took, bound = time.monotonic() - begun, held / 100e6 + REBUILT_SECONDS
+        took, bound = time.monotonic() - begun - NAME_KEPT_SECONDS, held / 100e6 + REBUILT_SECONDS
         after = {node["id"] for node in self.pods.status()["nodes"]}
         say(f"a full voter again after {took:.1f} s with {held / 1e6:.0f} MB; at most {bound:.0f} s were set")
         if took > bound * self.pods.slow:
@@ -107,7 +113,7 @@ class Life:
     def rolled(self):
         for number in reversed(range(self.size)):
             self.pods.terminate(number)
-            self.again(number)
+            self.again(number, anew=True)
 
     def shrunk(self):
         for number in (4, 3):

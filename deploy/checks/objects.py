@@ -77,6 +77,9 @@ def agreement_complaints(objects):
     headless = services.get(nodes["spec"]["serviceName"], {}).get("spec", {})
     if headless.get("clusterIP") != "None" or headless.get("publishNotReadyAddresses") is not True:
         complaints.append("the service of the StatefulSet must be headless, with names of pods that are not ready")
+    clients = services.get(nodes["metadata"]["name"], {}).get("spec", {})
+    if clients.get("clusterIP") != "None" or clients.get("publishNotReadyAddresses"):
+        complaints.append("the service of the clients must be headless, with the pods that are ready")
     for name, service in services.items():
         for port in service["spec"]["ports"]:
             if port["targetPort"] not in ports:
@@ -161,7 +164,8 @@ def node_complaints(objects, nodes, container):
     environment = {entry["name"]: entry.get("value") for entry in container["env"]}
     for section, port in (("GRPC", 8081), ("HTTP", 8082), ("PEER", 8083)):
         address = environment.get(f"LEDGERMQ_{section}__ADVERTISE") or ""
-        if not address.startswith(f"$(LEDGERMQ_NODE__NAME).{domain}") or not address.endswith(f":{port}"):
+        host = f"{name}.{nodes['metadata']['namespace']}.svc." if section == "GRPC" else f"$(LEDGERMQ_NODE__NAME).{domain}"
+        if not address.startswith(host) or not address.endswith(f":{port}"):
             complaints.append(f"env: LEDGERMQ_{section}__ADVERTISE is {address!r}")
         if config[section.lower()]["bind"] != f"0.0.0.0:{port}":
             complaints.append(f"node.toml: {section.lower()}.bind is {config[section.lower()]['bind']}")

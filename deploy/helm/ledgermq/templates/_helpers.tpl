@@ -19,6 +19,11 @@
 {{ include "ledgermq.headless" . }}.{{ .Release.Namespace }}.svc.{{ .Values.cluster.dnsDomain }}
 {{- end }}
 
+{{/* What clients dial: the pods that are ready. */}}
+{{- define "ledgermq.clients" -}}
+{{ include "ledgermq.fullname" . }}.{{ .Release.Namespace }}.svc.{{ .Values.cluster.dnsDomain }}
+{{- end }}
+
 {{/* The pods that are nodes, and no others: neither those of a test nor those of another release. */}}
 {{- define "ledgermq.selector" -}}
 app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
