@@ -8,7 +8,7 @@ LEDGERMQ := $(CARGO_TARGET_DIR)/release/ledgermq
 JEPSEN := $(CARGO_TARGET_DIR)/release/jepsen
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-tools proof simulate proof-long planted fuzz interop interop-tools interop-checks lint install check-deploy check-image
+.PHONY: help run build test test-tools proof simulate proof-long planted fuzz interop interop-tools interop-checks statefulset lint install check-deploy check-image
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ fuzz: install ## Fuzz one of api/fuzz/fuzz_targets for SECONDS (TARGET=sql SECON
 
 interop: build interop-checks ## The five official clients against three nodes, leader killed on and on (ARGS="--language go")
 	@python3 -B interop/run.py --binary $(LEDGERMQ) $(ARGS)
+
+statefulset: build interop-checks test-tools ## A StatefulSet's life in network namespaces, under an official client (ARGS="--language go")
+	@python3 -B interop/statefulset.py --binary $(LEDGERMQ) $(ARGS)
 
 interop-tools: ## Fetch and build the official clients, run nothing
 	@python3 -B interop/run.py --prepare-only $(ARGS)

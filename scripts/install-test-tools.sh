@@ -20,4 +20,5 @@ compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null ||
 
 has nft || "$here/apt-install.sh" "for tests of networks that break" nftables || skipped "partitions" nftables
 has ip || "$here/apt-install.sh" "for tests of networks that break" iproute2 || skipped "partitions" iproute2
+has dnsmasq || "$here/apt-install.sh" "for tests of pods that move" dnsmasq-base || skipped "pods that move" dnsmasq-base
 has mkfs.ext4 || "$here/apt-install.sh" "for tests of power failures" e2fsprogs || skipped "power failures" e2fsprogs
