@@ -24,7 +24,8 @@ from pods import Network, Pods
 from run import default_binary, is_ready, say, streams, wait_until
 
 PODS = 5
-RATE = 40
+# Few enough for simple consumers, which take messages one by one, to keep up for minutes.
+RATE = 12
 # What nobody may have to wait for longer, whatever is done to the cluster on purpose (milliseconds).
 GAP_MAX_MS = 300
 # A crash is noticed and mended within this.
@@ -42,10 +43,12 @@ class Life:
 
     def __init__(self, pods, previous):
         self.pods, self.previous, self.steps, self.size = pods, previous, [], 3
+        self.killed_ns = None
 
     def step(self, name, is_crash, action):
         begun, at_ns = time.monotonic(), time.time_ns()
         action()
+        at_ns = self.killed_ns if is_crash else at_ns
         self.steps.append((name, is_crash, checks.Kill(name, at_ns, time.time_ns())))
         say(f"{name}: {time.monotonic() - begun:.1f} s")
         time.sleep(1.5)
@@ -69,9 +72,13 @@ class Life:
         if anew:
             time.sleep(NAME_KEPT_SECONDS)
 
+    def kill(self, number):
+        self.killed_ns = time.time_ns()
+        self.pods.kill(number)
+
     def killed(self):
         leader = self.pods.leader()
-        self.pods.kill(leader)
+        self.kill(leader)
         time.sleep(1.5)
         self.again(leader)
 
@@ -89,7 +96,7 @@ class Life:
         number = self.pods.leader()
         before = {node["id"] for node in self.pods.status()["nodes"]}
         held = sum(file.stat().st_blocks * 512 for file in self.pods.volume(number).rglob("*") if file.is_file())
-        self.pods.kill(number)
+        self.kill(number)
         self.pods.lose_volume(number)
         begun = time.monotonic()
         self.again(number, anew=True)
@@ -155,7 +162,7 @@ def run_language(language, life, work):
         life.live()
         sent = producers.close(60 * pods.slow)
         auditors = start("audit", audit)
-        wait_until(lambda: not any(checks.acked_is_delivered(sent + consumers.events() + auditors.events())), 60 * pods.slow)
+        wait_until(lambda: not any(checks.acked_is_delivered(sent + consumers.events() + auditors.events())), 120 * pods.slow)
         events = sent + consumers.close(60 * pods.slow) + auditors.close(60 * pods.slow)
     finally:
         for program in programs:
@@ -198,7 +205,9 @@ def live_inside(options, network, slow):
                 life.step("parallel first start", False, life.found)
             life.steps.clear()
             events, expected = run_language(language, life, work)
-            found = checks.violations(events, [], [], expected, language.never_retries, 0)
+            crashes = [kill for _, is_crash, kill in life.steps if is_crash]
+            restarts = [checks.Restart(name, kill.at_ns, kill.up_ns) for name, is_crash, kill in life.steps if not is_crash]
+            found = checks.violations(events, crashes, restarts, expected, language.never_retries, len(crashes))
             sentences = [f"{name}: {sentence}" for name, all_ in found.items() for sentence in all_]
             sends = checks.of(events, "send")
             print(f"{language.name}: {len(sends)} sends, {sum(not send['ok'] for send in sends)} failed, "

@@ -123,14 +123,14 @@ impl Identity {
         if self.cluster != options.cluster {
             return Err(StartError::Options(format!(
                 "the data directory {data} is of cluster {:?}, and this node is configured for {:?}: correct \
-                 cluster.name, or use another directory",
+                 cluster.name, or check the data directory",
                 self.cluster, options.cluster
             )));
         }
         if options.seeds.is_empty() && options.id != self.node {
             return Err(StartError::Options(format!(
                 "the data directory {data} is node {}'s, and this node is configured as node {}: correct node.id, or \
-                 use another directory",
+                 check the data directory",
                 self.node, options.id
             )));
         }
