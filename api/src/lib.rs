@@ -6,6 +6,7 @@
 //! `bench`, `cli`) speaks them, and knows nothing of the edge.
 
 pub mod admin;
+mod backup;
 mod bench;
 mod boot;
 pub mod check;

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use proto::admin;
 use serde_json::json;
 
+use super::backup::{BackupArgs, RestoreArgs};
 use super::digest::DigestArgs;
 use super::exit::Failure;
 use super::output::ConfirmArgs;
@@ -81,6 +82,24 @@ Examples:
   ledgermq cluster add-voter node3
   ledgermq cluster add-voter 3 --group g1 --wait 1h")]
     AddVoter(VoterArgs),
+    /// Copy everything to a directory or a bucket, while the cluster serves
+    #[command(
+        after_help = "Everything that was acknowledged before is in it. It is copied from followers where there are some, through this command. The manifest is written last: a backup that was cut short has none, and the same command goes on with it. s3:// takes endpoint and keys from AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+
+Examples:
+  ledgermq cluster backup /backups/2026-11-29 --rate 50MiB
+  ledgermq cluster backup s3://backups/orders/2026-11-29 -o json"
+    )]
+    Backup(BackupArgs),
+    /// Make the data directories of a new cluster of a backup
+    #[command(
+        after_help = "Run it for every node of the new cluster, on its machine, while no node runs; then start them. All of the backup is read and checked before anything is written. No node of the cluster that the backup is of may run under the same name and addresses.
+
+Examples:
+  ledgermq cluster restore /backups/2026-11-29 --config /etc/ledgermq/node.toml
+  ledgermq cluster restore s3://backups/orders/2026-11-29 --data ledgermq-data/restored --base-port 9081"
+    )]
+    Restore(RestoreArgs),
 }
 
 impl ClusterCommand {
@@ -91,6 +110,8 @@ impl ClusterCommand {
             ClusterCommand::Digest(args) => args.run().await,
             ClusterCommand::AddVoter(args) => args.add().await,
             ClusterCommand::RemoveVoter { args, confirm } => args.remove(confirm).await,
+            ClusterCommand::Backup(args) => args.run().await,
+            ClusterCommand::Restore(args) => args.run().await,
             ClusterCommand::Status { common } => {
                 let broker = common.target.connect().await?;
                 let request = broker.headers.request(admin::ClusterStatusRequest {}, ADMIN_TIMEOUT);

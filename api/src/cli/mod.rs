@@ -1,5 +1,6 @@
 //! The command line. One file a command; each says what it needs, does it, and prints.
 
+mod backup;
 mod bench;
 mod cluster;
 mod completion;

@@ -1,6 +1,7 @@
 //! One node: a replica of `meta` and of broker groups, and the way to whoever leads each.
 
 mod ask;
+mod backup;
 mod clients;
 mod dead_letters;
 mod digest;
@@ -47,6 +48,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+pub use backup::{CopyError, LogStretch, ReplicaCopy};
 pub use clients::Clients;
 pub use digest::ReplicaDigest;
 pub use edges::EdgeHandler;
