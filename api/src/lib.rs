@@ -15,6 +15,7 @@ mod client;
 pub mod client_port;
 pub mod convert;
 pub mod delivery;
+mod doctor;
 pub mod edge;
 pub mod edge_options;
 #[cfg(fuzzing)]

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::backup::{BackupArgs, RestoreArgs};
 use super::digest::DigestArgs;
+use super::doctor::DoctorArgs;
 use super::exit::Failure;
 use super::output::ConfirmArgs;
 use super::repair::RepairArgs;
@@ -100,6 +101,18 @@ Examples:
   ledgermq cluster restore s3://backups/orders/2026-11-29 --data ledgermq-data/restored --base-port 9081"
     )]
     Restore(RestoreArgs),
+    /// Say what is wrong with the cluster, or soon will be, and what to do
+    #[command(
+        after_help = "Looks at nodes, disks, versions, clocks, leaders, voters, replication and certificates. On a node's machine --data looks at the machine too: fsync (50 small writes), file system, open files, memory.
+
+Examples:
+  ledgermq cluster doctor
+  ledgermq cluster doctor --data /var/lib/ledgermq --config /etc/ledgermq/node.toml --all
+  ledgermq cluster doctor -o json
+
+Exits with 1 when something is bad, with 0 when there are warnings at most."
+    )]
+    Doctor(DoctorArgs),
 }
 
 impl ClusterCommand {
@@ -112,6 +125,7 @@ impl ClusterCommand {
             ClusterCommand::RemoveVoter { args, confirm } => args.remove(confirm).await,
             ClusterCommand::Backup(args) => args.run().await,
             ClusterCommand::Restore(args) => args.run().await,
+            ClusterCommand::Doctor(args) => args.run().await,
             ClusterCommand::Status { common } => {
                 let broker = common.target.connect().await?;
                 let request = broker.headers.request(admin::ClusterStatusRequest {}, ADMIN_TIMEOUT);

@@ -7,6 +7,7 @@ mod completion;
 mod dev;
 mod digest;
 mod dlq;
+mod doctor;
 pub mod exit;
 mod group;
 mod local;

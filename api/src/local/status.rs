@@ -13,11 +13,11 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Asks the living nodes, one after the other, until one answers; the processes are looked at here.
 pub async fn view(cluster: &LocalCluster) -> ClusterView {
-    let (mut groups, mut disks) = (Vec::new(), Vec::new());
+    let (mut groups, mut answered): (_, Vec<NodeView>) = (Vec::new(), Vec::new());
     for node in cluster.nodes.iter().filter(|node| node.is_alive()) {
         if let Some(view) = ask(&node.grpc).await {
             groups = view.groups;
-            disks = view.nodes.into_iter().map(|node| (node.id, node.disk)).collect();
+            answered = view.nodes;
             break;
         }
     }
@@ -29,7 +29,8 @@ pub async fn view(cluster: &LocalCluster) -> ClusterView {
         peer: node.peer.clone(),
         pid: node.process.map_or(0, |process| process.pid),
         alive: node.is_alive(),
-        disk: disks.iter().find(|(id, _)| *id == node.id).and_then(|(_, disk)| disk.clone()),
+        disk: answered.iter().find(|it| it.id == node.id).and_then(|it| it.disk.clone()),
+        version: answered.iter().find(|it| it.id == node.id).and_then(|it| it.version.clone()),
     });
     ClusterView { nodes: nodes.collect(), groups }
 }

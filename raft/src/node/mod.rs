@@ -57,7 +57,7 @@ pub use lifecycle::StartError;
 pub(crate) use lifecycle::lock as lock_data;
 pub use options::{DiskMarks, NodeOptions, Retention, Tuning};
 pub use space::{DiskLevel, DiskStatus};
-pub use status::{ClusterStatus, GroupStatus, ReplicaStatus};
+pub use status::{ClusterStatus, GroupStatus, ProgramStatus, ReplicaStatus};
 pub use transactions::{HalfMessage, TransactionChecks};
 pub use voters::VoterChange;
 
