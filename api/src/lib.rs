@@ -9,6 +9,7 @@ pub mod admin;
 mod backup;
 mod bench;
 mod boot;
+mod bundle;
 pub mod check;
 pub mod cli;
 mod client;

@@ -4,6 +4,7 @@ mod backup;
 mod bench;
 mod cluster;
 mod completion;
+mod debug;
 mod dev;
 mod digest;
 mod dlq;
@@ -96,6 +97,9 @@ enum Command {
     Log(log::LogCommand),
     /// Print the completions for a shell
     Completion(completion::CompletionArgs),
+    /// Collect what somebody needs who looks for a fault
+    #[command(subcommand)]
+    Debug(debug::DebugCommand),
 }
 
 /// How long a node's last tasks may take to end, when everything they were for is done.
@@ -159,6 +163,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Verify(args) => args.run().await,
         Command::Log(command) => command.run(),
         Command::Completion(args) => args.run(),
+        Command::Debug(command) => command.run().await,
     }
 }
 
