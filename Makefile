@@ -8,7 +8,7 @@ LEDGERMQ := $(CARGO_TARGET_DIR)/release/ledgermq
 JEPSEN := $(CARGO_TARGET_DIR)/release/jepsen
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-tools proof simulate proof-long planted fuzz interop interop-tools interop-checks statefulset lint install check-deploy check-image
+.PHONY: help run build test test-tools proof simulate proof-long planted fuzz interop interop-tools interop-checks statefulset lint install check-deploy check-image check-backup
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,3 +68,6 @@ test-tools: ## Install what tests of faults need on Debian
 
 install: ## Install what the build needs on Debian
 	@scripts/install-build-tools.sh
+
+check-backup: build ## Back up three nodes under load to a directory and to S3, restore, compare message by message
+	@python3 -B scripts/check_backup.py --binary $(LEDGERMQ) --tools $(CARGO_TARGET_DIR)/backup-tools $(ARGS)

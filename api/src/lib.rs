@@ -6,14 +6,17 @@
 //! `bench`, `cli`) speaks them, and knows nothing of the edge.
 
 pub mod admin;
+mod backup;
 mod bench;
 mod boot;
+mod bundle;
 pub mod check;
 pub mod cli;
 mod client;
 pub mod client_port;
 pub mod convert;
 pub mod delivery;
+mod doctor;
 pub mod edge;
 pub mod edge_options;
 #[cfg(fuzzing)]

@@ -157,6 +157,13 @@ pub const DIGEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time for a command of an administrator.
 pub const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Bytes of a log or a file that one answer of a copy holds.
+pub const COPY_DATA_BYTES_MAX: usize = 1 << 20;
+/// Answers of a copy that wait for the client.
+pub const COPY_PARTS_IN_FLIGHT_MAX: usize = 4;
+/// A copy waits no longer for a replica that lags.
+pub const COPY_WAIT_MAX: Duration = Duration::from_secs(60);
+
 const _: () = assert!(INBOUND_MESSAGE_BYTES_MAX >= 2 * (BODY_BYTES_MAX + PROPERTIES_BYTES_MAX));
 const _: () = assert!(OUTBOUND_MESSAGE_BYTES_MAX >= 2 * (BODY_BYTES_MAX + PROPERTIES_BYTES_MAX));
 const _: () = assert!(SESSION_LOST_EXPIRY.as_secs() < SESSION_EXPIRY.as_secs());

@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod question;
 pub mod repair;
 pub mod request;
+pub mod restore;
 mod seams;
 pub mod settings;
 #[cfg(feature = "simulation")]

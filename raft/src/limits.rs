@@ -194,6 +194,8 @@ pub const WAITING_POLLS_MAX: usize = 100_000;
 pub const SNAPSHOT_PART_BYTES_MAX: usize = 1024 * 1024;
 /// Parts of one snapshot on their way.
 pub const SNAPSHOT_PARTS_IN_FLIGHT_MAX: usize = 8;
+/// Frames that are read at once of a log that is copied for a backup (one longer frame goes alone).
+pub const COPY_PART_BYTES_MAX: usize = 1024 * 1024;
 /// A snapshot has no more files.
 pub const SNAPSHOT_FILES_MAX: usize = 1 << 20;
 /// A receiver that takes no part for so long is given up.

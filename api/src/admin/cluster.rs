@@ -14,7 +14,8 @@ use crate::edge::EdgeState;
 
 pub(super) async fn status(edge: &EdgeState) -> ClusterStatusResponse {
     let status = edge.node.status().await;
-    let disks = status.disks;
+    let (disks, programs) = (status.disks, status.programs);
+    let program = |id: NodeId| programs.iter().find(|(of, _)| *of == id).map(|(_, program)| program);
     let disk = |id: NodeId| {
         let (_, disk) = disks.iter().find(|(of, _)| *of == id)?;
         Some(Disk {
@@ -34,6 +35,11 @@ pub(super) async fn status(edge: &EdgeState) -> ClusterStatusResponse {
         peer: info.peer,
         pid: u64::from(pid),
         alive,
+        version: program(info.id).map(|program| program.version.clone()).unwrap_or_default(),
+        clock_ahead_ms: program(info.id).and_then(|program| program.clock_ahead_ms).map(|(ahead, _)| ahead),
+        clock_doubt_ms: program(info.id)
+            .and_then(|program| program.clock_ahead_ms)
+            .map_or(0, |(_, doubt)| doubt),
     };
     ClusterStatusResponse {
         cluster: edge.options.cluster.clone(),

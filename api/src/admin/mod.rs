@@ -4,6 +4,7 @@
 
 mod cluster;
 mod convert;
+mod copy;
 mod dead_letters;
 mod digest;
 mod find;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use proto::admin::admin_server::Admin;
 use proto::admin::{
     AddBrokerGroupsRequest, AddBrokerGroupsResponse, ChangeVotersRequest, ChangeVotersResponse,
-    ClusterStatusRequest, ClusterStatusResponse, CreateGroupRequest, CreateTopicRequest, DeleteGroupRequest,
+    ClusterStatusRequest, ClusterStatusResponse, CopyRequest, CreateGroupRequest, CreateTopicRequest, DeleteGroupRequest,
     DeleteGroupResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeGroupRequest,
     DescribeGroupResponse, DescribeTopicRequest, DescribeTopicResponse, DigestReplicasRequest,
     DigestReplicasResponse, ExplainDeliveryRequest, ExplainDeliveryResponse, GroupOffsetsRequest,
@@ -33,7 +34,7 @@ use proto::admin::{
     UpdateTopicRequest,
 };
 use tokio::time::Instant;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::convert::status::Fault;
 use crate::edge::EdgeState;
@@ -261,5 +262,14 @@ impl Admin for AdminService {
         _request: Request<ClusterStatusRequest>,
     ) -> Result<Response<ClusterStatusResponse>, Status> {
         Ok(Response::new(cluster::status(&self.edge).await))
+    }
+
+    type CopyReplicaStream = copy::Answers;
+
+    async fn copy_replica(
+        &self,
+        request: Request<Streaming<CopyRequest>>,
+    ) -> Result<Response<copy::Answers>, Status> {
+        Ok(Response::new(copy::answer(self.edge.clone(), request.into_inner())))
     }
 }

@@ -53,10 +53,15 @@ pub async fn run(options: Options, announce: impl FnOnce(&Options)) -> Result<()
 
     let result = tokio::select! {
         reason = node.failed() => Err(match node.is_removed() {
-            true => Failure::Failed(format!(
-                "the node stopped: {reason}. Its data is needed no more. Started again with cluster.seeds it joins as a \
-                 new node"
-            )),
+            true => {
+                // Its clients are to go to others, without an error.
+                stopping.cancel();
+                drain(&node, edge).await;
+                Failure::Failed(format!(
+                    "the node stopped: {reason}. Its data is needed no more. Started again with cluster.seeds it joins \
+                     as a new node"
+                ))
+            }
             false => Failure::Disk(format!(
                 "the node stopped: {reason}. Nothing acknowledged is lost; look at the disk, then start the node again"
             )),

@@ -4,7 +4,9 @@ use clap::Subcommand;
 use proto::admin;
 use serde_json::json;
 
+use super::backup::{BackupArgs, RestoreArgs};
 use super::digest::DigestArgs;
+use super::doctor::DoctorArgs;
 use super::exit::Failure;
 use super::nodes::{self, WaitArgs};
 use super::output::ConfirmArgs;
@@ -142,6 +144,36 @@ Example:
         #[command(flatten)]
         args: WaitArgs,
     },
+    /// Copy everything to a directory or a bucket, while the cluster serves
+    #[command(
+        after_help = "Everything that was acknowledged before is in it. It is copied from followers where there are some, through this command. The manifest is written last: a backup that was cut short has none, and the same command goes on with it. s3:// takes endpoint and keys from AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+
+Examples:
+  ledgermq cluster backup /backups/2026-11-29 --rate 50MiB
+  ledgermq cluster backup s3://backups/orders/2026-11-29 -o json"
+    )]
+    Backup(BackupArgs),
+    /// Make the data directories of a new cluster of a backup
+    #[command(
+        after_help = "Run it for every node of the new cluster, on its machine, while no node runs; then start them. All of the backup is read and checked before anything is written. No node of the cluster that the backup is of may run under the same name and addresses.
+
+Examples:
+  ledgermq cluster restore /backups/2026-11-29 --config /etc/ledgermq/node.toml
+  ledgermq cluster restore s3://backups/orders/2026-11-29 --data ledgermq-data/restored --base-port 9081"
+    )]
+    Restore(RestoreArgs),
+    /// Say what is wrong with the cluster, or soon will be, and what to do
+    #[command(
+        after_help = "Looks at nodes, disks, versions, clocks, leaders, voters, replication and certificates. On a node's machine --data looks at the machine too: fsync (50 small writes), file system, open files, memory.
+
+Examples:
+  ledgermq cluster doctor
+  ledgermq cluster doctor --data /var/lib/ledgermq --config /etc/ledgermq/node.toml --all
+  ledgermq cluster doctor -o json
+
+Exits with 1 when something is bad, with 0 when there are warnings at most."
+    )]
+    Doctor(DoctorArgs),
 }
 
 impl ClusterCommand {
@@ -159,6 +191,9 @@ impl ClusterCommand {
             ClusterCommand::Drain { args } => nodes::drain(args).await,
             ClusterCommand::AddVoter(args) => args.add().await,
             ClusterCommand::RemoveVoter { args, confirm } => args.remove(confirm).await,
+            ClusterCommand::Backup(args) => args.run().await,
+            ClusterCommand::Restore(args) => args.run().await,
+            ClusterCommand::Doctor(args) => args.run().await,
             ClusterCommand::Status { common } => {
                 let broker = common.target.connect().await?;
                 let request = broker.headers.request(admin::ClusterStatusRequest {}, ADMIN_TIMEOUT);

@@ -147,6 +147,19 @@ fn inspect(path: &Path, frames: usize, output: OutputArgs) -> Result<(), Failure
     Ok(())
 }
 
+/// What `log inspect` prints, as values, without where the logs are.
+pub(super) fn heads(path: &Path, frames: usize) -> Result<Vec<Value>, Failure> {
+    let mut values = Vec::new();
+    for directory in logs(path)? {
+        let log = open(&directory)?;
+        let tail = last_frames(&directory, &log, frames)?;
+        let mut head = value(&directory, &log, &tail);
+        head.as_object_mut().expect("made as an object").remove("directory");
+        values.push(head);
+    }
+    Ok(values)
+}
+
 fn describe(directory: &Path, log: &Inspection) -> String {
     let index = |mark: Option<LogMark>| mark.map_or("-".to_owned(), |mark| mark.index.to_string());
     let mut text = format!(

@@ -1,11 +1,14 @@
 //! The command line. One file a command; each says what it needs, does it, and prints.
 
+mod backup;
 mod bench;
 mod cluster;
 mod completion;
+mod debug;
 mod dev;
 mod digest;
 mod dlq;
+mod doctor;
 pub mod exit;
 mod group;
 mod local;
@@ -95,6 +98,9 @@ enum Command {
     Log(log::LogCommand),
     /// Print the completions for a shell
     Completion(completion::CompletionArgs),
+    /// Collect what somebody needs who looks for a fault
+    #[command(subcommand)]
+    Debug(debug::DebugCommand),
 }
 
 /// How long a node's last tasks may take to end, when everything they were for is done.
@@ -158,6 +164,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Verify(args) => args.run().await,
         Command::Log(command) => command.run(),
         Command::Completion(args) => args.run(),
+        Command::Debug(command) => command.run().await,
     }
 }
 

@@ -78,6 +78,16 @@ pub fn progress(total: u64, what: &str) -> ProgressBar {
     bar
 }
 
+/// A progress bar over `total` bytes, on a terminal only.
+pub fn byte_progress(total: u64, what: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(total), target());
+    let style =
+        ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {elapsed}");
+    bar.set_style(style.expect("the template is a constant").progress_chars("=> "));
+    bar.set_message(what.to_owned());
+    bar
+}
+
 /// A line that shows that something goes on, on a terminal only.
 pub fn spinner(what: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, target());

@@ -35,6 +35,8 @@ pub struct NodeView {
     pub joining: bool,
     /// Its disk, if it answers.
     pub disk: Option<DiskView>,
+    /// The version that it runs, if it answers and says so.
+    pub version: Option<String>,
 }
 
 /// How full a node's disk is.
@@ -99,6 +101,7 @@ impl From<admin::ClusterStatusResponse> for ClusterView {
                 total_bytes: disk.total_bytes,
                 level: disk.level,
             }),
+            version: (!node.version.is_empty()).then_some(node.version),
         };
         let replica = |replica: admin::Replica| ReplicaView {
             node: replica.node,
@@ -205,6 +208,8 @@ mod tests {
                     used_percent: 87,
                     level: "clean".into(),
                 }),
+                version: "0.1.0".into(),
+                ..admin::Node::default()
             }],
             groups: vec![admin::BrokerGroup {
                 name: "g1".into(),
@@ -228,7 +233,7 @@ mod tests {
         let json = serde_json::to_string(&ClusterView::from(status())).unwrap();
         assert_eq!(
             json,
-            r#"{"nodes":[{"id":1,"name":"node1","grpc":"127.0.0.1:8081","http":"127.0.0.1:8082","peer":"127.0.0.1:8083","pid":42,"alive":true,"disk":{"used_percent":87,"free_bytes":13,"total_bytes":100,"level":"clean"}}],"groups":[{"name":"g1","leader":1,"term":3,"committed":9,"voters":[1],"replicas":[{"node":1,"role":"leader","last_index":10,"applied_index":9,"durable_index":10}]}]}"#
+            r#"{"nodes":[{"id":1,"name":"node1","grpc":"127.0.0.1:8081","http":"127.0.0.1:8082","peer":"127.0.0.1:8083","pid":42,"alive":true,"disk":{"used_percent":87,"free_bytes":13,"total_bytes":100,"level":"clean"},"version":"0.1.0"}],"groups":[{"name":"g1","leader":1,"term":3,"committed":9,"voters":[1],"replicas":[{"node":1,"role":"leader","last_index":10,"applied_index":9,"durable_index":10}]}]}"#
         );
     }
 

@@ -134,7 +134,8 @@ impl LocalDirectory {
             .map_err(|error| Failure::io(format!("write {}", path.display()), &error))
     }
 
-    fn options(&self, cluster: &LocalCluster, node: &LocalNode) -> Options {
+    /// What a node is configured with.
+    pub fn options(&self, cluster: &LocalCluster, node: &LocalNode) -> Options {
         let mut options = Options::default();
         options.cluster.name = "local".to_owned();
         options.cluster.broker_groups = cluster.groups;

@@ -13,15 +13,14 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Asks the living nodes, one after the other, until one answers; the processes are looked at here.
 pub async fn view(cluster: &LocalCluster) -> ClusterView {
-    let (mut groups, mut said) = (Vec::new(), Vec::new());
+    let (mut groups, mut answered): (_, Vec<NodeView>) = (Vec::new(), Vec::new());
     for node in cluster.nodes.iter().filter(|node| node.is_alive()) {
         if let Some(view) = ask(&node.grpc).await {
             groups = view.groups;
-            said = view.nodes.into_iter().map(|node| (node.id, (node.joining, node.disk))).collect();
+            answered = view.nodes;
             break;
         }
     }
-    let said = |id| said.iter().find(|(of, _)| *of == id).map(|(_, said)| said.clone()).unwrap_or_default();
     let nodes = cluster.nodes.iter().map(|node| NodeView {
         id: node.id,
         name: node.name.clone(),
@@ -30,8 +29,9 @@ pub async fn view(cluster: &LocalCluster) -> ClusterView {
         peer: node.peer.clone(),
         pid: node.process.map_or(0, |process| process.pid),
         alive: node.is_alive(),
-        joining: said(node.id).0,
-        disk: said(node.id).1,
+        joining: answered.iter().any(|it| it.id == node.id && it.joining),
+        disk: answered.iter().find(|it| it.id == node.id).and_then(|it| it.disk.clone()),
+        version: answered.iter().find(|it| it.id == node.id).and_then(|it| it.version.clone()),
     });
     ClusterView { nodes: nodes.collect(), groups }
 }

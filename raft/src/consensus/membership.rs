@@ -7,6 +7,7 @@ use openraft::BasicNode;
 use thiserror::Error;
 
 use crate::consensus::types::Membership;
+use crate::names::NodeId;
 
 const VERSION: u8 = 1;
 
@@ -72,6 +73,16 @@ pub(crate) fn decode(mut bytes: &[u8]) -> Result<Membership, MembershipDecodeErr
         nodes.insert(id, BasicNode { addr });
     }
     Membership::new(configs, nodes).map_err(|error| MembershipDecodeError::Contradiction(error.to_string()))
+}
+
+/// The bytes of a membership in which every one of `members`, with its peer address, has a vote.
+pub(crate) fn encode_voters(members: &[(NodeId, String)]) -> Result<Bytes, MembershipDecodeError> {
+    let voters: BTreeSet<u64> = members.iter().map(|(id, _)| id.0).collect();
+    let nodes: BTreeMap<u64, _> =
+        members.iter().map(|(id, peer)| (id.0, BasicNode { addr: peer.clone() })).collect();
+    let membership = Membership::new(vec![voters], nodes);
+    let membership = membership.map_err(|error| MembershipDecodeError::Contradiction(error.to_string()))?;
+    Ok(encode(&membership))
 }
 
 fn take_u8(bytes: &mut &[u8]) -> Result<u8, MembershipDecodeError> {

@@ -20,7 +20,7 @@ use store::commit_log::{CommitLog, LogIdentity, LogOptions};
 use store::disk::Disk;
 use store::limits::SEGMENT_BYTES_MIN;
 use store::position::LogPosition;
-use store::snapshot::{SnapshotDirs, SnapshotError};
+use store::snapshot::{Snapshot as Stored, SnapshotDirs, SnapshotError};
 use store::tables::{TableDigest, TableStore};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -29,7 +29,7 @@ use crate::catalog::Catalog;
 use crate::consensus::applier::{Applier, SnapshotPlace};
 use crate::consensus::log_store::LogStore;
 use crate::consensus::network::NetworkFactory;
-use crate::consensus::snapshot::rebuild;
+use crate::consensus::snapshot::{Builder, rebuild};
 use crate::consensus::types::TypeConfig;
 use crate::group::confirm::Confirmations;
 use crate::group::counters::Counters;
@@ -205,6 +205,8 @@ pub(crate) struct Group {
     pub dirs: SnapshotDirs,
     /// Held while a snapshot is received: one at a time.
     pub receiving: Arc<tokio::sync::Mutex<()>>,
+    /// Held while the replica is copied for a backup: one at a time.
+    pub copying: Arc<tokio::sync::Mutex<()>>,
     // A mutex, because apply and the leader's reads meet in the same machine; never held over an await.
     replica: Arc<Mutex<Replica>>,
 }
@@ -293,6 +295,7 @@ impl Group {
             confirmations: Arc::default(),
             dirs,
             receiving: Arc::default(),
+            copying: Arc::default(),
             replica,
         })
     }
@@ -320,6 +323,12 @@ impl Group {
         // Of what lies there unapplied there can be no snapshot.
         let applied = log.frames(applied.index..applied.index + 1, 0);
         applied.ok().and_then(|frames| frames.first()?.position()).is_some_and(grown)
+    }
+
+    /// A snapshot of its own for a copy of this replica, read row by row; it goes with its last handle. Blocks.
+    pub(crate) fn snapshot_apart(&self) -> std::io::Result<Stored> {
+        let (replica, log) = (self.replica.clone(), Some(self.store.log().clone()));
+        Builder { replica, dirs: self.dirs.clone(), log }.build_apart()
     }
 
     /// Rule R2: up to where the log may be given up. Not above the snapshot, nor above what the tables have durably

@@ -1,6 +1,7 @@
 //! One node: a replica of `meta` and of broker groups, and the way to whoever leads each.
 
 mod ask;
+mod backup;
 mod clients;
 mod dead_letters;
 mod digest;
@@ -53,6 +54,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+pub use backup::{CopyError, LogStretch, ReplicaCopy};
 pub use clients::Clients;
 pub use digest::ReplicaDigest;
 pub use edges::EdgeHandler;
@@ -62,7 +64,7 @@ pub(crate) use lifecycle::lock as lock_data;
 pub use nodes::Removal;
 pub use options::{DiskMarks, NodeOptions, Retention, Tuning};
 pub use space::{DiskLevel, DiskStatus};
-pub use status::{ClusterStatus, GroupStatus, NodeStatus, ReplicaStatus};
+pub use status::{ClusterStatus, GroupStatus, NodeStatus, ProgramStatus, ReplicaStatus};
 pub use transactions::{HalfMessage, TransactionChecks};
 pub use voters::VoterChange;
 

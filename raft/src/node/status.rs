@@ -13,6 +13,7 @@ use crate::node::peers::Lane;
 use crate::node::rejoin::NO_VOICE;
 use crate::node::space::{DiskLevel, DiskStatus};
 use crate::node::{Node, NodeInner};
+use crate::seams;
 
 const STATUS_WAIT_MAX: Duration = Duration::from_secs(1);
 
@@ -72,8 +73,31 @@ pub struct ClusterStatus {
     pub nodes: Vec<NodeStatus>,
     /// The disks of the nodes that answered.
     pub disks: Vec<(NodeId, DiskStatus)>,
+    /// The programs and the clocks of the nodes that answered.
+    pub programs: Vec<(NodeId, ProgramStatus)>,
     /// Every group.
     pub groups: Vec<GroupStatus>,
+}
+
+/// What a node runs, and what its clock shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramStatus {
+    /// The version; empty if it does not say.
+    pub version: String,
+    /// How far its wall clock is ahead of this node's, in milliseconds, and how much of that is doubt; none if it does
+    /// not say.
+    pub clock_ahead_ms: Option<(i64, u32)>,
+}
+
+impl ProgramStatus {
+    /// Its clock showed what it says at some moment between the question and the answer.
+    fn of(answer: &peer::StatusResponse, asked_ms: u64, took: Duration) -> ProgramStatus {
+        let half_ms = took.as_millis() as u64 / 2;
+        let ahead_ms = answer.wall_clock_ms as i64 - (asked_ms + half_ms) as i64;
+        let told = answer.wall_clock_ms > 0;
+        let clock_ahead_ms = told.then(|| (ahead_ms, u32::try_from(half_ms + 1).unwrap_or(u32::MAX)));
+        ProgramStatus { version: answer.version.clone(), clock_ahead_ms }
+    }
 }
 
 const ROLES: [&str; 5] = ["leader", "follower", "candidate", "learner", NO_VOICE];
@@ -146,6 +170,8 @@ impl NodeInner {
             replicas: self.groups.values().map(replica_status).collect(),
             disk: Some(disk_out(self.space.own())),
             joining: !self.members.identity().settled,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            wall_clock_ms: seams::wall_ms(),
         }
     }
 
@@ -153,8 +179,13 @@ impl NodeInner {
     pub(crate) async fn cluster_status(&self) -> ClusterStatus {
         let members = self.members.known();
         let asked = members.iter().map(|info| async move {
+            let (asked_ms, begun) = (seams::wall_ms(), seams::monotonic());
+            let program = |answer: &peer::StatusResponse| {
+                (info.id, ProgramStatus::of(answer, asked_ms, begun.elapsed()))
+            };
             if info.id == self.id {
-                return (info.clone(), Some(self.own_status()));
+                let own = self.own_status();
+                return (Some(program(&own)), (info.clone(), Some(own)));
             }
             let answer = match self.peers.client(info.id, Lane::Control) {
                 Err(_) => None,
@@ -166,9 +197,11 @@ impl NodeInner {
                     }
                 }
             };
-            (info.clone(), answer)
+            (answer.as_ref().map(program), (info.clone(), answer))
         });
-        let answers = futures::future::join_all(asked).await;
+        let (programs, answers): (Vec<_>, Vec<_>) =
+            futures::future::join_all(asked).await.into_iter().unzip();
+        let programs = programs.into_iter().flatten().collect();
         let groups = self.groups.ids().map(|id| group_status(id, &answers)).collect();
         let disk = |(info, answer): &(NodeInfo, Option<peer::StatusResponse>)| {
             Some((info.id, disk_in(answer.as_ref()?.disk.as_ref()?)))
@@ -182,7 +215,7 @@ impl NodeInner {
                 NodeStatus { info, alive: answer.is_some(), pid, joining }
             })
             .collect();
-        ClusterStatus { nodes, disks, groups }
+        ClusterStatus { nodes, disks, programs, groups }
     }
 }
 

@@ -48,16 +48,32 @@ impl Cluster {
         // `RUST_LOG=debug` shows what the nodes do.
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
-        let members = members(size);
+        let mut cluster = Cluster::unstarted(size, tuning);
+        cluster.start_all().await;
+        cluster
+    }
+
+    /// A cluster that nobody has started.
+    pub fn unstarted(size: u64, tuning: Tuning) -> Cluster {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut cluster = Cluster { dir, members, nodes: vec![None; size as usize], tuning };
-        for id in 1..=size {
-            cluster.start_node(id).await;
+        Cluster { dir, members: members(size), nodes: vec![None; size as usize], tuning }
+    }
+
+    pub async fn start_all(&mut self) {
+        for id in 1..=self.members.len() as u64 {
+            self.start_node(id).await;
         }
-        for node in cluster.nodes.iter().flatten() {
+        for node in self.nodes.iter().flatten() {
             node.ready(soon()).await.expect("a leader for each group");
         }
-        cluster
+    }
+
+    pub fn members(&self) -> &[NodeInfo] {
+        &self.members
+    }
+
+    pub fn tuning(&self) -> Tuning {
+        self.tuning.clone()
     }
 
     pub fn options(&self, id: u64) -> NodeOptions {

@@ -1,5 +1,6 @@
 //! Snapshots and purges of the Raft log: three nodes in one process, over real sockets and real disks.
 
+mod backup;
 mod catch_up;
 mod cluster;
 mod divergence;

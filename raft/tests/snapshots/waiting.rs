@@ -26,8 +26,9 @@ const LITE: u64 = 10_005;
 const DUE_SOON_MS: u64 = 15_000;
 const DAY_MS: u64 = 86_400_000;
 
-struct Waiting {
-    topic: Topic,
+#[derive(Clone)]
+pub struct Waiting {
+    pub topic: Topic,
     consumer: ConsumerGroup,
     leased: Delivered,
     due_soon_ms: u64,
@@ -49,7 +50,7 @@ fn waits(published: Published) -> u64 {
 }
 
 impl Waiting {
-    async fn begin(cluster: &Cluster) -> Waiting {
+    pub async fn begin(cluster: &Cluster) -> Waiting {
         let topic = cluster.topic(1, "waiting").await;
         let consumer = cluster.consumer(1, "patient").await;
         publish(cluster, &topic, LEASED, Extras::default()).await;
@@ -75,7 +76,7 @@ impl Waiting {
     }
 
     /// Everything is as it was, at this node, and goes on there.
-    async fn goes_on(self, cluster: &Cluster, id: u64) {
+    pub async fn goes_on(self, cluster: &Cluster, id: u64) {
         let node = cluster.node(id);
         let open = node.transactions(10, soon()).await.expect("answered");
         let bodies: Vec<Bytes> =

@@ -5,12 +5,12 @@ pub(crate) mod receive;
 pub(crate) mod send;
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use openraft::RaftSnapshotBuilder;
 use store::commit_log::CommitLog;
 use store::position::LogPosition;
-use store::snapshot::{Snapshot as Stored, SnapshotDirs, SnapshotMeta as StoredMeta};
+use store::snapshot::{Snapshot as Stored, SnapshotDirs, SnapshotMeta as StoredMeta, Unfinished};
 use store::tables::applied::{AppliedMark, Membership};
 
 use crate::consensus::membership;
@@ -52,24 +52,40 @@ pub(crate) struct Builder {
 
 impl Builder {
     fn build(&self) -> io::Result<Stored> {
-        let lock = || self.replica.lock().unwrap_or_else(PoisonError::into_inner);
+        let (building, meta) = self.checkpoint()?;
+        let index = meta.last.index;
+        let kept = self.dirs.keep(building, meta).map_err(io::Error::other)?;
+        // What was applied after the first flush is on disk too, and has to be known to be (rule R2).
+        self.lock().durability().flush().map_err(io::Error::other)?;
+        tracing::info!(index, "a snapshot is built");
+        Ok(kept)
+    }
+
+    /// Builds a snapshot that openraft never hears of: every row of it is read, and it goes with its last handle.
+    pub(crate) fn build_apart(&self) -> io::Result<Stored> {
+        let (building, meta) = self.checkpoint()?;
+        building.finish(meta).map_err(io::Error::other)
+    }
+
+    /// The tables as they are, in a directory of their own.
+    fn checkpoint(&self) -> io::Result<(Unfinished, StoredMeta)> {
         // Most of it goes to disk beside the applying; only the rest holds it up.
-        let durability = lock().durability();
+        let durability = self.lock().durability();
         durability.flush().map_err(io::Error::other)?;
         let building = self.dirs.begin().map_err(io::Error::other)?;
         let (last, members) = {
-            let replica = lock();
+            let replica = self.lock();
             replica.checkpoint(&building.tables()).map_err(io::Error::other)?;
             (replica.applied(), replica.membership())
         };
         let last = last.ok_or_else(|| io::Error::other("nothing is applied: there is nothing to keep"))?;
         let membership = members.map(|(mark, bytes)| Membership { mark, bytes: bytes.to_vec() });
         let meta = StoredMeta { last, log_end: self.log_end(last.index)?, membership };
-        let kept = self.dirs.keep(building, meta).map_err(io::Error::other)?;
-        // What was applied after the first flush is on disk too, and has to be known to be (rule R2).
-        durability.flush().map_err(io::Error::other)?;
-        tracing::info!(index = last.index, "a snapshot is built");
-        Ok(kept)
+        Ok((building, meta))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Replica> {
+        self.replica.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the log goes on behind an entry.
