@@ -165,11 +165,13 @@ impl Peer for PeerService {
         let refusal = self.refusal(request.get_ref());
         let (own, caller, catalog) =
             (self.node.id.0, NodeId(request.get_ref().node), self.node.catalog.clone());
+        // Of a node of another cluster this one knows nothing, whatever its id.
+        let is_ours = refusal.is_empty();
         let news = move |refusal| HelloResponse {
             node: own,
             refusal,
             clock_ms: clock::now_ms(),
-            removed: catalog.borrow().removed_nodes.contains(&caller),
+            removed: is_ours && catalog.borrow().removed_nodes.contains(&caller),
         };
         let first = news(refusal);
         let first = futures::stream::once(async move { Ok(first) });
