@@ -151,6 +151,7 @@ pub(crate) async fn start(options: NodeOptions) -> Result<Node, StartError> {
         space: Space::new(disk, &options.data),
         digesting: Arc::default(),
         messages_skipped: AtomicU64::new(0),
+        counters: Default::default(),
         groups,
         peers,
         catalog,
