@@ -365,24 +365,23 @@ async fn the_document_lists_every_metric_its_type_and_its_labels_and_no_other() 
 #[tokio::test]
 async fn only_the_leader_tells_of_lag_so_that_the_sum_over_nodes_is_right() {
     let servers = Server::cluster(3).await;
+    servers[0].topic("demo", TopicType::Normal, 1).await;
     let client = servers[0].client("c1").await;
     for number in 0..9 {
         client.send(message("demo", &format!("{number}"))).await;
     }
-    let (_, received) = client.receive(receive("demo", "g", 5_000)).await;
-    assert!(!received.is_empty());
-    client.ack("demo", "g", &received).await;
-    let mut left = client.receive(receive("demo", "g", 200)).await.1.len() + received.len();
-    while left < 9 {
-        left += client.receive(receive("demo", "g", 2_000)).await.1.len();
+    let mut received = Vec::new();
+    while received.len() < 9 {
+        received.extend(client.receive(receive("demo", "g", 5_000)).await.1);
     }
+    client.ack("demo", "g", &received[..4]).await;
     client.send(message("demo", "the last")).await;
     let mut scraped = Vec::new();
     for server in servers {
         let http = listen(&server).await;
         scraped.push(Scraped { server, http });
     }
-    let expected = 10.0 - received.len() as f64;
+    let expected = 6.0;
     let deadline = Instant::now() + PATIENCE;
     loop {
         let mut lags = Vec::new();
