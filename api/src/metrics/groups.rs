@@ -36,7 +36,7 @@ fn consensus(page: &mut Page<'_>, picture: &Picture) -> fmt::Result {
     gauge("ledgermq_leader", "Whether this node leads the group.", |group| u64::from(group.leads))?;
     gauge(
         "ledgermq_raft_led",
-        "Whether somebody that lives leads the group, as far as this node knows.",
+        "Whether somebody leads the group and reaches a quorum, as far as this node knows.",
         |group| u64::from(group.is_led),
     )?;
     gauge("ledgermq_raft_term", "The term.", |group| group.term)?;

@@ -10,6 +10,7 @@ use proto::v2::{
     TransactionResolution,
 };
 use raft::catalog::TopicType;
+use raft::names::GroupId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -296,6 +297,23 @@ async fn raft_the_log_and_the_process_are_told_of() {
     assert_eq!(page.value("ledgermq_queues{group=\"g1\"}"), page.sum("ledgermq_queues", &[]));
     assert!(page.value("process_resident_memory_bytes") > 1e6);
     assert!(page.value("process_cpu_seconds_total") > 0.0);
+}
+
+#[tokio::test]
+async fn a_leader_that_no_quorum_answers_is_not_told_as_one() {
+    let servers = Server::cluster(3).await;
+    let leader = servers[0].node.leader_of(GroupId(1)).expect("a leader").0 as usize - 1;
+    let http = listen(&servers[leader]).await;
+    let led = async || Page::read(&get(&http, "*/*").await.1).value("ledgermq_raft_led{group=\"g1\"}");
+    assert_eq!(led().await, 1.0);
+    for server in servers.iter().enumerate().filter(|(at, _)| *at != leader).map(|(_, server)| server) {
+        server.node.drain(Instant::now() + Duration::from_secs(1)).await;
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while led().await != 0.0 {
+        assert!(Instant::now() < deadline, "it still counts as led");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 #[tokio::test]

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
+use openraft::{Instant, ServerState};
 
 use crate::group::Group;
 use crate::group::counters::{FINISH_BOUNDS_MS, TRANSACTION_FIELDS};
@@ -60,7 +61,7 @@ pub struct GroupMeasures {
     pub group: GroupId,
     /// Whether this node leads it.
     pub leads: bool,
-    /// Whether somebody that lives leads it, as far as this node knows.
+    /// Whether somebody that can be reached leads it, and reaches a quorum, as far as this node knows.
     pub is_led: bool,
     /// The term.
     pub term: u64,
@@ -145,10 +146,14 @@ fn broker_measures(group: &Group) -> Option<BrokerMeasures> {
 }
 
 impl NodeInner {
+    /// A leader whom no quorum has answered for so long leads nobody: it goes on as one until it hears of another.
+    fn quorum_silence_max(&self) -> Duration {
+        2 * self.options.tuning.election_timeout
+    }
+
     fn group_measures(&self, group: &Group) -> GroupMeasures {
         // Before the borrow: see `status.rs`.
         let voters = group.raft.voter_ids().count();
-        let is_led = !matches!(self.leader(group.id), Leader::Nobody);
         let broker = broker_measures(group);
         let pointers = group.store.log().pointers();
         let counters = &group.counters;
@@ -156,6 +161,13 @@ impl NodeInner {
         let metrics = metrics.borrow_watched();
         let last = metrics.last_log_index.unwrap_or(0);
         let leads = metrics.state == ServerState::Leader;
+        let acked = metrics.last_quorum_acked.as_ref().map(|acked| acked.elapsed());
+        let has_quorum = voters <= 1 || acked.is_some_and(|since| since < self.quorum_silence_max());
+        let is_led = match self.leader(group.id) {
+            Leader::Here => has_quorum,
+            Leader::At(id) => self.presence.is_up(id),
+            Leader::Nobody => false,
+        };
         let replication = metrics.replication.iter().flatten().filter(|_| leads);
         let behind = |matched: Option<u64>| last.saturating_sub(matched.unwrap_or(0));
         GroupMeasures {
