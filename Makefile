@@ -8,10 +8,10 @@ LEDGERMQ := $(CARGO_TARGET_DIR)/release/ledgermq
 JEPSEN := $(CARGO_TARGET_DIR)/release/jepsen
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-tools proof simulate proof-long planted fuzz interop interop-tools interop-checks statefulset lint install check-deploy check-image check-backup
+.PHONY: help run build test test-tools proof simulate proof-long planted fuzz interop interop-tools interop-checks statefulset lint install check-deploy check-image check-backup check-observability
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## Install what is missing, build, start one node (ARGS="--data DIR")
 	@$(LEDGERMQ) dev $(ARGS)
@@ -53,6 +53,9 @@ interop-tools: ## Fetch and build the official clients, run nothing
 
 interop-checks: ## The self-tests of the checks that interop makes
 	@cd interop && python3 -B -m unittest -q test_checks
+
+check-observability: build ## Alerts and dashboards against three nodes and a real Prometheus: each alert fires in its fault
+	@python3 -B scripts/check-observability.py --binary $(LEDGERMQ) $(ARGS)
 
 lint: install ## Formatting, clippy, licences and advisories
 	@scripts/lint.sh

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::edge_options::{EdgeOptions, InvalidOption};
 use crate::limits::{RELEASES_MAX, SEARCHES_MAX, SESSION_SWEEP_INTERVAL};
 use crate::messaging::caller::Caller;
+use crate::metrics::counts::MessageCounts;
 use crate::quota::Quotas;
 use crate::server;
 use crate::session::lite::LiteSubscriptions;
@@ -60,6 +61,8 @@ pub enum EdgeError {
 pub struct Edge {
     /// Where it listens; the real port if port 0 was asked for.
     pub address: SocketAddr,
+    /// What its requests see, as long as it runs.
+    pub state: Weak<EdgeState>,
     /// Ends when the shutdown is complete, or with the error that stopped it.
     pub task: JoinHandle<Result<(), EdgeError>>,
 }
@@ -89,6 +92,8 @@ pub struct EdgeState {
     pub quotas: Quotas,
     /// What goes through.
     pub traffic: Traffic,
+    /// The same by topic, for the metrics.
+    pub counts: MessageCounts,
     /// Commands to clients that wait for an answer.
     pub pending: Pending,
     /// Room for connections.
@@ -113,6 +118,7 @@ impl EdgeState {
             stopping: CancellationToken::new(),
             quotas: Quotas::default(),
             traffic: Traffic::new(Instant::now()),
+            counts: MessageCounts::default(),
             pending: Pending::default(),
             releases: Arc::new(Semaphore::new(RELEASES_MAX)),
             store_host: OnceLock::new(),
@@ -128,6 +134,11 @@ impl EdgeState {
     pub fn connections(&self) -> usize {
         let room = self.options.limits.connections.min(Semaphore::MAX_PERMITS);
         room - self.room.available_permits()
+    }
+
+    /// How many receives and pulls are under way.
+    pub fn long_polls_waiting(&self) -> usize {
+        self.options.limits.long_polls.min(Semaphore::MAX_PERMITS) - self.long_polls.available_permits()
     }
 
     /// The address of this node that messages taken here bear.
@@ -174,8 +185,8 @@ pub async fn serve(
         return Err(EdgeError::Options(invalid));
     }
     let state = Arc::new(EdgeState::new(node, options));
-    let clients: Weak<EdgeState> = Arc::downgrade(&state);
-    state.node.set_clients(clients);
+    let weak: Weak<EdgeState> = Arc::downgrade(&state);
+    state.node.set_clients(weak.clone());
     remote::answer_others(&state);
     let (address, task) = server::start(state.clone()).await?;
     let advertised =
@@ -190,7 +201,7 @@ pub async fn serve(
             () = closing.cancelled() => {}
         }
     });
-    Ok(Edge { address, task })
+    Ok(Edge { address, state: weak, task })
 }
 
 /// Forgets silent clients until the edge stops. Their leases are no longer renewed; those that

@@ -21,10 +21,11 @@ pub mod edge;
 pub mod edge_options;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod http;
+pub mod http;
 pub mod limits;
 mod local;
 pub mod messaging;
+pub mod metrics;
 mod options;
 mod orphans;
 pub mod quota;

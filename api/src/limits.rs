@@ -152,6 +152,10 @@ pub const SEARCHES_MAX: usize = 8;
 pub const SEARCHED_TOPICS_MAX: usize = 1_000;
 /// Topics that the description of a consumer group looks at.
 pub const DESCRIBED_TOPICS_MAX: usize = 1_000;
+/// Labels that one metric tells of, those beyond are summed up.
+pub const SERIES_MAX: usize = 4_096;
+/// Topics, by kind of message, and pairs of a topic and a consumer group, that messages are counted for; a power of two.
+pub const MESSAGE_COUNTS: usize = 8_192;
 /// Time for a digest of every replica's tables, if nobody says how much there is.
 pub const DIGEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time for a command of an administrator.

@@ -28,7 +28,7 @@ pub fn hash128(bytes: &[u8]) -> u128 {
 }
 
 /// The finalizer of SplitMix64 (Steele, Lea, Flood 2014): spreads FNV's weak upper bits.
-fn mix(mut state: u64) -> u64 {
+pub(crate) fn mix(mut state: u64) -> u64 {
     state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     state ^ (state >> 31)

@@ -12,6 +12,7 @@ mod group;
 pub mod hash;
 pub mod limits;
 pub mod machine;
+pub mod measure;
 pub mod names;
 pub mod node;
 pub mod outcome;

@@ -213,6 +213,25 @@ pub const LITE_LOOKS_A_TICK: usize = 16 * 1024;
 /// What is wrong for long is said again after this.
 pub const SAID_AGAIN_AFTER: Duration = Duration::from_secs(600);
 
+/// Counts of dead letters, by topic and consumer group, of one broker group; a power of two.
+pub const DEAD_LETTER_COUNTS: usize = 4096;
+/// Counts of transactions, by topic, of one broker group; a power of two.
+pub const TRANSACTION_COUNTS: usize = 1024;
+/// Places of consumer groups that are looked at, for their lag, while the look has the machine.
+pub const LAG_CURSORS_AT_ONCE: usize = 512;
+/// Pairs of a consumer group and a topic whose lag is told; the others are summed up.
+pub const LAG_PAIRS_MAX: usize = 16 * 1024;
+/// Rows that one walk over lags reads...
+pub const LAG_ROWS_READ_MAX: usize = 1024;
+/// ... and that are remembered for the next one.
+pub const LAG_KNOWN_MAX: usize = 64 * 1024;
+/// Lag is not computed again sooner...
+pub const LAG_FRESH: Duration = Duration::from_secs(1);
+/// ... nor before so many times as long has passed as computing took.
+pub const LAG_REST_FACTOR: u32 = 30;
+/// Who asks for it waits no longer for what is being computed, and takes what was.
+pub const LAG_WAIT: Duration = Duration::from_millis(250);
+
 /// Queues that retention looks at while it has the machine.
 pub const QUEUES_AT_ONCE: usize = 256;
 /// Records that retention looks at while it has the machine.

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::exit::Failure;
 use crate::edge::{self, Edge};
 use crate::edge_options::{EdgeLimits, EdgeOptions, TlsOptions};
+use crate::metrics::Exporter;
 use crate::options::{DefaultStart, Member, Options};
 use data_lock::DataLock;
 
@@ -42,9 +43,13 @@ pub async fn run(options: Options, announce: impl FnOnce(&Options)) -> Result<()
     };
     let stopping = CancellationToken::new();
     let ports = async {
-        let http = crate::http::serve(node.clone(), address("http.bind", &options.http.bind)?).await?;
+        let exporter = Exporter::new(node.clone(), &options.cluster.name, &options.node_name());
+        let http =
+            crate::http::serve(node.clone(), exporter.clone(), address("http.bind", &options.http.bind)?)
+                .await?;
         let shutdown = stopping.clone().cancelled_owned();
         let edge = edge::serve(node.clone(), edge_options(&options)?, shutdown).await?;
+        exporter.watch(&edge);
         anyhow::Ok((http, edge))
     };
     let (http, mut edge) = ports.await.map_err(|error| Failure::of_chain(&error))?;

@@ -1,19 +1,20 @@
 //! The HTTP port: is it there, does it serve, how does it do.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
 use axum::routing::get;
 use raft::node::Node;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+
+use crate::metrics::{self, Exporter};
 
 /// How long `/readyz` waits for leaders.
 const READY_TIMEOUT: Duration = Duration::from_millis(500);
@@ -24,6 +25,8 @@ const READY_LAG_ENTRIES_MAX: u64 = 10_000;
 /// The running server.
 #[derive(Debug)]
 pub struct HttpServer {
+    /// Where it listens; the real port if port 0 was asked for.
+    pub address: SocketAddr,
     task: JoinHandle<()>,
 }
 
@@ -35,23 +38,24 @@ impl HttpServer {
 }
 
 /// Listens, and answers until it is stopped.
-pub async fn serve(node: Node, bind: SocketAddr) -> anyhow::Result<HttpServer> {
+pub async fn serve(node: Node, exporter: Arc<Exporter>, bind: SocketAddr) -> anyhow::Result<HttpServer> {
     let listener = TcpListener::bind(bind)
         .await
         .with_context(|| format!("cannot listen on {bind} for HTTP: is another node running?"))?;
+    let address = listener.local_addr().context("the address of the HTTP server")?;
     let routes = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/startupz", get(started))
         .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(metrics::answer).with_state(exporter))
         .with_state(node);
     let task = tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, routes).await {
             tracing::error!(%error, "the HTTP server ended");
         }
     });
-    Ok(HttpServer { task })
+    Ok(HttpServer { address, task })
 }
 
 /// Whether it has read its data (else nobody listens here), and joined.
@@ -76,60 +80,4 @@ async fn ready(State(node): State<Node>) -> (StatusCode, String) {
         }
         _ => (StatusCode::OK, "ready\n".to_owned()),
     }
-}
-
-async fn metrics(State(node): State<Node>) -> impl IntoResponse {
-    let catalog = node.catalog();
-    let mut text = String::new();
-    let mut gauge = |name: &str, help: &str, value: u64| {
-        text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"));
-    };
-    gauge("ledgermq_topics", "Topics, dead-letter topics included.", catalog.topics.len() as u64);
-    gauge("ledgermq_consumer_groups", "Consumer groups.", catalog.consumers.len() as u64);
-    gauge("ledgermq_live_nodes", "Nodes that this one can reach, itself included.", {
-        node.live_nodes().borrow().len() as u64
-    });
-    let disk = node.disk();
-    gauge("ledgermq_disk_total_bytes", "What the disk holds when it is full.", disk.total_bytes);
-    gauge("ledgermq_disk_free_bytes", "What is free of it.", disk.free_bytes);
-    gauge(
-        "ledgermq_disk_level",
-        "0 normal, 1 warn, 2 clean: the oldest messages go, 3 refuse: no messages are taken.",
-        disk.level as u64,
-    );
-    gauge("process_resident_memory_bytes", "Memory of the process.", resident_memory_bytes());
-    let mut counter = |name: &str, help: &str, value: u64| {
-        text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}\n"));
-    };
-    counter(
-        "ledgermq_messages_skipped_total",
-        "Messages that went by retention before a consumer group got them.",
-        node.messages_skipped(),
-    );
-    counter(
-        "ledgermq_messages_expired_total",
-        "Messages that a consumer group did not get because their time to live was over.",
-        node.messages_expired(),
-    );
-    counter(
-        "ledgermq_leaderships_left_total",
-        "Leaderships that this node gave away because its disk stood still.",
-        node.stalls(),
-    );
-    text.push_str(
-        "# HELP ledgermq_leader Whether this node leads the group.\n# TYPE ledgermq_leader gauge\n",
-    );
-    for group in &catalog.groups {
-        let leads = u8::from(node.leader_of(*group) == Some(node.id()));
-        text.push_str(&format!("ledgermq_leader{{group=\"{group}\"}} {leads}\n"));
-    }
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text)
-}
-
-/// 0 where the operating system does not tell.
-fn resident_memory_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = resident.and_then(|text| text.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    kib.unwrap_or_default() * 1024
 }

@@ -151,6 +151,12 @@ async fn pull(edge: &EdgeState, caller: &Caller, request: PullMessageRequest) ->
     if !from_replica {
         within(asked_offset, number, pulled.found.end)?;
     }
+    if !pulled.records.is_empty() {
+        let group = full_name(&request.group.unwrap_or_default(), caller.namespace()).into_owned();
+        let consumer = edge.node.catalog().consumers.get(&group).map(|consumer| consumer.id);
+        let bytes = pulled.records.iter().map(|record| record.len()).sum();
+        edge.counts.delivered(topic.id, consumer, pulled.records.len(), bytes);
+    }
     let resource = request.message_queue.and_then(|queue| queue.topic).unwrap_or_default();
     let full_name = full_name(&resource, caller.namespace()).into_owned();
     Ok(Batch { asked_offset, queue, pulled, asked: AskedTopic { resource, full_name } })

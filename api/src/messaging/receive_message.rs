@@ -166,6 +166,8 @@ async fn poll(edge: &EdgeState, caller: &Caller, request: ReceiveMessageRequest)
         return Err(Fault::NoMessage);
     }
     edge.traffic.delivered(delivered.len());
+    let bytes = delivered.iter().map(|delivered| delivered.record.len()).sum();
+    edge.counts.delivered(topic.id, Some(consumer.id), delivered.len(), bytes);
     let attempts = dead_letter_origin::attempts(edge, &topic, &delivered, deadline).await;
     Ok(Batch { delivered, asked: AskedTopic { resource, full_name: topic_name }, invisible, attempts })
 }

@@ -17,6 +17,7 @@ use crate::edge::EdgeState;
 use crate::limits::SEND_BATCH_MAX;
 use crate::messaging::caller::Caller;
 use crate::messaging::resolve;
+use crate::metrics::counts::{Batch, MessageKind};
 use crate::quota::{ClientQuota, Load};
 
 /// Publishes all messages, or none if one of them breaks a limit.
@@ -25,6 +26,7 @@ pub async fn send_message(
     caller: &Caller,
     request: SendMessageRequest,
 ) -> SendMessageResponse {
+    let _timed = edge.counts.send_begins();
     let language = caller.language();
     let count = request.messages.len();
     match publish(edge, caller, request.messages).await {
@@ -72,10 +74,11 @@ async fn publish(
     let publish = |message| convert::message::publish(message, topic, store_host, check_after);
     let publishes: Vec<Publish> = messages.into_iter().map(publish).collect();
     let named: Vec<Named> =
-        ids.into_iter().zip(&publishes).map(|(id, publish)| Named::of(id, publish)).collect();
+        ids.into_iter().zip(&publishes).map(|(id, publish)| Named::of(id, publish, topic)).collect();
     let results = edge.node.publish(publishes, deadline).await;
     assert_eq!(results.len(), named.len(), "publish answers each message");
     edge.traffic.took(results.iter().filter(|result| result.is_ok()).count());
+    count(edge, topic, &named, &results);
     let language = caller.language();
     let entry = |(named, result)| entry(named, result, topic, language);
     Ok(named.into_iter().zip(results).map(entry).collect())
@@ -88,13 +91,16 @@ struct Named {
     id: u128,
     due_ms: Option<u64>,
     half: bool,
+    kind: MessageKind,
+    bytes: u64,
 }
 
 impl Named {
-    fn of(message_id: String, publish: &Publish) -> Named {
-        let Publish { group, dedup: id, extras, .. } = publish;
-        let half = extras.check_after_ms.is_some();
-        Named { message_id, group: *group, id: *id, due_ms: extras.due_ms, half }
+    fn of(message_id: String, publish: &Publish, topic: &Topic) -> Named {
+        let Publish { group, dedup: id, extras, record, .. } = publish;
+        let (half, bytes) = (extras.check_after_ms.is_some(), record.len() as u64);
+        let kind = MessageKind::of(publish, topic);
+        Named { message_id, group: *group, id: *id, due_ms: extras.due_ms, half, kind, bytes }
     }
 
     /// The transaction id and the recall handle of a message that waits under `number`. Where there is
@@ -110,6 +116,16 @@ impl Named {
             (false, None) => (self.message_id.clone(), String::new()),
         }
     }
+}
+
+/// Those that are in the log now, each once however often it is sent.
+fn count(edge: &EdgeState, topic: &Topic, named: &[Named], results: &[Result<Published, RequestError>]) {
+    let mut taken = Batch::default();
+    let is_new = |result: &Result<Published, RequestError>| result.as_ref().is_ok_and(|it| !it.duplicate);
+    for (named, _) in named.iter().zip(results).filter(|(_, result)| is_new(result)) {
+        taken.add(named.kind, named.bytes);
+    }
+    edge.counts.took(topic.id, &taken);
 }
 
 /// The name in the catalog of the one topic that all messages are for.

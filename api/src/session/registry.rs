@@ -131,6 +131,16 @@ impl Registry {
         self.lock().get(client_id).map(|session| session.role.kind)
     }
 
+    /// How many clients there are of each type that somebody is.
+    pub fn counts(&self) -> Vec<(ClientType, u64)> {
+        let mut counts: BTreeMap<i32, u64> = BTreeMap::new();
+        self.lock().values().for_each(|session| *counts.entry(session.role.kind as i32).or_default() += 1);
+        counts
+            .into_iter()
+            .filter_map(|(kind, count)| Some((ClientType::try_from(kind).ok()?, count)))
+            .collect()
+    }
+
     /// Forgets a client. Whether it was known.
     pub fn remove(&self, client_id: &str) -> bool {
         self.lock().remove(client_id).is_some()

@@ -8,6 +8,7 @@ mod flow;
 mod limits;
 mod lite;
 mod lookup;
+mod metrics;
 mod port;
 mod priority;
 mod pull;

@@ -11,6 +11,7 @@ pub(crate) mod stall;
 pub(crate) mod wakers;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures::future::{BoxFuture, Either, select};
@@ -32,7 +33,7 @@ use crate::consensus::network::NetworkFactory;
 use crate::consensus::snapshot::{Builder, rebuild};
 use crate::consensus::types::TypeConfig;
 use crate::group::confirm::Confirmations;
-use crate::group::counters::Counters;
+use crate::group::counters::{Counters, SyncClock};
 use crate::group::fault::Faults;
 use crate::group::judged::JudgedStretches;
 use crate::group::propose::Proposer;
@@ -246,6 +247,7 @@ impl Group {
         let replica = Arc::new(Mutex::new(replica));
         let wakers = Arc::new(Wakers::default());
         let counters = Arc::new(Counters::of(setup.node));
+        log.measure_syncs(Box::new(SyncClock(counters.syncs.clone())));
         let store = LogStore::new(log);
         let place = SnapshotPlace {
             group: id,
@@ -276,6 +278,8 @@ impl Group {
                 None => GroupOpenError::Consensus { group: id, reason: error.to_string() },
             },
         )?;
+        let first_term = raft.metrics().borrow_watched().current_term;
+        counters.first_term.store(first_term, Ordering::Relaxed);
         let rejoining = Arc::new(Rejoining::noted(&dir));
         raft.runtime_config().elect(!rejoining.goes_on());
         let stall = Arc::<Stall>::default();

@@ -71,6 +71,11 @@ impl Proposer {
         Proposer { queue }
     }
 
+    /// How many commands wait to be put into a frame.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
     /// Queues an encoded command. The receiver gets its outcome once it is applied.
     pub(crate) fn propose(&self, command: Bytes) -> Result<oneshot::Receiver<Proposed>, ProposeError> {
         let (reply, receiver) = oneshot::channel();

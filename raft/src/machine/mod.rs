@@ -23,6 +23,7 @@ mod flow;
 mod held;
 mod journal;
 mod keys;
+mod lag;
 mod lease;
 mod lite;
 mod lite_idle;
@@ -51,14 +52,16 @@ use store::tables::{TableError, TableStore};
 use thiserror::Error;
 
 use crate::command::CommandError;
-use crate::names::{ConsumerId, QueueKey};
+use crate::names::{ConsumerId, QueueKey, TopicId};
 use crate::outcome::Outcome;
+use crate::request::Resolution;
 
 pub use beginnings::Age;
 pub use broker::Machine;
 pub use dead_letter::FoundDeadLetter;
 pub use find::Keyed;
 pub use journal::JournalView;
+pub use lag::{CursorLag, MachineSizes};
 pub use lite_idle::IdleLook;
 pub use metadata::{MetaAction, MetaCommand, MetaMachine};
 pub use progress::{Durability, Progress};
@@ -105,6 +108,17 @@ pub struct DeadLettered {
     pub to: (QueueKey, u64),
 }
 
+/// A transaction that ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransactionEnded {
+    /// The topic of its message.
+    pub topic: TopicId,
+    /// How.
+    pub resolution: Resolution,
+    /// How long after its half message was stored, in milliseconds of the log's time.
+    pub waited_ms: u64,
+}
+
 /// What is to be done, outside, once a frame is applied. Losing effects loses no data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effects {
@@ -120,6 +134,10 @@ pub struct Effects {
     pub waiting_changed: bool,
     /// So many messages were settled unread because their time to live was over.
     pub expired: u64,
+    /// How long behind its due time each message was released, in milliseconds.
+    pub released_late_ms: Vec<u64>,
+    /// Transactions that ended, in order.
+    pub transactions_ended: Vec<TransactionEnded>,
     /// The catalog is another one.
     pub catalog_changed: bool,
 }

@@ -87,6 +87,11 @@ impl Queues {
         self.queues.get(&key)
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.queues.len()
+    }
+
     /// First and end of a queue; a queue that nobody has written to is empty.
     pub(super) fn bounds(&self, key: QueueKey) -> (u64, u64) {
         self.get(key).map_or((0, 0), |queue| (queue.first, queue.end))

@@ -113,6 +113,7 @@ impl<T: TableStore> Machine<T> {
             let queue = queue_of(&row.message);
             if self.topic_is_gone(queue.topic).is_none() {
                 self.append_held(queue, row.message.entry);
+                self.effects.released_late_ms.push(self.progress.stamp_ms().saturating_sub(row.key.due_ms));
                 released += 1;
             }
         }

@@ -13,7 +13,7 @@ use store::tables::{Batch, RowKind};
 use super::broker::each_row;
 use super::held::Held;
 use super::timers::queue_of;
-use super::{Machine, MachineFailure};
+use super::{Machine, MachineFailure, TransactionEnded};
 use crate::limits::HALVES_MAX;
 use crate::names::{QueueKey, QueueOffset, TopicId};
 use crate::outcome::Outcome;
@@ -25,6 +25,8 @@ pub(super) struct Halves {
     rows: BTreeMap<u64, HalfRow>,
     /// (next check, number)
     checks: BTreeSet<(u64, u64)>,
+    /// How many there are of each topic; none of those without any.
+    counts: BTreeMap<TopicId, u64>,
 }
 
 impl Halves {
@@ -33,6 +35,7 @@ impl Halves {
         each_row(tables, RowKind::Half, |key, value| {
             let row = HalfRow::read(key, value)?;
             halves.checks.insert((row.next_check_ms, row.number));
+            halves.count(&row);
             halves.rows.insert(row.number, row);
             Some(())
         })?;
@@ -47,16 +50,28 @@ impl Halves {
     pub(super) fn put(&mut self, row: HalfRow, batch: &mut Batch) {
         row.put(batch);
         self.checks.insert((row.next_check_ms, row.number));
-        if let Some(before) = self.rows.insert(row.number, row)
-            && before.next_check_ms != row.next_check_ms
-        {
-            self.checks.remove(&(before.next_check_ms, before.number));
+        match self.rows.insert(row.number, row) {
+            None => self.count(&row),
+            Some(before) if before.next_check_ms != row.next_check_ms => {
+                self.checks.remove(&(before.next_check_ms, before.number));
+            }
+            Some(_) => {}
         }
+    }
+
+    fn count(&mut self, row: &HalfRow) {
+        *self.counts.entry(TopicId(row.message.queue.0)).or_default() += 1;
     }
 
     fn remove(&mut self, number: u64, batch: &mut Batch) -> Option<HalfRow> {
         let row = self.rows.remove(&number)?;
         self.checks.remove(&(row.next_check_ms, number));
+        let topic = TopicId(row.message.queue.0);
+        let count = self.counts.get_mut(&topic).expect("a half message is counted");
+        *count -= 1;
+        if *count == 0 {
+            self.counts.remove(&topic);
+        }
         HalfRow::delete(number, batch);
         Some(row)
     }
@@ -114,6 +129,8 @@ impl<T: TableStore> Machine<T> {
         self.held.remove(row.message.entry.position, Holder::Half { number });
         let stamp_ms = self.progress.stamp_ms();
         let queue = queue_of(&row.message);
+        let waited_ms = stamp_ms.saturating_sub(row.stored_ms);
+        self.effects.transactions_ended.push(TransactionEnded { topic: queue.topic, resolution, waited_ms });
         let (end, outcome) = match resolution {
             Resolution::Commit => {
                 let offset = self.append_held(queue, row.message.entry);
@@ -158,6 +175,11 @@ impl<T: TableStore> Machine<T> {
     /// The half messages, from the oldest on.
     pub fn half_messages(&self) -> impl Iterator<Item = &HalfRow> {
         self.halves.rows.values()
+    }
+
+    /// How many half messages there are of each topic that has some.
+    pub fn half_counts(&self) -> &BTreeMap<TopicId, u64> {
+        &self.halves.counts
     }
 
     /// The half messages that were given up within the last day, the oldest first.

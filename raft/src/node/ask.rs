@@ -54,7 +54,7 @@ impl NodeInner {
         wait_until: Instant,
         deadline: Instant,
     ) -> Result<Answered, RequestError> {
-        let mut doubt = None;
+        let (mut doubt, mut waited) = (None, None);
         loop {
             let answer = match (source, self.leader(group)) {
                 (Source::Replica, _) | (Source::Leader, Leader::Here) => {
@@ -80,6 +80,7 @@ impl NodeInner {
                     None => RequestError::NoLeader { group },
                 });
             }
+            waited.get_or_insert_with(|| self.counters.wait_for_leader());
             self.leader_may_change(group, deadline).await;
         }
     }

@@ -149,6 +149,7 @@ pub(crate) async fn start(mut options: NodeOptions) -> Result<Node, StartError> 
         space: Space::new(disk, &options.data),
         digesting: Arc::default(),
         messages_skipped: AtomicU64::new(0),
+        counters: Default::default(),
         groups,
         members: Members::new(identity, options.members.clone()),
         peers,

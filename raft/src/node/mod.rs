@@ -3,6 +3,7 @@
 mod ask;
 mod backup;
 mod clients;
+mod counters;
 mod dead_letters;
 mod digest;
 mod doubt;
@@ -17,9 +18,11 @@ mod forward;
 mod groups;
 mod held;
 mod identity;
+mod lag;
 mod lasting;
 mod lifecycle;
 mod lite_idle;
+mod measures;
 mod members;
 mod metadata;
 mod nodes;
@@ -59,8 +62,10 @@ pub use clients::Clients;
 pub use digest::ReplicaDigest;
 pub use edges::EdgeHandler;
 pub use find::{FoundMessage, MessagePage, MessageQuery};
+pub use lag::{Lag, LagReport};
 pub use lifecycle::StartError;
 pub(crate) use lifecycle::lock as lock_data;
+pub use measures::{BrokerMeasures, GroupMeasures, Measures, Routed, TransactionMeasures};
 pub use nodes::Removal;
 pub use options::{DiskMarks, NodeOptions, Retention, Tuning};
 pub use space::{DiskLevel, DiskStatus};
@@ -112,6 +117,7 @@ pub(crate) struct NodeInner {
     pub(crate) digesting: Arc<tokio::sync::Mutex<()>>,
     /// Messages that went by retention before a consumer group got them, as this node proposed.
     pub(crate) messages_skipped: AtomicU64,
+    pub(crate) counters: counters::NodeCounters,
     pub(crate) catalog: watch::Receiver<Arc<Catalog>>,
     pub(crate) failure: Failure,
     pub(crate) stop: watch::Sender<bool>,
@@ -471,16 +477,6 @@ impl Node {
     /// How full this node's disk was at the last look.
     pub fn disk(&self) -> DiskStatus {
         self.inner.space.own()
-    }
-
-    /// How many messages went by retention before a consumer group got them, by proposals of this node.
-    pub fn messages_skipped(&self) -> u64 {
-        self.inner.messages_skipped.load(Ordering::Relaxed)
-    }
-
-    /// How many messages were passed over because their time to live was over, in groups that this node led.
-    pub fn messages_expired(&self) -> u64 {
-        self.inner.groups.values().map(|group| group.counters.expired()).sum()
     }
 
     /// Where the cluster stands: asks every node.

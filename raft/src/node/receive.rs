@@ -65,7 +65,7 @@ impl NodeInner {
         wait_until: Instant,
         deadline: Instant,
     ) -> Result<Vec<Delivered>, RequestError> {
-        let mut doubt = None;
+        let (mut doubt, mut waited) = (None, None);
         loop {
             let result = match self.leader(receive.group) {
                 Leader::Here => {
@@ -93,6 +93,7 @@ impl NodeInner {
                     None => RequestError::NoLeader { group: receive.group },
                 });
             }
+            waited.get_or_insert_with(|| self.counters.wait_for_leader());
             self.leader_may_change(receive.group, deadline).await;
         }
     }

@@ -106,10 +106,16 @@ impl NodeInner {
     fn send(&self, group: GroupId, command: Bytes) -> Result<oneshot::Receiver<Proposed>, ProposeError> {
         match self.leader(group) {
             Leader::Here => match self.groups.get(group) {
-                Some(group) => group.proposer.propose(command),
+                Some(group) => {
+                    self.counters.proposed_here();
+                    group.proposer.propose(command)
+                }
                 None => Err(ProposeError::NotLeader(None)),
             },
-            Leader::At(id) => self.forwarder.forward(id, group, command),
+            Leader::At(id) => {
+                self.counters.forwarded();
+                self.forwarder.forward(id, group, command)
+            }
             Leader::Nobody => Err(ProposeError::NotLeader(None)),
         }
     }
@@ -136,6 +142,7 @@ impl NodeInner {
     ) -> Vec<Result<Outcome, RequestError>> {
         let mut pending: Vec<Pending> =
             commands.into_iter().map(|command| Pending { command, result: None, doubt: None }).collect();
+        let mut waited = None;
         loop {
             self.attempt(group, &mut pending, deadline).await;
             if pending.iter().all(|pending| pending.result.is_some()) {
@@ -147,6 +154,7 @@ impl NodeInner {
                 }
                 break;
             }
+            waited.get_or_insert_with(|| self.counters.wait_for_leader());
             self.leader_may_change(group, deadline).await;
         }
         pending.into_iter().map(|pending| pending.result.expect("every command has a result")).collect()

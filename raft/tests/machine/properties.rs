@@ -1,13 +1,57 @@
 //! What holds for a broker group's machine whatever it is told: properties over random commands.
 
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
 use proptest::prelude::*;
-use raft::machine::{AppliedFrame, StateMachine};
+use raft::machine::{AppliedFrame, CursorLag, Machine, StateMachine};
+use raft::names::TopicId;
 use raft::outcome::Outcome;
+use raft::question::MessagePlace;
+use store::tables::consume_queue::Entry;
 use store::tables::{MemoryTables, RocksTables, TableOptions, TableStore};
 
 use crate::rig::Rig;
 use crate::steps::{Author, Frames, Step, frames, rare_step, receive, step};
 use crate::witness::Witness;
+
+/// What is told for the metrics is what questions answer, however many cursors are looked at together.
+fn what_is_told_is_true<T: TableStore>(machine: &Machine<T>, together: usize) {
+    let mut told = Vec::new();
+    loop {
+        let after = told.last().map(|lag: &CursorLag| (lag.consumer, lag.queue));
+        let more = machine.lags(after, together);
+        let is_all = more.len() < together;
+        told.extend(more);
+        if is_all {
+            break;
+        }
+    }
+    assert_eq!(told.len() as u64, machine.sizes().cursors);
+    assert!(told.is_sorted_by_key(|lag| (lag.consumer, lag.queue)));
+    for lag in told {
+        let state = machine.queue_state(lag.queue, Some(lag.consumer));
+        let committed = state.settled.max(state.first);
+        assert_eq!((lag.lag, lag.in_flight), (state.end - committed, state.in_flight), "{lag:?} {state:?}");
+        assert_eq!(lag.ready, state.end - state.next.max(state.first) + state.unsettled - state.in_flight);
+        assert_eq!(lag.oldest, (committed < state.end).then_some(committed), "{lag:?} {state:?}");
+        if let (Some(offset), Some(oldest_ms)) = (lag.oldest, lag.oldest_ms) {
+            let view = machine.view(lag.queue, offset);
+            let mut stored_ms = None;
+            let visit = |place: MessagePlace, _: &Entry| {
+                stored_ms = Some(place.stored_ms);
+                ControlFlow::Break(())
+            };
+            view.walk(offset, visit).unwrap().unwrap();
+            assert_eq!(stored_ms, Some(oldest_ms), "{lag:?}");
+        }
+    }
+    let mut halves = BTreeMap::new();
+    for half in machine.half_messages() {
+        *halves.entry(TopicId(half.message.queue.0)).or_default() += 1;
+    }
+    assert_eq!(machine.half_counts(), &halves);
+}
 
 /// Runs the frames; `between` is called after each with the rig and the frame's number.
 fn run<T: TableStore>(
@@ -82,6 +126,7 @@ proptest! {
                 witness.follow(&author, step, outcome, rig.now_ms);
                 let waiting = (rig.machine.timer_count(), rig.machine.half_messages().count());
                 prop_assert_eq!(waiting, witness.waiting.counts());
+                what_is_told_is_true(&rig.machine, 1 + steps.len() % 3);
                 author.note(std::slice::from_ref(step), &applied, rig.now_ms);
             }
         }

@@ -35,6 +35,7 @@ mod segment;
 mod state;
 mod stepper;
 mod superblock;
+mod sync_meter;
 mod tail_cache;
 mod truncate;
 mod writer;
@@ -53,6 +54,7 @@ pub use inspect::{CheckReport, FrameLine, Inspection, SegmentLine, read_vote};
 pub use pointers::{LogMark, LogOptions, LogPointers, SegmentSpan};
 pub use recovery::TornTail;
 pub use stepper::Stepper;
+pub use sync_meter::SyncMeter;
 
 use crate::disk::Disk;
 use crate::limits::{QUEUE_BYTES_MAX, frame_bytes_max};
@@ -366,6 +368,16 @@ impl CommitLog {
     /// [`ReadError::is_disk_fault`]. The log goes on; whoever must not go on with it says so.
     pub fn on_disk_fault(&self, listener: Box<dyn Fn(&ReadError) + Send + Sync>) {
         self.inner.shared.listen_disk_fault(listener);
+    }
+
+    /// Has the syncs of frames measured from now on. The first call counts.
+    pub fn measure_syncs(&self, meter: Box<dyn SyncMeter>) {
+        let _ = self.inner.shared.sync_meter.set(meter);
+    }
+
+    /// Bytes of the frames that are held in memory.
+    pub fn cached_bytes(&self) -> u64 {
+        self.inner.shared.lock().cache.bytes_held()
     }
 
     /// Finishes what is queued, syncs, and lets go of the directory. Every handle is useless then.

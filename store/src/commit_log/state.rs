@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 
 use super::segment::{Footer, SegmentHeader, segment_name};
+use super::sync_meter::SyncMeter;
 use super::tail_cache::TailCache;
 use super::{Completion, Frame, LogFailure, LogMark, LogPointers, ReadError};
 use crate::ballot::Ballot;
@@ -162,6 +163,8 @@ pub(crate) struct Shared {
     on_durable: Listeners<OnDurable>,
     on_failure: Listeners<OnFailure>,
     on_disk_fault: Listeners<OnDiskFault>,
+    /// Who measures the syncs, if somebody does.
+    pub sync_meter: OnceLock<Box<dyn SyncMeter>>,
 }
 
 impl fmt::Debug for Shared {
@@ -180,6 +183,7 @@ impl Shared {
             on_durable: Mutex::default(),
             on_failure: Mutex::default(),
             on_disk_fault: Mutex::default(),
+            sync_meter: OnceLock::new(),
         }
     }
 

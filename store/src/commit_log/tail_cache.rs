@@ -58,6 +58,11 @@ impl TailCache {
         self.bytes = 0;
     }
 
+    /// Bytes of all frames held.
+    pub(crate) fn bytes_held(&self) -> u64 {
+        self.bytes
+    }
+
     /// The lowest index held.
     pub(crate) fn first_index(&self) -> Option<u64> {
         self.frames.front().map(|frame| frame.index)

@@ -86,8 +86,9 @@ pub(crate) struct Writer {
     pub run_end: LogPosition,
     /// Who waits for the next sync.
     waiting: Vec<Completion>,
-    /// Something was written since the last sync.
+    /// Something was written since the last sync: so many frames, of so many bytes.
     dirty: bool,
+    unsynced: (u64, u64),
     /// Up to here the system was told to keep nothing in memory.
     forgotten: LogPosition,
     /// Held as long as the log is open.
@@ -116,6 +117,7 @@ impl Writer {
             run: Vec::new(),
             waiting: Vec::new(),
             dirty: false,
+            unsynced: (0, 0),
             _lock: lock,
         }
     }
@@ -275,6 +277,8 @@ impl Writer {
         let at = self.active.header.offset(self.active.end);
         failed(self.active.file.write_at(at, &mut parts), "write", self.active.name())?;
         drop(parts);
+        self.unsynced.0 += self.run.len() as u64;
+        self.unsynced.1 += self.run_end.0 - self.active.end.0;
         self.run.clear();
         self.active.end = self.run_end;
         self.active.last = Some(last);
@@ -293,7 +297,7 @@ impl Writer {
         self.write_run()?;
         if self.dirty {
             if !planted(PlantedBug::AckBeforeFsync) {
-                failed(self.active.file.sync_data(), "sync", self.active.name())?;
+                self.sync_data()?;
             }
             self.dirty = false;
             self.mark_durable()?;
@@ -301,6 +305,17 @@ impl Writer {
         self.complete();
         if self.active.end.0.saturating_sub(self.forgotten.0) >= 2 * CACHED_BEHIND_BYTES {
             self.forget_up_to(LogPosition(self.active.end.0 - CACHED_BEHIND_BYTES));
+        }
+        Ok(())
+    }
+
+    /// Makes what was written durable, and tells how it went to who measures it.
+    fn sync_data(&mut self) -> Result<(), WriteError> {
+        let meter = self.shared.sync_meter.get().map(|meter| (meter, meter.begins()));
+        failed(self.active.file.sync_data(), "sync", self.active.name())?;
+        let (frames, bytes) = std::mem::take(&mut self.unsynced);
+        if let Some((meter, begun)) = meter {
+            meter.ended(begun, frames, bytes);
         }
         Ok(())
     }
@@ -414,7 +429,7 @@ impl Writer {
     fn seal(&mut self) -> Result<(), WriteError> {
         let name = self.active.name();
         let header = self.active.header;
-        failed(self.active.file.sync_data(), "sync", &name)?;
+        self.sync_data()?;
         self.dirty = false;
         self.mark_durable()?;
 
