@@ -21,8 +21,8 @@ use std::sync::Arc;
 use proto::admin::admin_server::Admin;
 use proto::admin::{
     AddBrokerGroupsRequest, AddBrokerGroupsResponse, ChangeVotersRequest, ChangeVotersResponse,
-    ClusterStatusRequest, ClusterStatusResponse, CopyRequest, CreateGroupRequest, CreateTopicRequest, DeleteGroupRequest,
-    DeleteGroupResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeGroupRequest,
+    ClusterStatusRequest, ClusterStatusResponse, CopyRequest, CreateGroupRequest, CreateTopicRequest,
+    DeleteGroupRequest, DeleteGroupResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeGroupRequest,
     DescribeGroupResponse, DescribeTopicRequest, DescribeTopicResponse, DigestReplicasRequest,
     DigestReplicasResponse, ExplainDeliveryRequest, ExplainDeliveryResponse, GroupOffsetsRequest,
     GroupOffsetsResponse, GroupResponse, ListDeadLettersRequest, ListDeadLettersResponse, ListGroupsRequest,

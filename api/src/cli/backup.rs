@@ -136,8 +136,8 @@ impl RestoreArgs {
 }
 
 fn load(path: &Path) -> Result<Options, Failure> {
-    let options = Options::load(path, [])
-        .map_err(|error| Failure::Usage(format!("{}:\n{error}", path.display())))?;
+    let options =
+        Options::load(path, []).map_err(|error| Failure::Usage(format!("{}:\n{error}", path.display())))?;
     match options.cluster.seeds.is_empty() {
         true => Ok(options),
         // The log of a restored replica names its members, and there is nobody yet who gives out ids.
