@@ -25,6 +25,7 @@ S3_PACKAGE = "moto[s3,server]==5.2.5"
 BUCKET = "backups"
 SOURCE_PORT, DIRECTORY_PORT, S3_PORT, ONE_NODE_PORT = 9281, 9381, 9481, 9581
 QUEUES = 4
+BULK_BYTES, BULK_LOG_BYTES = 65536, 140 << 20
 # Wide enough for a message to wait still when the backups are taken, on two cores that have more to do.
 DUE_SECONDS = 150
 
@@ -57,8 +58,10 @@ class Cluster:
         return done.stdout if code == 0 else done.stderr
 
     def ask(self, *arguments, **how):
-        """The same against this cluster, as JSON."""
-        return json.loads(self.run(*arguments, "--endpoint", f"127.0.0.1:{self.port}", "-o", "json", **how))
+        """The same against this cluster, as JSON; a list if it prints several lines."""
+        said = self.run(*arguments, "--endpoint", f"127.0.0.1:{self.port}", "-o", "json", **how)
+        values = [json.loads(line) for line in said.splitlines()]
+        return values[0] if len(values) == 1 else values
 
     def start(self, *arguments):
         self.run("local", "start", "--data", self.data, "--detach", "-o", "json", *arguments)
@@ -178,8 +181,20 @@ def hold(source):
     process.wait()
 
 
+def fill(source):
+    """More than one part of a log has, and than goes to a bucket in one piece."""
+    source.ask("topic", "create", "bulk", "--queues", 1)
+    while end_of(source, "bulk") * BULK_BYTES < BULK_LOG_BYTES:
+        source.ask("bench", "send", "--topic", "bulk", "--size", BULK_BYTES, "--in-flight", 16, "--seconds", 2)
+
+
+def end_of(cluster, topic):
+    return sum(it["next_offset"] for it in cluster.ask("topic", "describe", topic)["queues"])
+
+
 def prepare(source):
     """Messages of every kind, some of them on their way."""
+    fill(source)
     for topic, kind in (("orders", "mixed"), ("later", "delay"), ("halves", "transaction")):
         source.ask("topic", "create", topic, "--queues", QUEUES, "--type", kind)
     for group in ("reader", "loaded", "holder"):
@@ -192,7 +207,7 @@ def prepare(source):
     source.ask("send", "later", "--body", "due tomorrow", "--delay", "24h")
     source.ask("send", "halves", "--body", "undecided", "--transaction", "leave-open")
     return {"due": due, "holder": source.progress("holder"), "reader": source.progress("reader"),
-            "transactions": source.transactions()}
+            "transactions": source.transactions(), "bulk": end_of(source, "bulk")}
 
 
 def compare(name, source_messages, before, restored, known):
@@ -209,6 +224,7 @@ def compare(name, source_messages, before, restored, known):
     holder = restored.progress("holder")
     check(holder == known["holder"], f"{name}: leases are {holder}, not {known['holder']}")
     check(any(flight for _, _, flight in holder.values()), f"{name}: nothing is leased")
+    check(end_of(restored, "bulk") == known["bulk"], f"{name}: bulk ends at {end_of(restored, 'bulk')}")
     check(restored.transactions() == known["transactions"], f"{name}: half messages {restored.transactions()}")
     total = sum(map(len, found.values()))
     say(f"{name}: {total} messages are equal, {more} of them sent while the backup was taken")
@@ -288,10 +304,10 @@ def refusals(source, scratch, backup):
 def cut_short_and_go_on(source, scratch):
     """A backup that is killed goes on where it stopped."""
     to = scratch / "resumed"
-    command = [source.binary, "cluster", "backup", to, "--rate", "300KiB", "--endpoint", f"127.0.0.1:{source.port}"]
+    command = [source.binary, "cluster", "backup", to, "--rate", "20MiB", "--endpoint", f"127.0.0.1:{source.port}"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.time() + 60
-    while time.time() < deadline and len(list(to.glob("groups/*/tables/*.sst"))) < 1:
+    while time.time() < deadline and len([it for it in to.glob("groups/*/log/*") if it.suffix == ""]) < 2:
         check(process.poll() is None, "the slow backup ended before it could be cut short")
         time.sleep(0.02)
     process.kill()
@@ -317,9 +333,10 @@ def run(binary, tools, scratch):
                 time.sleep(0.1)
             before = {queue: len(listed) for queue, listed in source.messages("orders").items()}
             for place in (directory, bucket):
-                saved = source.ask("cluster", "backup", place, "--rate", "20MiB", environment=server.environment)
+                saved = source.ask("cluster", "backup", place, "--rate", "40MiB", environment=server.environment)
                 check([it["name"] for it in saved["groups"]][-1] == "meta", f"meta is not last: {saved}")
                 check(all(it["node"] for it in saved["groups"]), f"{saved}")
+                check(saved["bytes"] > BULK_LOG_BYTES, f"{place}: only {saved['bytes']} bytes")
                 say(f"{place}: {saved['files']} files, {saved['bytes']} bytes in {saved['took_ms']} ms under load")
             rounds = len(load.sent)
         check(time.time() < known["due"], "the backups took so long that the delayed message did not wait any more")
@@ -343,6 +360,9 @@ def run(binary, tools, scratch):
             compare(name, source_messages, before, restored, known)
             goes_on(name, restored, known)
             restored.stop()
+            for node in range(1, nodes + 1):
+                restored.run("log", "check", restored.data / f"node{node}" / "data")
+            say(f"{name}: every byte of its logs is as it was written")
     finally:
         server.stop()
         for cluster in clusters:
