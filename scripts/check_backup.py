@@ -8,6 +8,7 @@ held. 1: a check found something. 2: the run itself could not be done.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import pathlib
@@ -25,8 +26,9 @@ S3_PACKAGE = "moto[s3,server]==5.2.5"
 BUCKET = "backups"
 SOURCE_PORT, DIRECTORY_PORT, S3_PORT, ONE_NODE_PORT = 9281, 9381, 9481, 9581
 QUEUES = 4
+BULK_BYTES, BULK_LOG_BYTES = 65536, 140 << 20
 # Wide enough for a message to wait still when the backups are taken, on two cores that have more to do.
-DUE_SECONDS = 150
+DUE_SECONDS = 200
 
 
 class Failed(Exception):
@@ -57,8 +59,10 @@ class Cluster:
         return done.stdout if code == 0 else done.stderr
 
     def ask(self, *arguments, **how):
-        """The same against this cluster, as JSON."""
-        return json.loads(self.run(*arguments, "--endpoint", f"127.0.0.1:{self.port}", "-o", "json", **how))
+        """The same against this cluster, as JSON; a list if it prints several lines."""
+        said = self.run(*arguments, "--endpoint", f"127.0.0.1:{self.port}", "-o", "json", **how)
+        values = [json.loads(line) for line in said.splitlines()]
+        return values[0] if len(values) == 1 else values
 
     def start(self, *arguments):
         self.run("local", "start", "--data", self.data, "--detach", "-o", "json", *arguments)
@@ -119,6 +123,9 @@ class Load:
                 return
 
     def send(self, round_):
+        # Topics are made all the time: whatever messages are in a backup, their topics must be in it too.
+        self.cluster.ask("topic", "create", f"made-{round_}", "--queues", 1)
+        self.cluster.ask("send", f"made-{round_}", "--body", f"of made-{round_}")
         answer = self.cluster.ask("send", "orders", "--body", f"load {round_} of {{i}}", "--count", 40)
         self.sent[round_] = answer
 
@@ -178,8 +185,20 @@ def hold(source):
     process.wait()
 
 
+def fill(source):
+    """More than one part of a log has, and than goes to a bucket in one piece."""
+    source.ask("topic", "create", "bulk", "--queues", 1)
+    while end_of(source, "bulk") * BULK_BYTES < BULK_LOG_BYTES:
+        source.ask("bench", "send", "--topic", "bulk", "--size", BULK_BYTES, "--in-flight", 16, "--seconds", 2)
+
+
+def end_of(cluster, topic):
+    return sum(it["next_offset"] for it in cluster.ask("topic", "describe", topic)["queues"])
+
+
 def prepare(source):
     """Messages of every kind, some of them on their way."""
+    fill(source)
     for topic, kind in (("orders", "mixed"), ("later", "delay"), ("halves", "transaction")):
         source.ask("topic", "create", topic, "--queues", QUEUES, "--type", kind)
     for group in ("reader", "loaded", "holder"):
@@ -192,7 +211,7 @@ def prepare(source):
     source.ask("send", "later", "--body", "due tomorrow", "--delay", "24h")
     source.ask("send", "halves", "--body", "undecided", "--transaction", "leave-open")
     return {"due": due, "holder": source.progress("holder"), "reader": source.progress("reader"),
-            "transactions": source.transactions()}
+            "transactions": source.transactions(), "bulk": end_of(source, "bulk")}
 
 
 def compare(name, source_messages, before, restored, known):
@@ -209,6 +228,7 @@ def compare(name, source_messages, before, restored, known):
     holder = restored.progress("holder")
     check(holder == known["holder"], f"{name}: leases are {holder}, not {known['holder']}")
     check(any(flight for _, _, flight in holder.values()), f"{name}: nothing is leased")
+    check(end_of(restored, "bulk") == known["bulk"], f"{name}: bulk ends at {end_of(restored, 'bulk')}")
     check(restored.transactions() == known["transactions"], f"{name}: half messages {restored.transactions()}")
     total = sum(map(len, found.values()))
     say(f"{name}: {total} messages are equal, {more} of them sent while the backup was taken")
@@ -234,6 +254,58 @@ def goes_on(name, restored, known):
     digest = restored.ask("cluster", "digest", "--wait", "30s")
     check(all(it["verdict"] == "equal" for it in digest["groups"]), f"{name}: {digest}")
     say(f"{name}: it goes on, and its replicas are equal")
+
+
+def ids_are_fresh(name, restored, made):
+    """No topic that is made now gets an id that messages in the backup have."""
+    for topic in (f"fresh-{number}" for number in range(made + 2)):
+        restored.ask("topic", "create", topic, "--queues", 1)
+        ends = restored.ask("topic", "describe", topic)["queues"]
+        check(not any(it["next_offset"] for it in ends), f"{name}: the new topic {topic} has messages: {ends}")
+
+
+def made_topics(name, restored, made):
+    """Every topic that a restored cluster knows holds what was sent to it, or nothing yet."""
+    known = {it["name"] for it in restored.ask("topic", "list")["topics"]}
+    held = 0
+    for topic in (f"made-{round_}" for round_ in range(1, made + 2)):
+        bodies = [it[2] for listed in restored.messages(topic).values() for it in listed] if topic in known else []
+        check(bodies in ([], [f"of {topic}"]), f"{name}: {topic} holds {bodies}")
+        held += len(bodies)
+    say(f"{name}: {held} topics that were made under load hold their message")
+
+
+def with_older_meta(early, late, to):
+    """A backup in which meta was taken before the messages: what a wrong order of the groups would make."""
+    shutil.copytree(late, to)
+    shutil.rmtree(to / "groups" / "meta")
+    shutil.copytree(early / "groups" / "meta", to / "groups" / "meta")
+
+    def manifest(of):
+        return json.loads((of / "manifest.json").read_text().splitlines()[0])
+
+    mixed = manifest(late)
+    mixed["groups"][-1] = manifest(early)["groups"][-1]
+    first = json.dumps(mixed)
+    seal = json.dumps({"sha256": hashlib.sha256(first.encode()).hexdigest()})
+    (to / "manifest.json").write_text(f"{first}\n{seal}\n")
+    return to
+
+
+def wrong_order_is_found(binary, scratch, early, late, made):
+    """That the comparison would find a wrong order of the groups."""
+    mixed = with_older_meta(early, late, scratch / "mixed")
+    restored = Cluster(binary, scratch / "restored-mixed", ONE_NODE_PORT)
+    restored.run("cluster", "restore", mixed, "--data", restored.data, "--nodes", 1, "--base-port", ONE_NODE_PORT)
+    restored.start()
+    try:
+        ids_are_fresh("wrong order", restored, made)
+    except Failed as found:
+        say(f"found, as it must be: {found}")
+        return
+    finally:
+        restored.stop()
+    raise Failed("a backup whose meta is older than its messages looks like any other")
 
 
 def flip(path):
@@ -288,10 +360,10 @@ def refusals(source, scratch, backup):
 def cut_short_and_go_on(source, scratch):
     """A backup that is killed goes on where it stopped."""
     to = scratch / "resumed"
-    command = [source.binary, "cluster", "backup", to, "--rate", "300KiB", "--endpoint", f"127.0.0.1:{source.port}"]
+    command = [source.binary, "cluster", "backup", to, "--rate", "20MiB", "--endpoint", f"127.0.0.1:{source.port}"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.time() + 60
-    while time.time() < deadline and len(list(to.glob("groups/*/tables/*.sst"))) < 1:
+    while time.time() < deadline and len([it for it in to.glob("groups/*/log/*") if it.suffix == ""]) < 2:
         check(process.poll() is None, "the slow backup ended before it could be cut short")
         time.sleep(0.02)
     process.kill()
@@ -311,15 +383,17 @@ def run(binary, tools, scratch):
         source.start("--nodes", 3, "--groups", 2, "--base-port", SOURCE_PORT)
         known = prepare(source)
         say("the source runs, with messages of every kind")
-        directory, bucket = scratch / "backup", f"s3://{BUCKET}/nightly/one"
+        directory, bucket, early = scratch / "backup", f"s3://{BUCKET}/nightly/one", scratch / "early"
+        source.ask("cluster", "backup", early)
         with Load(source) as load:
             while len(load.sent) < 2 and not load.failure:
                 time.sleep(0.1)
             before = {queue: len(listed) for queue, listed in source.messages("orders").items()}
             for place in (directory, bucket):
-                saved = source.ask("cluster", "backup", place, "--rate", "20MiB", environment=server.environment)
+                saved = source.ask("cluster", "backup", place, "--rate", "40MiB", environment=server.environment)
                 check([it["name"] for it in saved["groups"]][-1] == "meta", f"meta is not last: {saved}")
                 check(all(it["node"] for it in saved["groups"]), f"{saved}")
+                check(saved["bytes"] > BULK_LOG_BYTES, f"{place}: only {saved['bytes']} bytes")
                 say(f"{place}: {saved['files']} files, {saved['bytes']} bytes in {saved['took_ms']} ms under load")
             rounds = len(load.sent)
         check(time.time() < known["due"], "the backups took so long that the delayed message did not wait any more")
@@ -341,8 +415,14 @@ def run(binary, tools, scratch):
             )
             restored.start()
             compare(name, source_messages, before, restored, known)
+            made_topics(name, restored, rounds)
+            ids_are_fresh(name, restored, rounds)
             goes_on(name, restored, known)
             restored.stop()
+            for node in range(1, nodes + 1):
+                restored.run("log", "check", restored.data / f"node{node}" / "data")
+            say(f"{name}: every byte of its logs is as it was written")
+        wrong_order_is_found(binary, scratch, early, directory, rounds)
     finally:
         server.stop()
         for cluster in clusters:
