@@ -233,7 +233,7 @@ mod tests {
         let json = serde_json::to_string(&ClusterView::from(status())).unwrap();
         assert_eq!(
             json,
-            r#"{"nodes":[{"id":1,"name":"node1","grpc":"127.0.0.1:8081","http":"127.0.0.1:8082","peer":"127.0.0.1:8083","pid":42,"alive":true,"disk":{"used_percent":87,"free_bytes":13,"total_bytes":100,"level":"clean"},"version":"0.1.0"}],"groups":[{"name":"g1","leader":1,"term":3,"committed":9,"voters":[1],"replicas":[{"node":1,"role":"leader","last_index":10,"applied_index":9,"durable_index":10}]}]}"#
+            r#"{"nodes":[{"id":1,"name":"node1","grpc":"127.0.0.1:8081","http":"127.0.0.1:8082","peer":"127.0.0.1:8083","pid":42,"alive":true,"joining":false,"disk":{"used_percent":87,"free_bytes":13,"total_bytes":100,"level":"clean"},"version":"0.1.0"}],"groups":[{"name":"g1","leader":1,"term":3,"committed":9,"voters":[1],"replicas":[{"node":1,"role":"leader","last_index":10,"applied_index":9,"durable_index":10}]}]}"#
         );
     }
 

@@ -114,6 +114,7 @@ pub(crate) async fn start(mut options: NodeOptions) -> Result<Node, StartError> 
         return Err(StartError::Options(format!("node {} is not among the members", options.id)));
     }
     let data_lock = lock(&options.data)?;
+    let configured = if options.seeds.is_empty() { options.members.clone() } else { Vec::new() };
     let identity = identity::establish(&mut options).await?;
     let listener = TcpListener::bind(options.peer_bind)
         .await
@@ -151,7 +152,7 @@ pub(crate) async fn start(mut options: NodeOptions) -> Result<Node, StartError> 
         messages_skipped: AtomicU64::new(0),
         counters: Default::default(),
         groups,
-        members: Members::new(identity, options.members.clone()),
+        members: Members::new(identity, options.members.clone(), configured),
         peers,
         catalog,
         failure,

@@ -17,11 +17,14 @@ pub(crate) struct Members {
     // Locks for what is read now and then, and changes once in a long while; never held over an await.
     identity: RwLock<Identity>,
     known: RwLock<Arc<Vec<NodeInfo>>>,
+    /// Whom the configuration lists, with ids. Where they are it says, whatever `meta` remembers: in a cluster that was
+    /// restored from a backup that is where others were.
+    configured: Vec<NodeInfo>,
 }
 
 impl Members {
-    pub(crate) fn new(identity: Identity, members: Vec<NodeInfo>) -> Members {
-        Members { identity: RwLock::new(identity), known: RwLock::new(Arc::new(members)) }
+    pub(crate) fn new(identity: Identity, members: Vec<NodeInfo>, configured: Vec<NodeInfo>) -> Members {
+        Members { identity: RwLock::new(identity), known: RwLock::new(Arc::new(members)), configured }
     }
 
     /// All of them, this node included, ascending.
@@ -49,10 +52,17 @@ impl Members {
     }
 }
 
-/// What `meta` has says more than what was known; who was removed is not there any more.
-fn merged(known: &[NodeInfo], own: &NodeInfo, catalog: &Catalog) -> Vec<NodeInfo> {
+/// What `meta` has says more than what was known, and what is configured more than both; who was removed is not there any
+/// more.
+fn merged(known: &[NodeInfo], configured: &[NodeInfo], own: &NodeInfo, catalog: &Catalog) -> Vec<NodeInfo> {
     let mut members: BTreeMap<NodeId, NodeInfo> = known.iter().map(|info| (info.id, info.clone())).collect();
     members.extend(catalog.nodes.iter().map(|(id, info)| (*id, info.clone())));
+    for info in configured {
+        let is_there = |known: &NodeInfo| (&known.peer, &known.grpc) == (&info.peer, &info.grpc);
+        if !members.get(&info.id).is_some_and(is_there) {
+            members.insert(info.id, info.clone());
+        }
+    }
     // What this node says of itself it is about to tell `meta`.
     members.insert(own.id, own.clone());
     members.retain(|id, _| *id == own.id || !catalog.removed_nodes.contains(id));
@@ -95,7 +105,7 @@ impl NodeInner {
     fn follow(&self, catalog: &Catalog, watch: &PeerWatch) {
         let known = self.members.known();
         let own = self.own();
-        let members = merged(&known, &own, catalog);
+        let members = merged(&known, &self.members.configured, &own, catalog);
         if *known != members {
             watch.begin(self.peers.set(self.id, &members));
             self.presence.set_members(members.clone());
@@ -195,13 +205,20 @@ mod tests {
             removed_nodes: BTreeSet::from([NodeId(3)]),
             ..Catalog::default()
         };
-        assert_eq!(merged(&known, &info(1, "a"), &catalog), [info(1, "a"), info(2, "moved"), info(4, "d")]);
+        assert_eq!(
+            merged(&known, &[], &info(1, "a"), &catalog),
+            [info(1, "a"), info(2, "moved"), info(4, "d")]
+        );
+        // In a restored cluster `meta` remembers another one.
+        let configured = [info(1, "a"), info(2, "here")];
+        let members = merged(&known, &configured, &info(1, "a"), &catalog);
+        assert_eq!(members[1], info(2, "here"));
     }
 
     #[test]
     fn who_has_not_told_meta_yet_is_there_all_the_same() {
         let known = [info(1, "a"), info(2, "b"), info(3, "c")];
         let catalog = Catalog { nodes: BTreeMap::from([(NodeId(1), info(1, "a"))]), ..Catalog::default() };
-        assert_eq!(merged(&known, &info(1, "a"), &catalog), known);
+        assert_eq!(merged(&known, &[], &info(1, "a"), &catalog), known);
     }
 }

@@ -314,7 +314,8 @@ impl Writer {
         let meter = self.shared.sync_meter.get().map(|meter| (meter, meter.begins()));
         failed(self.active.file.sync_data(), "sync", self.active.name())?;
         let (frames, bytes) = std::mem::take(&mut self.unsynced);
-        if let Some((meter, begun)) = meter {
+        // At the end of a segment there may be nothing left to sync but its footer.
+        if let Some((meter, begun)) = meter.filter(|_| frames > 0) {
             meter.ended(begun, frames, bytes);
         }
         Ok(())
