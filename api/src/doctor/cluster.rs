@@ -105,8 +105,8 @@ fn clocks(status: &ClusterStatusResponse, found: &mut Vec<Finding>) {
     };
     let apart = (high_ahead - high_doubt - low_ahead - low_doubt).max(0) as u64;
     let level = match apart {
-        0..=CLOCKS_WARN_MS => Level::Ok,
-        ..=CLOCKS_BAD_MS => Level::Warn,
+        apart if apart <= CLOCKS_WARN_MS => Level::Ok,
+        apart if apart <= CLOCKS_BAD_MS => Level::Warn,
         _ => Level::Bad,
     };
     if level == Level::Ok {
@@ -149,7 +149,7 @@ fn voters(status: &ClusterStatusResponse, group: &BrokerGroup, found: &mut Vec<F
     } else if alive == majority {
         let advice = "the next failure stops it: start the others, or `ledgermq cluster add-voter`";
         found.push(Finding::new(Level::Warn, "voters", place, format!("{counted}: none to spare"), advice));
-    } else if voters % 2 == 0 {
+    } else if voters.is_multiple_of(2) {
         let fewer = voters - 1;
         let what = format!("{voters} voters survive no more failures than {fewer}");
         let advice = "`ledgermq cluster add-voter` or `remove-voter`: an odd number is as safe and faster";

@@ -128,7 +128,7 @@ impl MessageCounts {
     /// Lets go of counts of topics that are gone, where room is short.
     pub fn forget(&self, gone: impl Fn(TopicId) -> bool) {
         let gone = |key| gone(TopicId(tally::pair(key).0));
-        self.incoming.forget(&gone);
-        self.outgoing.forget(&gone);
+        self.incoming.forget(gone);
+        self.outgoing.forget(gone);
     }
 }

@@ -129,8 +129,7 @@ impl NodeInner {
         if goes_on {
             let _ = tokio::time::timeout(LAG_WAIT, report.changed()).await;
         }
-        let found = report.borrow().clone();
-        found
+        report.borrow().clone()
     }
 
     /// Goes over all cursors of the broker groups that this node leads. May block on the disk.
