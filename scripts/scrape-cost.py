@@ -59,6 +59,21 @@ def round_of(binary, port, pid, seconds):
     return used * 1e6 / report["messages"], report["messages"] / seconds
 
 
+def cost_of_a_scrape(scraper, pid, windows, seconds):
+    """Seconds of processor in a second of scraping once, beyond those of a node that nobody asks anything."""
+    costs = []
+    for _ in range(windows):
+        used = cpu_seconds(pid)
+        time.sleep(seconds)
+        idle = cpu_seconds(pid) - used
+        scraper.over.clear()
+        used = cpu_seconds(pid)
+        with scraper:
+            time.sleep(seconds)
+        costs.append((cpu_seconds(pid) - used - idle) / seconds)
+    return statistics.median(costs)
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--binary", required=True)
@@ -89,6 +104,7 @@ def main():
                     else:
                         plain.append(round_of(options.binary, options.port, node.pid, options.seconds))
                 print(f"round {number + 1}: {plain[-1][0]:.1f} and {scraped[-1][0]:.1f} us a send", file=sys.stderr, flush=True)
+            scrape = cost_of_a_scrape(scraper, node.pid, 5, 20)
         finally:
             node.send_signal(signal.SIGTERM)
             node.wait()
@@ -97,6 +113,7 @@ def main():
     for name, ratios in (("processor time a send", cpu), ("sends a second", rate)):
         low, median, high = (statistics.quantiles(ratios, n=4))
         print(f"{name}, scraped over not scraped: median {median:.4f}, quartiles {low:.4f} to {high:.4f}, of {len(ratios)} pairs")
+    print(f"a scrape a second takes {scrape * 1000:.2f} ms of processor a second: {scrape * 100:.2f} % of one core")
     print(f"without: {statistics.median(it[0] for it in plain):.2f} us and {statistics.median(it[1] for it in plain):.0f} sends a second; the page has {scraper.bytes} bytes")
 
 
