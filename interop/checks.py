@@ -20,6 +20,12 @@ NOTICED_NS = 50_000_000
 NOTICED_MAX_NS = 1_000_000_000
 # From that first failure until the client has let go of its other connections to the process.
 LET_GO_NS = 5_000_000
+# How a Rust client names a call that it did not send: its connection had just closed; or had just been told
+# GOAWAY with NO_ERROR, after which h2 opens no further stream and hyper has not yet heard of it.
+TAKEN_BACK = (
+    "operation was canceled: connection closed",
+    "http2 error: connection error received: not a result of an error",
+)
 # How far after the last kill its gap is looked for; a tenth of it before a kill.
 WINDOW_NS = 10_000_000_000
 
@@ -100,7 +106,7 @@ def taken_back(event, restarts):
     Rust's tonic does, and tries it on no other connection. A node that stops cannot help that; nobody
     else may be the cause.
     """
-    unsent = "operation was canceled: connection closed" in (event.get("error") or "")
+    unsent = any(words in (event.get("error") or "") for words in TAKEN_BACK)
     return unsent and any(event["start_ns"] <= restart.until_ns and event["end_ns"] >= restart.from_ns
                           for restart in restarts)
 

@@ -30,6 +30,7 @@ ROLLING_RESTARTS_PER_LANGUAGE = 1
 DOWN_SECONDS = 1.5
 BETWEEN_KILLS_SECONDS = 1.5
 SHOWN_PER_CHECK = 5
+SHOWN_CHARACTERS = 300
 
 
 def streams(language):
@@ -183,8 +184,8 @@ def compare_descriptors():
 
 
 def run_all(languages, cluster, work, options, slow):
-    """Runs the languages one after the other; returns how many passed and how many failed."""
-    passed, failed, gaps = 0, 0, []
+    """Runs the languages one after the other; returns how many passed, and for each failure a sentence."""
+    passed, failures, gaps = 0, [], []
     cluster.start(NODES)
     for language in languages:
         directory = work / language.name
@@ -196,7 +197,11 @@ def run_all(languages, cluster, work, options, slow):
         found = checks.violations(events, kills, restarts, expected, language.never_retries, options.kills)
         report(language, events, kills, found)
         gaps += checks.gaps_ms(events, kills)
-        passed, failed = (passed, failed + 1) if found or lacking else (passed + 1, failed)
+        if found or lacking:
+            sentences = lacking + [f"{name}: {each[0]}" for name, each in found.items()]
+            failures.append(f"{language.name}: {'; '.join(sentence[:SHOWN_CHARACTERS] for sentence in sentences)}")
+        else:
+            passed += 1
     sentences = list(checks.gaps_are_short(gaps, slow)) if options.kills else []
     for sentence in sentences:
         print(f"VIOLATED: gaps are short: {sentence}")
@@ -204,7 +209,11 @@ def run_all(languages, cluster, work, options, slow):
     if worst:
         print(f"all languages: {len(worst)} kills, longest gap between acks: p50 {statistics.median(worst):.0f} ms, "
               f"max {worst[-1]:.0f} ms")
-    return (passed, failed + 1) if sentences else (passed + 1, failed)
+    if sentences:
+        failures.append(f"gaps are short: {sentences[0]}")
+    else:
+        passed += 1
+    return passed, failures
 
 
 def parse():
@@ -242,17 +251,20 @@ def main():
         return 2
     work = pathlib.Path(tempfile.mkdtemp(prefix="ledgermq-interop-"))
     cluster = Cluster(binary, work / "data", free_base_port(), slow)
-    failed = 1
+    failures = ["not run to its end"]
     try:
-        passed, failed = run_all(languages, cluster, work, options, slow)
-        print(f"interop: {passed} passed, {failed} failed, {len(skipped)} skipped")
-        return 1 if failed else 0
+        passed, failures = run_all(languages, cluster, work, options, slow)
+        # Again, at the end: whoever has only the last lines of a log shall know what failed.
+        for failure in failures:
+            print(f"FAILED: {failure}")
+        print(f"interop: {passed} passed, {len(failures)} failed, {len(skipped)} skipped")
+        return 1 if failures else 0
     except (ClusterError, subprocess.SubprocessError) as error:
         print(f"the run could not be done: {error}", file=sys.stderr)
         return 2
     finally:
         cluster.stop()
-        if failed or options.keep:
+        if failures or options.keep:
             print(f"histories and data are in {work}")
         else:
             cluster.remove()

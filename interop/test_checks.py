@@ -1,6 +1,7 @@
 """Each check of checks.py is silent on a good history and speaks on one planted violation."""
 
 import copy
+import itertools
 import unittest
 
 import checks
@@ -103,8 +104,10 @@ class Planted(unittest.TestCase):
         self.assertEqual(self.found(), set())
 
     def test_a_call_that_its_client_took_back_must_be_in_a_restart(self):
-        unsent = "transport error: operation was canceled: connection closed"
-        for op, check in (("send", "sends succeeded"), ("ack", "polls succeeded")):
+        closed = "transport error: operation was canceled: connection closed"
+        told_to_go = "h2 protocol error: http2 error: connection error received: not a result of an error"
+        for unsent, op in itertools.product((closed, told_to_go), ("send", "ack")):
+            check = "sends succeeded" if op == "send" else "polls succeeded"
             event = self.find(op)
             was = dict(event)
             event.update(ok=False, error=unsent, start_ns=1610 * MS, end_ns=1611 * MS)
