@@ -8,7 +8,7 @@ LEDGERMQ := $(CARGO_TARGET_DIR)/release/ledgermq
 JEPSEN := $(CARGO_TARGET_DIR)/release/jepsen
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-tools proof simulate proof-long planted fuzz interop interop-tools interop-checks statefulset lint install check-deploy check-image check-backup check-observability
+.PHONY: help run build test test-tools proof proof-push proof-planted simulate proof-long planted fuzz interop interop-tools interop-checks statefulset lint install check-deploy check-image check-backup check-observability
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,13 @@ test: install test-tools interop-checks ## Run all tests of the workspace
 	@$(CARGO) test --release --locked --workspace
 
 proof: simulate build planted test-tools ## Simulated and real clusters under faults, planted bugs that must be found: half an hour
+	@$(MAKE) --no-print-directory -j2 proof-push proof-planted
+
+# The two mostly wait for what they broke, so they run side by side.
+proof-push:
 	@$(JEPSEN) suite --tier push --binary $(LEDGERMQ) --out $(CARGO_TARGET_DIR)/jepsen
+
+proof-planted:
 	@$(JEPSEN) planted --push --binary $(LEDGERMQ)-planted --out $(CARGO_TARGET_DIR)/jepsen
 
 # With another build of tokio, whose time stands still; it never reaches what is shipped.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::features::FeatureLevel;
 use crate::names::{ConsumerId, GroupId, NodeId, QueueKey, TopicId};
 use crate::settings::{GroupSettings, TopicSettings};
 
@@ -173,6 +174,9 @@ pub struct Catalog {
     /// Who begins a broker group that was added to a running cluster, with a vote each.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub founders: BTreeMap<GroupId, Vec<NodeId>>,
+    /// What the logs may hold: see [`crate::features`].
+    #[serde(default)]
+    pub feature_level: FeatureLevel,
 }
 
 impl Catalog {

@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod clock;
 pub mod command;
 mod consensus;
+pub mod features;
 pub mod filter;
 #[cfg(fuzzing)]
 pub mod fuzzing;

@@ -2,9 +2,11 @@
 
 use proto::admin::{
     AddBrokerGroupsRequest, AddBrokerGroupsResponse, BrokerGroup, ChangeVotersRequest, ChangeVotersResponse,
-    ClusterStatusResponse, Disk, Node, RemoveNodeRequest, RemoveNodeResponse, Replica, StepAsideResponse,
-    TransferLeaderRequest, TransferLeaderResponse,
+    ClusterStatusResponse, Disk, Node, RaiseFeatureLevelRequest, RaiseFeatureLevelResponse,
+    RemoveNodeRequest, RemoveNodeResponse, Replica, StepAsideResponse, TransferLeaderRequest,
+    TransferLeaderResponse,
 };
+use raft::features::FeatureLevel;
 use raft::names::{GroupId, NodeId};
 use raft::node::{GroupStatus, NodeStatus};
 use tokio::time::Instant;
@@ -40,11 +42,13 @@ pub(super) async fn status(edge: &EdgeState) -> ClusterStatusResponse {
         clock_doubt_ms: program(info.id)
             .and_then(|program| program.clock_ahead_ms)
             .map_or(0, |(_, doubt)| doubt),
+        reads_up_to: program(info.id).map_or(0, |program| program.reads_up_to.0),
     };
     ClusterStatusResponse {
         cluster: edge.options.cluster.clone(),
         nodes: status.nodes.into_iter().map(node).collect(),
         groups: status.groups.iter().map(wire_group).collect(),
+        feature_level: edge.node.catalog().feature_level.0,
     }
 }
 
@@ -114,6 +118,17 @@ pub(super) async fn remove_node(
 pub(super) async fn step_aside(edge: &EdgeState, deadline: Instant) -> Result<StepAsideResponse, Fault> {
     let groups = edge.node.step_aside(deadline).await?;
     Ok(StepAsideResponse { groups: groups.iter().map(ToString::to_string).collect() })
+}
+
+pub(super) async fn raise_feature_level(
+    edge: &EdgeState,
+    request: RaiseFeatureLevelRequest,
+    deadline: Instant,
+) -> Result<RaiseFeatureLevelResponse, Fault> {
+    let before = edge.node.catalog().feature_level.0;
+    let to = (request.to != 0).then_some(FeatureLevel(request.to));
+    let level = edge.node.raise_feature_level(to, deadline).await?.0;
+    Ok(RaiseFeatureLevelResponse { before, level })
 }
 
 pub(super) async fn add_broker_groups(

@@ -27,11 +27,11 @@ use proto::admin::{
     DigestReplicasResponse, ExplainDeliveryRequest, ExplainDeliveryResponse, GroupOffsetsRequest,
     GroupOffsetsResponse, GroupResponse, ListDeadLettersRequest, ListDeadLettersResponse, ListGroupsRequest,
     ListGroupsResponse, ListTopicsRequest, ListTopicsResponse, ListTransactionsRequest,
-    ListTransactionsResponse, QueryMessagesRequest, QueryMessagesResponse, RemoveNodeRequest,
-    RemoveNodeResponse, ResendDeadLettersRequest, ResendDeadLettersResponse, ResetOffsetRequest,
-    ResetOffsetResponse, StepAsideRequest, StepAsideResponse, TopicResponse, TraceMessageRequest,
-    TraceMessageResponse, TransferLeaderRequest, TransferLeaderResponse, UpdateGroupRequest,
-    UpdateTopicRequest,
+    ListTransactionsResponse, QueryMessagesRequest, QueryMessagesResponse, RaiseFeatureLevelRequest,
+    RaiseFeatureLevelResponse, RemoveNodeRequest, RemoveNodeResponse, ResendDeadLettersRequest,
+    ResendDeadLettersResponse, ResetOffsetRequest, ResetOffsetResponse, StepAsideRequest, StepAsideResponse,
+    TopicResponse, TraceMessageRequest, TraceMessageResponse, TransferLeaderRequest, TransferLeaderResponse,
+    UpdateGroupRequest, UpdateTopicRequest,
 };
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
@@ -226,6 +226,14 @@ impl Admin for AdminService {
     ) -> Result<Response<StepAsideResponse>, Status> {
         let (caller, _) = Caller::of(request);
         answer(cluster::step_aside(&self.edge, deadline(&caller)).await)
+    }
+
+    async fn raise_feature_level(
+        &self,
+        request: Request<RaiseFeatureLevelRequest>,
+    ) -> Result<Response<RaiseFeatureLevelResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(cluster::raise_feature_level(&self.edge, request, deadline(&caller)).await)
     }
 
     async fn add_broker_groups(

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use raft::catalog::{NodeInfo, StartFrom};
+use raft::features::FeatureLevel;
 use raft::names::NodeId;
 use raft::node::{Node, NodeOptions, TransactionChecks, Tuning};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -67,6 +68,7 @@ pub async fn run(options: Options, announce: impl FnOnce(&Options)) -> Result<()
                      as a new node"
                 ))
             }
+            false if node.is_outdated() => Failure::Failed(format!("the node stopped: {reason}")),
             false => Failure::Disk(format!(
                 "the node stopped: {reason}. Nothing acknowledged is lost; look at the disk, then start the node again"
             )),
@@ -161,6 +163,7 @@ fn node_options(options: &Options) -> anyhow::Result<NodeOptions> {
             table_memory_bytes: usize::try_from(options.tables.memory_bytes.0)?,
             snapshot_log_bytes: options.raft.snapshot_log_bytes.0,
             snapshot_entries_kept: options.raft.snapshot_entries_kept,
+            snapshot_bytes_per_s: options.raft.snapshot_bytes_per_second.0,
             retention: options.retention.tuning(),
             disk: options.disk.tuning(),
         },
@@ -169,6 +172,7 @@ fn node_options(options: &Options) -> anyhow::Result<NodeOptions> {
             limit: options.transactions.check_limit,
             open_max: Duration::from_secs(3600 * u64::from(options.transactions.open_max_hours)),
         },
+        reads_up_to: FeatureLevel::NEWEST,
     })
 }
 

@@ -8,6 +8,7 @@ use super::backup::{BackupArgs, RestoreArgs};
 use super::digest::DigestArgs;
 use super::doctor::DoctorArgs;
 use super::exit::Failure;
+use super::feature_level::FeatureLevelArgs;
 use super::nodes::{self, WaitArgs};
 use super::output::ConfirmArgs;
 use super::repair::RepairArgs;
@@ -124,6 +125,16 @@ Examples:
         #[command(flatten)]
         confirm: ConfirmArgs,
     },
+    /// Show what the logs may hold, and raise it when an upgrade is over
+    #[command(
+        after_help = "What an older version could not read is not written before the level is raised; the older version cannot be started again after that. A new cluster begins at the highest level of its nodes.
+
+Examples:
+  ledgermq cluster feature-level
+  ledgermq cluster feature-level --raise
+  ledgermq cluster feature-level --raise 2 --yes"
+    )]
+    FeatureLevel(FeatureLevelArgs),
     /// Add broker groups, on all nodes: more leaders, more logs
     #[command(after_help = "Examples:
   ledgermq cluster add-groups
@@ -187,6 +198,7 @@ impl ClusterCommand {
             ClusterCommand::ReplaceNode { old, new, args, confirm } => {
                 nodes::replace(&old, &new, args, confirm).await
             }
+            ClusterCommand::FeatureLevel(args) => args.run().await,
             ClusterCommand::AddGroups { count, args } => nodes::add_groups(count, args).await,
             ClusterCommand::Drain { args } => nodes::drain(args).await,
             ClusterCommand::AddVoter(args) => args.add().await,

@@ -10,6 +10,7 @@ mod digest;
 mod dlq;
 mod doctor;
 pub mod exit;
+mod feature_level;
 mod group;
 mod local;
 mod log;

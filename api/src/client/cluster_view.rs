@@ -193,6 +193,7 @@ mod tests {
     fn status() -> admin::ClusterStatusResponse {
         admin::ClusterStatusResponse {
             cluster: "local".into(),
+            feature_level: 1,
             nodes: vec![admin::Node {
                 id: 1,
                 name: "node1".into(),

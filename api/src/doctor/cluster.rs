@@ -18,6 +18,7 @@ pub fn findings(status: &ClusterStatusResponse) -> Vec<Finding> {
     nodes(status, &mut found);
     disks(status, &mut found);
     versions(status, &mut found);
+    feature_level(status, &mut found);
     clocks(status, &mut found);
     for group in &status.groups {
         leader(group, &mut found);
@@ -91,6 +92,22 @@ fn versions(status: &ClusterStatusResponse, found: &mut Vec<Finding>) {
             found.push(Finding::new(Level::Warn, "versions", "cluster", listed.join(", "), advice));
         }
     }
+}
+
+/// An upgrade is over when nobody is to go back: what newer versions write is held back until then.
+fn feature_level(status: &ClusterStatusResponse, found: &mut Vec<Finding>) {
+    let common = status.nodes.iter().map(|node| node.reads_up_to).min().unwrap_or(0);
+    if common == 0 || status.feature_level == 0 {
+        return;
+    }
+    let level = status.feature_level;
+    if common <= level {
+        found.push(Finding::ok("feature level", "cluster", format!("it is {level}")));
+        return;
+    }
+    let advice = "if no node is to run an older version again: ledgermq cluster feature-level --raise";
+    let what = format!("it is {level}, and all nodes can read {common}: features are held back");
+    found.push(Finding::new(Level::Warn, "feature level", "cluster", what, advice));
 }
 
 /// What is known of clocks comes with a doubt: half the time that the question was under way.
@@ -229,6 +246,7 @@ mod tests {
             version: "0.1.0".into(),
             clock_ahead_ms: Some(0),
             clock_doubt_ms: 1,
+            reads_up_to: 2,
             ..Node::default()
         }
     }
@@ -253,6 +271,7 @@ mod tests {
             cluster: "test".into(),
             nodes: (1..=3).map(node).collect(),
             groups: vec![group("meta", 1), group("g1", 1), group("g2", 2), group("g3", 3)],
+            feature_level: 2,
         }
     }
 
@@ -273,14 +292,25 @@ mod tests {
     fn a_sound_cluster_has_only_good_findings() {
         assert_eq!(unwell(|_| {}), Vec::<String>::new());
         let checks: std::collections::BTreeSet<_> = findings(&sound()).iter().map(|it| it.check).collect();
-        let all = ["clocks", "disk", "leader", "nodes", "replication", "spread", "versions", "voters"];
+        let all = [
+            "clocks",
+            "disk",
+            "feature level",
+            "leader",
+            "nodes",
+            "replication",
+            "spread",
+            "versions",
+            "voters",
+        ];
         assert_eq!(checks.into_iter().collect::<Vec<_>>(), all);
     }
 
     #[test]
     fn each_thing_that_is_wrong_is_found() {
         type Change = fn(&mut ClusterStatusResponse);
-        let cases: [(&[&str], Change); 12] = [
+        let cases: [(&[&str], Change); 13] = [
+            (&["warn feature level cluster"], |it| it.feature_level = 1),
             (
                 &[
                     "bad nodes node3 (3)",
@@ -315,7 +345,7 @@ mod tests {
         ];
         for (number, (expected, change)) in cases.into_iter().enumerate() {
             let mut found = unwell(change);
-            if number == 9 {
+            if number == 10 {
                 // All three of them.
                 found.retain(|it| it.contains("node2"));
             }

@@ -167,6 +167,8 @@ pub struct RaftSection {
     /// So many entries before a snapshot stay, for replicas that are a little behind: they are sent
     /// the log, others the snapshot.
     pub snapshot_entries_kept: u64,
+    /// Snapshots leave the node at so many bytes a second at most, all together; 0: as fast as it goes.
+    pub snapshot_bytes_per_second: ByteCount,
 }
 
 /// `[messaging]`
@@ -288,6 +290,7 @@ impl Default for RaftSection {
             election_timeout_ms: millis(tuning.election_timeout),
             snapshot_log_bytes: ByteCount(tuning.snapshot_log_bytes),
             snapshot_entries_kept: tuning.snapshot_entries_kept,
+            snapshot_bytes_per_second: ByteCount(tuning.snapshot_bytes_per_s),
         }
     }
 }

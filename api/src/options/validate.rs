@@ -17,6 +17,8 @@ const QUEUES_MAX: u32 = 4096;
 const TABLE_MEMORY_BYTES_MIN: u64 = 8 << 20;
 /// A snapshot flushes the tables: more often than this is all overhead.
 const SNAPSHOT_LOG_BYTES_MIN: u64 = 1 << 20;
+/// Slower, and a part of a snapshot takes longer than whoever waits for it waits.
+const SNAPSHOT_BYTES_PER_SECOND_MIN: u64 = 1 << 20;
 /// A shorter heartbeat is all overhead.
 const HEARTBEAT_MS_MIN: u64 = 10;
 /// An election timeout has to outlast so many heartbeats, or a single late one starts an election.
@@ -220,6 +222,12 @@ impl Options {
         if snapshot.0 < SNAPSHOT_LOG_BYTES_MIN {
             wrong.push(format!("raft.snapshot_log_bytes is {snapshot}: it must be at least 1MiB"));
         }
+        let rate = self.raft.snapshot_bytes_per_second;
+        if rate.0 > 0 && rate.0 < SNAPSHOT_BYTES_PER_SECOND_MIN {
+            wrong.push(format!(
+                "raft.snapshot_bytes_per_second is {rate}: it must be at least 1MiB, or 0 for as fast as it goes"
+            ));
+        }
     }
 }
 
@@ -267,7 +275,7 @@ mod tests {
     #[test]
     fn each_wrong_value_is_named() {
         type Change = fn(&mut Options);
-        let cases: [(&str, Change); 26] = [
+        let cases: [(&str, Change); 27] = [
             ("cluster.name", |o| o.cluster.name = "a b".into()),
             ("cluster.broker_groups", |o| o.cluster.broker_groups = 0),
             ("node.data", |o| o.node.data = "".into()),
@@ -290,6 +298,9 @@ mod tests {
             ("disk.refuse_percent are 75, 95 and 90", |o| o.disk.clean_percent = 95),
             ("disk.look_every_ms is 1ms", |o| o.disk.look_every_ms = Millis(1)),
             ("raft.election_timeout_ms", |o| o.raft.election_timeout_ms = Millis(200)),
+            ("raft.snapshot_bytes_per_second is 1KiB", |o| {
+                o.raft.snapshot_bytes_per_second = ByteCount(1024)
+            }),
             ("raft.snapshot_log_bytes is 1KiB", |o| o.raft.snapshot_log_bytes = ByteCount(1024)),
             ("node.id is 3, but with cluster.seeds", |o| {
                 (o.cluster.seeds, o.node.name, o.node.id) = (vec!["a:1".into()], "a".into(), 3);

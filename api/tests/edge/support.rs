@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use api::{Edge, EdgeOptions, TlsOptions};
 use raft::catalog::{NodeInfo, TopicType};
+use raft::features::FeatureLevel;
 use raft::names::NodeId;
 use raft::node::{DiskMarks, Node, NodeOptions, TransactionChecks, Tuning};
 use raft::request::NewTopic;
@@ -95,6 +96,7 @@ impl Server {
                 limit: 2,
                 ..TransactionChecks::default()
             },
+            reads_up_to: FeatureLevel::NEWEST,
         };
         let node = Node::start(node_options).await.expect("the node starts");
         node.ready(soon()).await.expect("a leader for each group");

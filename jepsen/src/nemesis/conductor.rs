@@ -34,6 +34,9 @@ pub struct Troubles {
     pub unhealed: Vec<String>,
 }
 
+/// While all is to become whole again.
+const LOOK_FOR_DEAD_EVERY: Duration = Duration::from_secs(1);
+
 /// Plays scripts.
 #[derive(Debug)]
 pub struct Conductor {
@@ -117,7 +120,7 @@ impl Conductor {
             match step {
                 Move::Wait(pause) => tokio::time::sleep(*pause).await,
                 Move::Transfer => self.transfer(script.nemesis).await,
-                Move::Repair => self.repair(&damaged).await,
+                Move::Repair => self.repair(script.nemesis, &damaged).await,
                 Move::TakeVotes { slot, target } => {
                     if Instant::now() >= until {
                         return;
@@ -255,7 +258,7 @@ impl Conductor {
     /// Has the nodes whose files were damaged looked through, rebuilt from the others where they are damaged, and started;
     /// and waits until all is whole again: another one that is damaged before would be one too many. A node need not
     /// notice at its start what lies in the body of an old frame, so those that run are stopped for it.
-    async fn repair(&self, damaged: &[usize]) {
+    async fn repair(&self, nemesis: Nemesis, damaged: &[usize]) {
         let nodes: std::collections::BTreeSet<usize> = damaged.iter().copied().collect();
         let hands = self.hands.lock().await;
         for node in nodes {
@@ -269,8 +272,16 @@ impl Conductor {
             self.troubles.borrow_mut().unhealed.push(format!("{error:#}"));
         }
         drop(hands);
-        // If it does not come, the end of the run says so.
-        let _ = self.brokers.converged_after_healing().await;
+        // If it does not come, the end of the run says so. A node that another fault ended meanwhile is needed for it, and
+        // whose nemesis has looked for it already may just have been about to end.
+        let whole = self.brokers.converged_after_healing();
+        tokio::pin!(whole);
+        loop {
+            tokio::select! {
+                _ = &mut whole => return,
+                () = tokio::time::sleep(LOOK_FOR_DEAD_EVERY) => self.bury(nemesis).await,
+            }
+        }
     }
 
     /// Starts nodes again that have ended by themselves, and remembers those that should not have.

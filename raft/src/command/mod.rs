@@ -346,7 +346,7 @@ pub enum Command {
 }
 
 /// Why bytes are not a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CommandError {
     /// A length reaches behind the end.
     #[error("a command of {length} bytes begins at byte {at}, but only {rest} bytes follow")]
@@ -363,6 +363,12 @@ pub enum CommandError {
     UnknownKind {
         /// The byte found.
         kind: u8,
+    },
+    /// A newer version wrote it.
+    #[error("the action {action} of `meta` is unknown to this build")]
+    UnknownAction {
+        /// Its name.
+        action: String,
     },
     /// The payload is not that of its kind.
     #[error("the payload of a command of kind {kind} is malformed")]

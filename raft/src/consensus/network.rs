@@ -30,6 +30,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::consensus::convert::{
     append_out, append_result_in, log_id_out, vote_out, vote_request_out, vote_response_in,
 };
+use crate::consensus::snapshot::pace::Pace;
 use crate::consensus::snapshot::send::{SendError, Sending};
 use crate::consensus::types::{LogId, Snapshot, TypeConfig, Vote};
 use crate::group::fault::Faults;
@@ -50,6 +51,8 @@ pub(crate) struct NetworkFactory {
     pub log: CommitLog,
     /// Who is told of a snapshot that is damaged here.
     pub faults: Arc<Faults>,
+    /// How fast snapshots leave this node, shared by all groups.
+    pub pace: Arc<Pace>,
 }
 
 impl NetworkFactory {
@@ -61,6 +64,7 @@ impl NetworkFactory {
             peers: self.peers.clone(),
             log: self.log.clone(),
             faults: self.faults.clone(),
+            pace: self.pace.clone(),
             live: None,
         }
     }
@@ -92,6 +96,7 @@ pub(crate) struct PeerNetwork {
     peers: PeerPool,
     log: CommitLog,
     faults: Arc<Faults>,
+    pace: Arc<Pace>,
     live: Option<LiveStream>,
 }
 
@@ -322,7 +327,8 @@ impl NetSnapshot<TypeConfig> for PeerNetwork {
         let client = self.peers.client(target, Lane::Bulk).map_err(unreachable)?;
         let log = self.log.clone();
         let (faults, stored) = (self.faults.clone(), snapshot.snapshot.clone());
-        let sending = Sending { group, target, vote, log, snapshot: snapshot.snapshot };
+        let sending =
+            Sending { group, target, vote, log, snapshot: snapshot.snapshot, pace: self.pace.clone() };
         let sent = async {
             let error = match sending.send(client).await {
                 Ok(response) => return Ok(response),

@@ -30,6 +30,7 @@ use crate::catalog::Catalog;
 use crate::consensus::applier::{Applier, SnapshotPlace};
 use crate::consensus::log_store::LogStore;
 use crate::consensus::network::NetworkFactory;
+use crate::consensus::snapshot::pace::Pace;
 use crate::consensus::snapshot::{Builder, rebuild};
 use crate::consensus::types::TypeConfig;
 use crate::group::confirm::Confirmations;
@@ -166,6 +167,8 @@ pub(crate) struct GroupSetup {
     pub disk: Arc<dyn Disk>,
     pub tuning: Tuning,
     pub peers: PeerPool,
+    /// How fast snapshots leave this node.
+    pub snapshot_pace: Arc<Pace>,
     /// Told when the disk fails: the node must stop.
     pub failure: Failure,
     /// Where `meta` puts its catalog.
@@ -269,6 +272,7 @@ impl Group {
             peers: setup.peers,
             log: store.log().clone(),
             faults: faults.clone(),
+            pace: setup.snapshot_pace,
         };
         let config = raft_config(&setup.cluster, &setup.tuning)
             .map_err(|reason| GroupOpenError::Consensus { group: id, reason })?;

@@ -17,6 +17,7 @@ use super::progress::Progress;
 use super::{AppliedFrame, FrameContext, MachineFailure, StateMachine};
 use crate::catalog::{Catalog, ConsumerGroup, DEAD_LETTERS_PREFIX, NodeInfo, Topic, TopicType};
 use crate::command::{Command, CommandError, Commands, encode_meta};
+use crate::features::FeatureLevel;
 use crate::limits::{META_REQUESTS_MAX, QUEUES_MAX};
 use crate::names::{ConsumerId, GroupId, NodeId, TopicId};
 use crate::outcome::Outcome;
@@ -93,6 +94,8 @@ pub enum MetaAction {
     },
     /// The broker groups there are. None may be missing that was there.
     SetGroups(Vec<GroupId>),
+    /// From here on the logs may hold what builds that know this level write. It never falls.
+    RaiseFeatureLevel(FeatureLevel),
 }
 
 impl MetaCommand {
@@ -119,6 +122,9 @@ pub(super) struct Counters {
     /// See [`Catalog`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) founders: BTreeMap<GroupId, Vec<NodeId>>,
+    /// See [`Catalog`].
+    #[serde(default, skip_serializing_if = "FeatureLevel::is_first")]
+    pub(super) feature_level: FeatureLevel,
 }
 
 /// The deterministic state machine of `meta`.
@@ -167,6 +173,7 @@ impl<T: TableStore> MetaMachine<T> {
         catalog.version = counters.catalog_version;
         catalog.removed_nodes.clone_from(&counters.removed_nodes);
         catalog.founders.clone_from(&counters.founders);
+        catalog.feature_level = counters.feature_level;
         let progress = Progress::open(tables)?;
         Ok(MetaMachine { progress, catalog: Arc::new(catalog), counters, requests, outcomes })
     }
@@ -176,19 +183,22 @@ impl<T: TableStore> MetaMachine<T> {
         self.catalog.clone()
     }
 
-    fn apply_command(&mut self, command: Command) -> Outcome {
+    fn apply_command(&mut self, command: Command) -> Result<Outcome, CommandError> {
         let Command::Meta { request, json } = command else {
-            return invalid("the meta group takes only its own commands");
+            return Ok(invalid("the meta group takes only its own commands"));
         };
         if let Some(outcome) = self.outcomes.get(&request) {
-            return outcome.clone();
+            return Ok(outcome.clone());
         }
         let outcome = match serde_json::from_slice(&json) {
             Ok(action) => self.act(action).unwrap_or_else(Outcome::Rejected),
-            Err(error) => return invalid(&format!("not a command of the meta group: {error}")),
+            Err(error) => match action_named(&json) {
+                Some(action) => return Err(CommandError::UnknownAction { action }),
+                None => return Ok(invalid(&format!("not a command of the meta group: {error}"))),
+            },
         };
         self.remember(request, &outcome);
-        outcome
+        Ok(outcome)
     }
 
     fn act(&mut self, action: MetaAction) -> Result<Outcome, Rejection> {
@@ -217,6 +227,7 @@ impl<T: TableStore> MetaMachine<T> {
             MetaAction::RemoveNode { node } => self.remove_node(node),
             MetaAction::AddGroups { count, founders } => self.add_groups(count, founders),
             MetaAction::SetGroups(groups) => self.set_groups(groups),
+            MetaAction::RaiseFeatureLevel(level) => Ok(self.raise_feature_level(level)),
         }
     }
 
@@ -432,9 +443,9 @@ impl<T: TableStore> StateMachine for MetaMachine<T> {
         let before = self.catalog.clone();
         let mut applied = AppliedFrame::default();
         for command in Commands::new(body) {
-            applied.outcomes.push(match command {
-                Ok((_, command)) => self.apply_command(command),
-                Err(source @ CommandError::UnknownKind { .. }) => {
+            applied.outcomes.push(match command.and_then(|(_, command)| self.apply_command(command)) {
+                Ok(outcome) => outcome,
+                Err(source @ (CommandError::UnknownKind { .. } | CommandError::UnknownAction { .. })) => {
                     return Err(MachineFailure::Unreadable { index: frame.index, source });
                 }
                 Err(error) => invalid(&error.to_string()),
@@ -462,6 +473,15 @@ impl<T: TableStore> StateMachine for MetaMachine<T> {
 
 fn parse<V: DeserializeOwned>(json: &[u8]) -> Option<V> {
     serde_json::from_slice(json).ok()
+}
+
+/// The name of what looks like an action: `"name"` or `{"name": ...}`.
+fn action_named(json: &[u8]) -> Option<String> {
+    match serde_json::from_slice(json).ok()? {
+        serde_json::Value::String(name) => Some(name),
+        serde_json::Value::Object(action) if action.len() == 1 => action.keys().next().cloned(),
+        _ => None,
+    }
 }
 
 fn invalid(why: &str) -> Outcome {

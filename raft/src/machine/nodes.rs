@@ -7,6 +7,7 @@ use store::tables::catalog::CatalogKey;
 
 use super::metadata::MetaMachine;
 use crate::catalog::NodeInfo;
+use crate::features::FeatureLevel;
 use crate::limits::{BROKER_GROUPS_MAX, NODES_MAX};
 use crate::names::{GroupId, NodeId};
 use crate::outcome::Outcome;
@@ -57,6 +58,15 @@ impl<T: TableStore> MetaMachine<T> {
         catalog.nodes.remove(&node);
         catalog.removed_nodes.insert(node);
         Ok(Outcome::Done)
+    }
+
+    /// A level that was reached already is no refusal: it is what was asked for.
+    pub(super) fn raise_feature_level(&mut self, level: FeatureLevel) -> Outcome {
+        if level > self.catalog.feature_level {
+            self.counters.feature_level = level;
+            self.change().feature_level = level;
+        }
+        Outcome::Done
     }
 
     /// Broker groups with the next numbers.

@@ -251,6 +251,7 @@ pub(crate) fn groups(options: &NodeOptions) -> impl Iterator<Item = GroupId> + u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::features::FeatureLevel;
     use crate::node::options::Tuning;
 
     fn info(id: u64, peer: &str) -> NodeInfo {
@@ -275,6 +276,7 @@ mod tests {
             broker_groups: 1,
             tuning: Tuning::default(),
             transaction_checks: Default::default(),
+            reads_up_to: FeatureLevel::NEWEST,
         }
     }
 

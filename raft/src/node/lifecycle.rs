@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
 use crate::catalog::{Catalog, NodeInfo};
+use crate::consensus::snapshot::pace::Pace;
 use crate::group::{Group, GroupOpenError, GroupSetup};
 use crate::machine::MetaAction;
 use crate::names::{GroupId, NodeId};
@@ -124,6 +125,7 @@ pub(crate) async fn start(mut options: NodeOptions) -> Result<Node, StartError> 
     let (catalog_sender, catalog) = watch::channel(Arc::new(Catalog::default()));
     let disk: Arc<dyn Disk> = seams::disk();
     let groups = Groups::new();
+    let snapshot_pace = Arc::new(Pace::new(options.tuning.snapshot_bytes_per_s));
     for id in identity::groups(&options) {
         let setup = GroupSetup {
             id,
@@ -134,10 +136,15 @@ pub(crate) async fn start(mut options: NodeOptions) -> Result<Node, StartError> 
             disk: disk.clone(),
             tuning: options.tuning.clone(),
             peers: peers.clone(),
+            snapshot_pace: snapshot_pace.clone(),
             failure: failure.clone(),
             catalog: (id == GroupId::META).then(|| catalog_sender.clone()),
         };
         groups.add(Group::open(setup).await?);
+    }
+    let level = catalog.borrow().feature_level;
+    if let Some(why) = options.reads_up_to.falls_short_of(level) {
+        return Err(StartError::Options(why));
     }
     let inner = Arc::new(NodeInner {
         id: options.id,
@@ -154,6 +161,7 @@ pub(crate) async fn start(mut options: NodeOptions) -> Result<Node, StartError> 
         groups,
         members: Members::new(identity, options.members.clone(), configured),
         peers,
+        snapshot_pace,
         catalog,
         failure,
         stop: watch::Sender::new(false),
@@ -184,6 +192,7 @@ impl NodeInner {
             self.run_group(group);
         }
         self.spawn(self.clone().register());
+        self.spawn(self.clone().heed_feature_level());
         self.spawn(self.clone().settle());
         tick::start(&self);
     }
@@ -313,7 +322,10 @@ impl NodeInner {
             }
             let deadline = Instant::now() + Duration::from_secs(5);
             let change = match groups {
-                false => MetaAction::SetGroups(brokers.clone()),
+                false => {
+                    self.begin_at_newest_level(deadline).await;
+                    MetaAction::SetGroups(brokers.clone())
+                }
                 true => MetaAction::RegisterNode(own.clone()),
             };
             if let Err(error) = self.change(change, deadline).await {

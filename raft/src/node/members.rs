@@ -165,6 +165,7 @@ impl NodeInner {
             disk: crate::seams::disk(),
             tuning: self.options.tuning.clone(),
             peers: self.peers.clone(),
+            snapshot_pace: self.snapshot_pace.clone(),
             failure: self.failure.clone(),
             catalog: None,
         }

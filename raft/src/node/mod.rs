@@ -47,6 +47,7 @@ mod story;
 mod tick;
 mod timekeeping;
 mod transactions;
+mod upgrade;
 mod voters;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -75,6 +76,7 @@ pub use voters::VoterChange;
 
 use crate::catalog::{Catalog, ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
 use crate::command::{self, OffsetTarget};
+use crate::consensus::snapshot::pace::Pace;
 use crate::group::Group;
 use crate::names::{ConsumerId, GroupId, NodeId, QueueKey};
 use crate::node::failure::Failure;
@@ -104,6 +106,7 @@ pub(crate) struct NodeInner {
     pub(crate) groups: Groups,
     pub(crate) members: Members,
     pub(crate) peers: PeerPool,
+    pub(crate) snapshot_pace: Arc<Pace>,
     pub(crate) forwarder: Forwarder,
     pub(crate) presence: Presence,
     pub(crate) paused: flow::Paused,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::catalog::NodeInfo;
+use crate::features::FeatureLevel;
 use crate::hash::hash64;
 use crate::names::NodeId;
 use crate::node::TransactionChecks;
@@ -32,6 +33,8 @@ pub struct NodeOptions {
     pub tuning: Tuning,
     /// How open transactions are asked about.
     pub transaction_checks: TransactionChecks,
+    /// Up to which feature level this node can read: a build's own, another one only in tests.
+    pub reads_up_to: FeatureLevel,
 }
 
 impl NodeOptions {
@@ -75,6 +78,8 @@ pub struct Tuning {
     pub snapshot_log_bytes: u64,
     /// So many entries before a snapshot stay in Raft's reach, for followers that are a little behind.
     pub snapshot_entries_kept: u64,
+    /// Snapshots leave a node at so many bytes a second at most, all together; 0: as fast as it goes.
+    pub snapshot_bytes_per_s: u64,
     /// How long messages stay.
     pub retention: Retention,
     /// What a disk that fills up calls for.
@@ -145,6 +150,7 @@ impl Default for Tuning {
             table_memory_bytes: 64 << 20,
             snapshot_log_bytes: 1 << 30,
             snapshot_entries_kept: 4096,
+            snapshot_bytes_per_s: 128 << 20,
             retention: Retention::default(),
             disk: DiskMarks::default(),
         }

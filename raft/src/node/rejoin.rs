@@ -158,7 +158,9 @@ async fn until_whole(node: &NodeInner, group: &Group, term_min: u64) {
         let Some((leader, term)) = followed(group).filter(|(_, term)| *term >= term_min) else { continue };
         if goal.is_none_or(|goal| (goal.leader, goal.term) != (leader, term)) {
             goal = ask(node, group, leader, term).await;
-            tracing::info!(group = %group.id, ?goal, "what this replica must have before it votes again");
+            if let Some(goal) = goal {
+                tracing::info!(group = %group.id, ?goal, "what this replica must have before it votes again");
+            }
             continue;
         }
         let durable = group.store.log().pointers().durable_index;

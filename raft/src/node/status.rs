@@ -7,6 +7,7 @@ use openraft::async_runtime::WatchReceiver;
 use proto::peer;
 
 use crate::catalog::NodeInfo;
+use crate::features::FeatureLevel;
 use crate::group::Group;
 use crate::names::{GroupId, NodeId};
 use crate::node::peers::Lane;
@@ -87,6 +88,8 @@ pub struct ProgramStatus {
     /// How far its wall clock is ahead of this node's, in milliseconds, and how much of that is doubt; none if it does
     /// not say.
     pub clock_ahead_ms: Option<(i64, u32)>,
+    /// Up to which feature level it can read.
+    pub reads_up_to: FeatureLevel,
 }
 
 impl ProgramStatus {
@@ -96,7 +99,8 @@ impl ProgramStatus {
         let ahead_ms = answer.wall_clock_ms as i64 - (asked_ms + half_ms) as i64;
         let told = answer.wall_clock_ms > 0;
         let clock_ahead_ms = told.then(|| (ahead_ms, u32::try_from(half_ms + 1).unwrap_or(u32::MAX)));
-        ProgramStatus { version: answer.version.clone(), clock_ahead_ms }
+        let reads_up_to = FeatureLevel::of_wire(answer.reads_up_to);
+        ProgramStatus { version: answer.version.clone(), clock_ahead_ms, reads_up_to }
     }
 }
 
@@ -172,6 +176,7 @@ impl NodeInner {
             joining: !self.members.identity().settled,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             wall_clock_ms: seams::wall_ms(),
+            reads_up_to: self.options.reads_up_to.0,
         }
     }
 
@@ -181,7 +186,7 @@ impl NodeInner {
         let asked = members.iter().map(|info| async move {
             let (asked_ms, begun) = (seams::wall_ms(), seams::monotonic());
             let program = |answer: &peer::StatusResponse| {
-                (info.id, ProgramStatus::of(answer, asked_ms, begun.elapsed()))
+                (info.id, ProgramStatus::of(answer, asked_ms, seams::monotonic() - begun))
             };
             if info.id == self.id {
                 let own = self.own_status();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft::catalog::{ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
+use raft::features::FeatureLevel;
 use raft::hash::hash64;
 use raft::names::{GroupId, NodeId, QueueKey};
 use raft::node::{Node, NodeOptions, Tuning};
@@ -31,12 +32,7 @@ pub struct Cluster {
 
 impl Cluster {
     pub async fn start(size: u64, broker_groups: u32) -> Cluster {
-        // `RUST_LOG=debug` shows what the nodes do.
-        let filter = tracing_subscriber::EnvFilter::from_default_env();
-        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
-        let members = members(size);
-        let dir = tempfile::tempdir().expect("a directory");
-        let mut cluster = Cluster { dir, members, nodes: vec![None; size as usize], broker_groups };
+        let mut cluster = Cluster::of(size, broker_groups);
         for id in 1..=size {
             cluster.start_node(id).await;
         }
@@ -44,6 +40,16 @@ impl Cluster {
             node.ready(soon()).await.expect("a leader for each group");
         }
         cluster
+    }
+
+    /// Of which no node runs yet.
+    pub fn of(size: u64, broker_groups: u32) -> Cluster {
+        // `RUST_LOG=debug` shows what the nodes do.
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+        let members = members(size);
+        let dir = tempfile::tempdir().expect("a directory");
+        Cluster { dir, members, nodes: vec![None; size as usize], broker_groups }
     }
 
     pub fn options(&self, id: u64) -> NodeOptions {
@@ -57,6 +63,7 @@ impl Cluster {
             broker_groups: self.broker_groups,
             tuning: Tuning { segment_bytes: 8 << 20, ..Tuning::default() },
             transaction_checks: Default::default(),
+            reads_up_to: FeatureLevel::NEWEST,
         }
     }
 

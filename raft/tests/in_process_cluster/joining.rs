@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use raft::catalog::{ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
+use raft::features::FeatureLevel;
 use raft::names::{GroupId, NodeId};
 use raft::node::{ClusterStatus, Node, NodeOptions, Tuning};
 use raft::request::{NewConsumer, NewTopic};
@@ -41,6 +42,7 @@ impl Crowd {
             broker_groups: 1,
             tuning: Tuning { segment_bytes: 8 << 20, ..Tuning::default() },
             transaction_checks: Default::default(),
+            reads_up_to: FeatureLevel::NEWEST,
         }
     }
 

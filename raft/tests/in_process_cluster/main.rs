@@ -8,4 +8,5 @@ mod messages;
 mod own_address;
 mod rules;
 mod sql;
+mod upgrade;
 mod voters;

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use raft::catalog::{ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
 use raft::command::FrameBuilder;
-use raft::machine::{FrameContext, MetaAction, MetaCommand, MetaMachine, StateMachine};
+use raft::features::FeatureLevel;
+use raft::machine::{
+    AppliedFrame, FrameContext, MachineFailure, MetaAction, MetaCommand, MetaMachine, StateMachine,
+};
 use raft::names::{GroupId, NodeId, TopicId};
 use raft::outcome::Outcome;
 use raft::request::{NewConsumer, NewTopic, Rejection};
@@ -35,13 +38,17 @@ impl Meta {
     }
 
     fn bytes(&mut self, command: &Bytes) -> (Outcome, bool) {
+        let applied = self.applied(command).unwrap();
+        (applied.outcomes[0].clone(), applied.effects.catalog_changed)
+    }
+
+    fn applied(&mut self, command: &Bytes) -> Result<AppliedFrame, MachineFailure> {
         let mut builder = FrameBuilder::default();
         builder.push(command).unwrap();
         self.index += 1;
         let position = LogPosition(self.index * 100);
         let frame = FrameContext { index: self.index, term: 1, leader: 1, position, stamp_ms: 7 };
-        let applied = self.machine.apply(frame, &builder.finish().0).unwrap();
-        (applied.outcomes[0].clone(), applied.effects.catalog_changed)
+        self.machine.apply(frame, &builder.finish().0)
     }
 
     /// The same after it was opened again.
@@ -327,4 +334,25 @@ fn broker_groups_come_with_those_who_begin_them() {
         assert!(matches!(meta.act(nonsense), Outcome::Rejected(Rejection::Invalid(_))));
     }
     meta.reopened();
+}
+
+#[test]
+fn the_feature_level_only_rises() {
+    let mut meta = Meta::with_groups(&[1]);
+    let level = |meta: &Meta| meta.machine.catalog().feature_level.0;
+    assert_eq!(level(&meta), 1, "data that does not say is of the first level");
+    for (to, then) in [(3, 3), (2, 3), (3, 3)] {
+        assert_eq!(meta.act(MetaAction::RaiseFeatureLevel(FeatureLevel(to))), Outcome::Done);
+        assert_eq!(level(&meta), then);
+        meta.reopened();
+    }
+}
+
+#[test]
+fn an_action_of_a_newer_version_stops_the_machine() {
+    let mut meta = Meta::with_groups(&[1]);
+    for newer in [&b"{\"fly\":{\"to\":\"the moon\"}}"[..], b"\"fly\""] {
+        let failure = meta.applied(&raft::command::encode_meta(0, newer)).unwrap_err();
+        assert!(failure.to_string().contains("action fly of `meta` is unknown to this build"), "{failure}");
+    }
 }

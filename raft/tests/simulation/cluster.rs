@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raft::catalog::NodeInfo;
+use raft::features::FeatureLevel;
 use raft::names::{GroupId, NodeId};
 use raft::node::{Node, NodeOptions, Retention, Tuning};
 use raft::simulation::{self, Host};
@@ -83,6 +84,7 @@ fn options(id: u64, members: &[NodeInfo], data: PathBuf) -> NodeOptions {
             ..Tuning::default()
         },
         transaction_checks: Default::default(),
+        reads_up_to: FeatureLevel::NEWEST,
     }
 }
 

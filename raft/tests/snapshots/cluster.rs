@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft::catalog::{ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
+use raft::features::FeatureLevel;
 use raft::hash::hash64;
 use raft::names::{GroupId, NodeId, QueueKey};
 use raft::node::{Node, NodeOptions, ReplicaStatus, Tuning};
@@ -86,6 +87,7 @@ impl Cluster {
             data: self.dir.path().join(id.to_string()),
             broker_groups: 1,
             transaction_checks: Default::default(),
+            reads_up_to: FeatureLevel::NEWEST,
             tuning: self.tuning.clone(),
         }
     }

@@ -1,5 +1,6 @@
 //! Snapshots of a group: built, described, sent, received.
 
+pub(crate) mod pace;
 pub(crate) mod rebuild;
 pub(crate) mod receive;
 pub(crate) mod send;

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::consensus::convert::{log_id_in, log_id_out, vote_in, vote_out};
+use crate::consensus::snapshot::pace::Pace;
 use crate::consensus::snapshot::rebuild::{self, Beginning};
 use crate::consensus::types::{TypeConfig, Vote, id_of, mark_of};
 use crate::limits::{
@@ -58,6 +59,7 @@ pub(crate) struct Sending {
     pub vote: Vote,
     pub log: CommitLog,
     pub snapshot: Stored,
+    pub pace: Arc<Pace>,
 }
 
 type Parts = mpsc::Sender<peer::SnapshotChunk>;
@@ -169,13 +171,15 @@ impl Sending {
             let frames = blocking(move || Ok(this.log.frames(next..end, SNAPSHOT_PART_BYTES_MAX)?)).await?;
             let last = frames.last().ok_or(SendError::LogEnds(end - 1))?;
             next = last.index + 1;
-            let frames = frames.iter().map(Frame::to_wire).collect();
+            let frames: Vec<_> = frames.iter().map(Frame::to_wire).collect();
+            self.pace.take(frames.iter().map(|frame| frame.len() as u64).sum()).await;
             put(&parts, Part::Frames(peer::SnapshotFrames { frames })).await?;
         }
         for (number, (name, length)) in files.into_iter().enumerate() {
             let mut offset = 0;
             while offset < length {
                 let part_bytes = (length - offset).min(SNAPSHOT_PART_BYTES_MAX as u64);
+                self.pace.take(part_bytes).await;
                 let (this, name) = (self.clone(), name.clone());
                 let data =
                     blocking(move || Ok(this.snapshot.read(&name, offset, part_bytes as usize)?)).await?;

@@ -143,6 +143,7 @@ async fn join(options: &NodeOptions, own: &NodeInfo, seed: &str) -> Result<Found
         cluster: options.cluster.clone(),
         format_version: FORMAT_VERSION,
         from: Some(wire(own)),
+        reads_up_to: options.reads_up_to.0,
     };
     let mut client = client(seed).await?;
     let answer = timeout(ID_WITHIN, client.join(request)).await.map_err(|_| "it does not answer")?;

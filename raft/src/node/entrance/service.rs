@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use super::{stranger, unwire, wire};
+use crate::features::FeatureLevel;
 use crate::machine::MetaAction;
 use crate::names::{GroupId, NodeId};
 use crate::node::NodeInner;
@@ -92,6 +93,8 @@ impl Entrance for Doorkeeper {
         let request = request.into_inner();
         let refused = |refusal| JoinResponse { refusal, ..JoinResponse::default() };
         let stranger = stranger(&self.node.options.cluster, &request.cluster, request.format_version);
+        let level = self.node.catalog.borrow().feature_level;
+        let stranger = stranger.or_else(|| FeatureLevel::of_wire(request.reads_up_to).falls_short_of(level));
         let response = match (stranger, request.from) {
             (Some(refusal), _) => refused(refusal),
             (None, None) => refused("it does not say who asks".to_owned()),
