@@ -350,8 +350,8 @@ fn the_feature_level_only_rises() {
 
 #[test]
 fn an_action_of_a_newer_version_stops_the_machine() {
-    let mut meta = Meta::with_groups(&[1]);
     for newer in [&b"{\"fly\":{\"to\":\"the moon\"}}"[..], b"\"fly\""] {
+        let mut meta = Meta::with_groups(&[1]);
         let failure = meta.applied(&raft::command::encode_meta(0, newer)).unwrap_err();
         assert!(failure.to_string().contains("action fly of `meta` is unknown to this build"), "{failure}");
     }
