@@ -52,6 +52,8 @@ pub struct Conductor {
 /// A fault that is there.
 struct Active {
     guard: Option<Guard>,
+    /// Whether healing starts processes.
+    holds_down: bool,
     line: usize,
     nodes: Vec<usize>,
 }
@@ -185,7 +187,7 @@ impl Conductor {
         };
         let mut troubles = self.troubles.borrow_mut();
         troubles.faults.push((nemesis, line));
-        Active { guard, line: troubles.faults.len() - 1, nodes }
+        Active { guard, holds_down: fault.holds_down(), line: troubles.faults.len() - 1, nodes }
     }
 
     async fn install(&self, fault: &Fault, nodes: &[usize]) -> Injected {
@@ -220,7 +222,11 @@ impl Conductor {
 
     async fn heal(&self, active: Active) {
         if let Some(guard) = active.guard {
-            let _hands = self.hands.lock().await;
+            // Whoever has them may be waiting for this: a repair, for a disk that stands still.
+            let _hands = match active.holds_down {
+                true => Some(self.hands.lock().await),
+                false => None,
+            };
             let healed = self.brokers.blocking(move |_| guard.heal()).await;
             if let Err(error) = healed {
                 self.troubles.borrow_mut().unhealed.push(error.to_string());
