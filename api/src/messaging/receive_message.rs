@@ -53,7 +53,7 @@ pub fn receive_message(
         let deliveries = Deliveries::begin(&edge, &caller, &request, &call);
         match within(call.trail(), poll(&edge, &caller, request)).await {
             Ok(batch) => {
-                call.ended(Some(&ok()));
+                call.ended(None);
                 batch_frames(batch, deliveries).left_stream()
             }
             Err(fault) => {

@@ -51,7 +51,7 @@ impl Call {
         self.0.as_ref().map(|open| open.span.trail())
     }
 
-    /// The call is answered like this.
+    /// The call is answered like this; without a status it went well.
     pub fn ended(self, status: Option<&Status>) {
         let Some(mut open) = self.0 else { return };
         let Open { span, others } = &mut *open;
