@@ -184,6 +184,9 @@ pub async fn serve(
     if !invalid.is_empty() {
         return Err(EdgeError::Options(invalid));
     }
+    if let Some(traces) = &options.traces {
+        node.record_spans(traces.sink());
+    }
     let state = Arc::new(EdgeState::new(node, options));
     let weak: Weak<EdgeState> = Arc::downgrade(&state);
     state.node.set_clients(weak.clone());

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use raft::catalog::{StartFrom, TopicType};
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::limits;
+use crate::traces::Traces;
 
 /// Options of the client edge. The address that clients dial is the catalog's
 /// [`raft::catalog::NodeInfo::grpc`], not an option here.
@@ -45,6 +47,9 @@ pub struct EdgeOptions {
     /// The cluster's name, for `ledgermq cluster status`. Set by the boot code, not by the file.
     #[serde(skip)]
     pub cluster: String,
+    /// What traces calls; none: nothing does. Set by the boot code, not by the file.
+    #[serde(skip)]
+    pub traces: Option<Arc<Traces>>,
 }
 
 /// TLS on the gRPC port. Plaintext is always spoken too: the first byte tells them apart.
@@ -98,6 +103,7 @@ impl Default for EdgeOptions {
             transaction_check_after: limits::TRANSACTION_CHECK_AFTER,
             limits: EdgeLimits::default(),
             cluster: String::new(),
+            traces: None,
         }
     }
 }

@@ -34,6 +34,7 @@ pub mod server;
 pub mod session;
 mod stand_in;
 pub mod tls;
+pub mod traces;
 pub mod traffic;
 
 pub use edge::{Edge, EdgeError, serve};

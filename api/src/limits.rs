@@ -178,3 +178,11 @@ pub const KEYS_INDEXED_MAX: usize = 64;
 pub const TRANSACTION_CHECK_AFTER: Duration = Duration::from_secs(6);
 /// Messages that `ledgermq verify` sends: it holds what it did in memory, about a kilobyte each.
 pub const VERIFY_MESSAGES_MAX: u64 = 1_000_000;
+/// Ended spans that wait for the collector of traces.
+pub const SPANS_QUEUED_MAX: usize = 8_192;
+/// Spans in one call to the collector.
+pub const SPANS_BATCH_MAX: usize = 512;
+/// How long a node that stops gives the collector.
+pub const SPANS_FLUSH_WAIT: Duration = Duration::from_secs(2);
+/// Messages of one call that get a span of their own.
+pub const TRACED_MESSAGES_MAX: usize = 64;

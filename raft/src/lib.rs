@@ -25,3 +25,4 @@ mod seams;
 pub mod settings;
 #[cfg(feature = "simulation")]
 pub mod simulation;
+pub mod spans;

@@ -8,6 +8,7 @@ pub mod panic;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -24,6 +25,7 @@ use crate::edge::{self, Edge};
 use crate::edge_options::{EdgeLimits, EdgeOptions, TlsOptions};
 use crate::metrics::Exporter;
 use crate::options::{DefaultStart, Member, Options};
+use crate::traces::{TraceOptions, Traces};
 use data_lock::DataLock;
 
 /// How long a node that is told to stop may take to hand over and to finish what is in flight.
@@ -43,13 +45,15 @@ pub async fn run(options: Options, announce: impl FnOnce(&Options)) -> Result<()
         _ = stop.next() => return Ok(()),
     };
     let stopping = CancellationToken::new();
+    let traces = traces(&options)?;
     let ports = async {
         let exporter = Exporter::new(node.clone(), &options.cluster.name, &options.node_name());
         let http =
             crate::http::serve(node.clone(), exporter.clone(), address("http.bind", &options.http.bind)?)
                 .await?;
         let shutdown = stopping.clone().cancelled_owned();
-        let edge = edge::serve(node.clone(), edge_options(&options)?, shutdown).await?;
+        let edge_options = EdgeOptions { traces: traces.clone(), ..edge_options(&options)? };
+        let edge = edge::serve(node.clone(), edge_options, shutdown).await?;
         exporter.watch(&edge);
         anyhow::Ok((http, edge))
     };
@@ -62,7 +66,7 @@ pub async fn run(options: Options, announce: impl FnOnce(&Options)) -> Result<()
             true => {
                 // Its clients are to go to others, without an error.
                 stopping.cancel();
-                drain(&node, edge).await;
+                drain(&node, edge, traces).await;
                 Failure::Failed(format!(
                     "the node stopped: {reason}. Its data is needed no more. Started again with cluster.seeds it joins \
                      as a new node"
@@ -78,7 +82,7 @@ pub async fn run(options: Options, announce: impl FnOnce(&Options)) -> Result<()
             tracing::info!(signal = name, "stopping: finishes what is in flight, hands leaderships on");
             stopping.cancel();
             tokio::select! {
-                () = drain(&node, edge) => tracing::info!("stopped"),
+                () = drain(&node, edge, traces) => tracing::info!("stopped"),
                 _ = stop.next() => tracing::warn!("stopped at once, by a second signal"),
             }
             Ok(())
@@ -93,13 +97,32 @@ async fn start(options: &Options) -> anyhow::Result<Node> {
 }
 
 /// Lets the edge finish first: its requests need the node.
-async fn drain(node: &Node, edge: Edge) {
+async fn drain(node: &Node, edge: Edge, traces: Option<Arc<Traces>>) {
     match tokio::time::timeout(DRAIN_TIMEOUT, edge.task).await {
         Ok(Ok(Ok(()))) => {}
         Ok(ended) => tracing::warn!(?ended, "the gRPC server ended with an error"),
         Err(_) => tracing::warn!("requests in flight were cut off"),
     }
     node.drain(Instant::now() + DRAIN_TIMEOUT).await;
+    if let Some(traces) = traces {
+        traces.close().await;
+    }
+}
+
+/// What traces calls, if there is a collector.
+fn traces(options: &Options) -> Result<Option<Arc<Traces>>, Failure> {
+    let section = &options.tracing;
+    if section.otlp_endpoint.is_empty() {
+        return Ok(None);
+    }
+    let options = TraceOptions {
+        endpoint: section.otlp_endpoint.clone(),
+        sample_ratio: section.sample_ratio.0,
+        service: section.service_name.clone(),
+        node: options.node_name(),
+        cluster: options.cluster.name.clone(),
+    };
+    Traces::start(&options).map(Some).map_err(Failure::Usage)
 }
 
 fn edge_options(options: &Options) -> anyhow::Result<EdgeOptions> {

@@ -7,7 +7,7 @@ const REDACTED: &str = "(redacted)";
 const LOOKED_FOR_CHARS_MIN: usize = 4;
 
 /// Keys whose texts are shown: names, addresses of nodes, and what is one of a few words.
-const HARMLESS: [&str; 13] = [
+const HARMLESS: [&str; 14] = [
     "cluster.name",
     "cluster.members.name",
     "cluster.members.grpc",
@@ -21,6 +21,7 @@ const HARMLESS: [&str; 13] = [
     "peer.bind",
     "messaging.default_start",
     "retention.clean_at",
+    "tracing.service_name",
 ];
 
 /// A configuration without its secrets, and what they were.

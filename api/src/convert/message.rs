@@ -178,7 +178,7 @@ pub fn delivered(
         topic: client_name(&record.topic, namespace).into_owned(),
         message_id: record.message_id.clone(),
     });
-    let handle = Handle { receipt: delivered.receipt, attempt: delivered.attempt };
+    let handle = Handle { receipt: delivered.receipt, attempt: delivered.attempt, trace: None };
     let message = wire_message(record, asked.resource.clone());
     let system = SystemProperties {
         store_timestamp: Some(time::wire_timestamp(delivered.stored_ms)),

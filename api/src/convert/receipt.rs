@@ -14,18 +14,25 @@
 //! | 4 | revision |
 //! | 2 | delivery attempt |
 //! | 4 | lower half of the 64-bit hash of all before |
+//!
+//! The handle of a traced delivery has the version 2, and before the hash 16 bytes with the trace's id and 8 with the
+//! span's: what settles the message is told in the same trace, whichever node it comes to.
 
 use std::fmt::Write;
 
 use raft::hash::hash64;
 use raft::names::{ConsumerId, GroupId, QueueKey, QueueOffset, TopicId};
 use raft::request::Receipt;
+use raft::spans::SpanContext;
 
 use crate::convert::status::Fault;
 
 const VERSION: u8 = 1;
+const TRACED_VERSION: u8 = 2;
 const CONTENT_BYTES: usize = 39;
-const HANDLE_BYTES: usize = CONTENT_BYTES + 4;
+const TRACED_CONTENT_BYTES: usize = CONTENT_BYTES + 16 + 8;
+const SUM_BYTES: usize = 4;
+const HANDLE_BYTES: [usize; 2] = [CONTENT_BYTES + SUM_BYTES, TRACED_CONTENT_BYTES + SUM_BYTES];
 
 /// What a handle says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +41,15 @@ pub struct Handle {
     pub receipt: Receipt,
     /// How often the message had been delivered when the handle was given out.
     pub attempt: u16,
+    /// The span of the delivery, if that is traced.
+    pub trace: Option<SpanContext>,
 }
 
 impl Handle {
     /// As text.
     pub fn encode(&self) -> String {
         let receipt = &self.receipt;
-        let mut bytes = [0u8; HANDLE_BYTES];
+        let mut bytes = [0u8; TRACED_CONTENT_BYTES + SUM_BYTES];
         bytes[0] = VERSION;
         bytes[1..5].copy_from_slice(&receipt.consumer.0.to_be_bytes());
         bytes[5..9].copy_from_slice(&receipt.queue.topic.0.to_be_bytes());
@@ -50,11 +59,21 @@ impl Handle {
         bytes[25..33].copy_from_slice(&receipt.lease.to_be_bytes());
         bytes[33..37].copy_from_slice(&receipt.revision.to_be_bytes());
         bytes[37..39].copy_from_slice(&self.attempt.to_be_bytes());
-        let sum = checksum(&bytes[..CONTENT_BYTES]);
-        bytes[CONTENT_BYTES..].copy_from_slice(&sum.to_be_bytes());
+        let content = match self.trace {
+            None => CONTENT_BYTES,
+            Some(span) => {
+                bytes[0] = TRACED_VERSION;
+                bytes[39..55].copy_from_slice(&span.trace.to_be_bytes());
+                bytes[55..63].copy_from_slice(&span.span.to_be_bytes());
+                TRACED_CONTENT_BYTES
+            }
+        };
+        let sum = checksum(&bytes[..content]);
+        let end = content + SUM_BYTES;
+        bytes[content..end].copy_from_slice(&sum.to_be_bytes());
 
-        let mut text = String::with_capacity(2 * HANDLE_BYTES);
-        for byte in bytes {
+        let mut text = String::with_capacity(2 * end);
+        for byte in &bytes[..end] {
             write!(text, "{byte:02x}").expect("writing to a String cannot fail");
         }
         text
@@ -66,20 +85,26 @@ impl Handle {
     /// [`Fault::InvalidReceipt`] for anything that [`Handle::encode`] did not write.
     pub fn decode(text: &str) -> Result<Handle, Fault> {
         let bytes = unhex(text.as_bytes())
-            .filter(|bytes| bytes.len() == HANDLE_BYTES)
+            .filter(|bytes| HANDLE_BYTES.contains(&bytes.len()))
             .ok_or_else(|| Fault::InvalidReceipt("the receipt handle is not one of this cluster".into()))?;
-        let (content, sum) = bytes.split_at(CONTENT_BYTES);
+        let (content, sum) = bytes.split_at(bytes.len() - SUM_BYTES);
         if sum != checksum(content).to_be_bytes() {
             return Err(Fault::InvalidReceipt("the receipt handle is damaged".into()));
         }
-        if content[0] != VERSION {
-            let version = content[0];
-            return Err(Fault::InvalidReceipt(format!(
-                "the receipt handle has the unknown version {version}"
-            )));
-        }
         let word = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let long = |at: usize| (u64::from(word(at)) << 32) | u64::from(word(at + 4));
+        let trace = match (content[0], content.len()) {
+            (VERSION, CONTENT_BYTES) => None,
+            (TRACED_VERSION, TRACED_CONTENT_BYTES) => {
+                let trace = u128::from(long(39)) << 64 | u128::from(long(47));
+                Some(SpanContext { trace, span: long(55), sampled: true })
+            }
+            (version, _) => {
+                return Err(Fault::InvalidReceipt(format!(
+                    "the receipt handle has the unknown version {version}"
+                )));
+            }
+        };
         let receipt = Receipt {
             consumer: ConsumerId(word(1)),
             queue: QueueKey { topic: TopicId(word(5)), number: word(9) },
@@ -88,7 +113,7 @@ impl Handle {
             lease: long(25),
             revision: word(33),
         };
-        Ok(Handle { receipt, attempt: u16::from_be_bytes([bytes[37], bytes[38]]) })
+        Ok(Handle { receipt, attempt: u16::from_be_bytes([bytes[37], bytes[38]]), trace })
     }
 }
 
@@ -121,12 +146,21 @@ mod tests {
                 revision: 9,
             },
             attempt: 16,
+            trace: None,
         }
+    }
+
+    fn traced() -> Handle {
+        let trace = SpanContext { trace: (7 << 100) | 5, span: u64::MAX - 2, sampled: true };
+        Handle { trace: Some(trace), ..handle() }
     }
 
     #[test]
     fn a_handle_reads_back() {
-        assert_eq!(Handle::decode(&handle().encode()), Ok(handle()));
+        for handle in [handle(), traced()] {
+            assert_eq!(Handle::decode(&handle.encode()), Ok(handle));
+        }
+        assert_eq!((handle().encode().len(), traced().encode().len()), (86, 134));
     }
 
     #[test]
@@ -140,18 +174,19 @@ mod tests {
 
     #[test]
     fn every_changed_digit_is_noticed() {
-        let text = handle().encode();
-        for at in 0..text.len() {
-            let mut damaged = text.clone().into_bytes();
-            damaged[at] = if damaged[at] == b'0' { b'1' } else { b'0' };
-            let damaged = String::from_utf8(damaged).unwrap();
-            assert!(matches!(Handle::decode(&damaged), Err(Fault::InvalidReceipt(_))), "digit {at}");
+        for text in [handle().encode(), traced().encode()] {
+            for at in 0..text.len() {
+                let mut damaged = text.clone().into_bytes();
+                damaged[at] = if damaged[at] == b'0' { b'1' } else { b'0' };
+                let damaged = String::from_utf8(damaged).unwrap();
+                assert!(matches!(Handle::decode(&damaged), Err(Fault::InvalidReceipt(_))), "digit {at}");
+            }
         }
     }
 
     #[test]
     fn foreign_text_is_refused() {
-        for text in ["", "abc", "é", &"z".repeat(86), &"0".repeat(86)] {
+        for text in ["", "abc", "é", &"z".repeat(86), &"0".repeat(86), &"0".repeat(134), &"0".repeat(8)] {
             assert!(matches!(Handle::decode(text), Err(Fault::InvalidReceipt(_))), "{text}");
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use raft::spans::SpanContext;
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::transport::server::TcpConnectInfo;
@@ -53,6 +54,11 @@ impl Caller {
     /// Whether a read may come from this node's own replica instead of the leader's.
     pub fn reads_replica(&self) -> bool {
         self.header(READ_HEADER).is_some_and(|value| value.eq_ignore_ascii_case("replica"))
+    }
+
+    /// The span of the client that this request belongs to, if it says.
+    pub fn traceparent(&self) -> Option<SpanContext> {
+        self.header("traceparent").and_then(SpanContext::parse)
     }
 
     /// The time that the client gives this request, if it says.

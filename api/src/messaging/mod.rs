@@ -39,10 +39,12 @@ use proto::v2::{
     ReceiveMessageRequest, SendMessageRequest, SendMessageResponse, SyncLiteSubscriptionRequest,
     SyncLiteSubscriptionResponse, TelemetryCommand, UpdateOffsetRequest, UpdateOffsetResponse,
 };
+use raft::spans::within;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::edge::EdgeState;
 use crate::messaging::caller::Caller;
+use crate::traces::calls;
 
 /// The service, over this node.
 #[derive(Clone)]
@@ -76,7 +78,11 @@ impl MessagingService for Messaging {
         request: Request<SendMessageRequest>,
     ) -> Result<Response<SendMessageResponse>, Status> {
         let (caller, request) = Caller::of(request);
-        Ok(Response::new(send_message::send_message(&self.edge, &caller, request).await))
+        let call = calls::send(&self.edge, &caller, &request);
+        let answer = send_message::send_message(&self.edge, &caller, request);
+        let answer = within(call.trail(), answer).await;
+        call.ended(answer.status.as_ref());
+        Ok(Response::new(answer))
     }
 
     async fn query_assignment(
@@ -92,7 +98,11 @@ impl MessagingService for Messaging {
         request: Request<AckMessageRequest>,
     ) -> Result<Response<AckMessageResponse>, Status> {
         let (caller, request) = Caller::of(request);
-        Ok(Response::new(ack_message::ack_message(&self.edge, &caller, request).await))
+        let call = calls::acknowledge(&self.edge, &caller, &request);
+        let answer = ack_message::ack_message(&self.edge, &caller, request);
+        let answer = within(call.trail(), answer).await;
+        call.ended(answer.status.as_ref());
+        Ok(Response::new(answer))
     }
 
     async fn change_invisible_duration(
@@ -100,9 +110,11 @@ impl MessagingService for Messaging {
         request: Request<ChangeInvisibleDurationRequest>,
     ) -> Result<Response<ChangeInvisibleDurationResponse>, Status> {
         let (caller, request) = Caller::of(request);
-        Ok(Response::new(
-            change_invisible_duration::change_invisible_duration(&self.edge, &caller, request).await,
-        ))
+        let call = calls::change(&self.edge, &caller, &request);
+        let answer = change_invisible_duration::change_invisible_duration(&self.edge, &caller, request);
+        let answer = within(call.trail(), answer).await;
+        call.ended(answer.status.as_ref());
+        Ok(Response::new(answer))
     }
 
     async fn forward_message_to_dead_letter_queue(
@@ -110,9 +122,11 @@ impl MessagingService for Messaging {
         request: Request<ForwardMessageToDeadLetterQueueRequest>,
     ) -> Result<Response<ForwardMessageToDeadLetterQueueResponse>, Status> {
         let (caller, request) = Caller::of(request);
-        Ok(Response::new(
-            forward_to_dead_letters::forward_to_dead_letters(&self.edge, &caller, request).await,
-        ))
+        let call = calls::give_up(&self.edge, &caller, &request);
+        let answer = forward_to_dead_letters::forward_to_dead_letters(&self.edge, &caller, request);
+        let answer = within(call.trail(), answer).await;
+        call.ended(answer.status.as_ref());
+        Ok(Response::new(answer))
     }
 
     async fn heartbeat(
@@ -184,7 +198,11 @@ impl MessagingService for Messaging {
         request: Request<EndTransactionRequest>,
     ) -> Result<Response<EndTransactionResponse>, Status> {
         let (caller, request) = Caller::of(request);
-        Ok(Response::new(end_transaction::end_transaction(&self.edge, &caller, request).await))
+        let call = calls::end_transaction(&self.edge, &caller, &request);
+        let answer = end_transaction::end_transaction(&self.edge, &caller, request);
+        let answer = within(call.trail(), answer).await;
+        call.ended(answer.status.as_ref());
+        Ok(Response::new(answer))
     }
 
     async fn recall_message(
@@ -192,7 +210,11 @@ impl MessagingService for Messaging {
         request: Request<RecallMessageRequest>,
     ) -> Result<Response<RecallMessageResponse>, Status> {
         let (caller, request) = Caller::of(request);
-        Ok(Response::new(recall_message::recall_message(&self.edge, &caller, request).await))
+        let call = calls::recall(&self.edge, &caller, &request);
+        let answer = recall_message::recall_message(&self.edge, &caller, request);
+        let answer = within(call.trail(), answer).await;
+        call.ended(answer.status.as_ref());
+        Ok(Response::new(answer))
     }
 
     async fn sync_lite_subscription(

@@ -14,6 +14,7 @@ use raft::catalog::{ConsumerGroup, Topic, TopicType};
 use raft::clock;
 use raft::hash::hash64;
 use raft::request::{Delivered, Filter, Receive, RequestError, TopicRules};
+use raft::spans::within;
 use tokio::time::Instant;
 
 use crate::convert::message::{self, AskedTopic, lite_group};
@@ -28,6 +29,7 @@ use crate::messaging::caller::Caller;
 use crate::messaging::dead_letter_origin::{self, Attempts};
 use crate::messaging::resolve;
 use crate::session::lite::LiteSubscription;
+use crate::traces::calls::{self, Deliveries};
 
 /// The answer's frames.
 pub type ReceiveStream = Pin<Box<dyn Stream<Item = Result<ReceiveMessageResponse, tonic::Status>> + Send>>;
@@ -47,12 +49,18 @@ pub fn receive_message(
     request: ReceiveMessageRequest,
 ) -> ReceiveStream {
     let answer = async move {
-        match poll(&edge, &caller, request).await {
-            Ok(batch) => batch_frames(batch).left_stream(),
+        let call = calls::receive(&edge, &caller, &request);
+        let deliveries = Deliveries::begin(&edge, &caller, &request, &call);
+        match within(call.trail(), poll(&edge, &caller, request)).await {
+            Ok(batch) => {
+                call.ended(None);
+                batch_frames(batch, deliveries).left_stream()
+            }
             Err(fault) => {
+                let status = fault.status(caller.language());
+                call.ended(Some(&status));
                 pace(&edge, &fault, caller.language()).await;
-                let status = Content::Status(fault.status(caller.language()));
-                let mut frames = vec![frame(status)];
+                let mut frames = vec![frame(Content::Status(status))];
                 if fault == Fault::NoMessage {
                     frames.push(delivery_frame());
                 }
@@ -79,15 +87,22 @@ async fn pace(edge: &EdgeState, fault: &Fault, language: ClientLanguage) {
 }
 
 /// The records are read as the client takes them, so a slow reader holds records, not copies.
-fn batch_frames(batch: Batch) -> impl Stream<Item = Result<ReceiveMessageResponse, tonic::Status>> + Send {
+fn batch_frames(
+    batch: Batch,
+    deliveries: Option<Deliveries>,
+) -> impl Stream<Item = Result<ReceiveMessageResponse, tonic::Status>> + Send {
     let Batch { delivered, asked, invisible, attempts } = batch;
-    let messages = delivered
-        .into_iter()
-        .filter_map(move |delivered| readable(&delivered, &asked, invisible))
-        .map(move |mut message| {
-            dead_letter_origin::mark(&mut message, &attempts);
-            frame(Content::Message(message))
-        });
+    let readable = move |delivered: Delivered| {
+        let mut message = readable(&delivered, &asked, invisible)?;
+        if let Some(deliveries) = &deliveries {
+            deliveries.deliver(&mut message, &delivered);
+        }
+        Some(message)
+    };
+    let messages = delivered.into_iter().filter_map(readable).map(move |mut message| {
+        dead_letter_origin::mark(&mut message, &attempts);
+        frame(Content::Message(message))
+    });
     let head = std::iter::once_with(|| frame(Content::Status(ok())));
     let tail = std::iter::once_with(delivery_frame);
     stream::iter(head.chain(messages).chain(tail))

@@ -20,6 +20,7 @@ pub(super) struct EdgePicture {
     send_kib_free: usize,
     send_kib_max: usize,
     sessions: Vec<(ClientType, u64)>,
+    spans_dropped: u64,
 }
 
 impl EdgePicture {
@@ -34,6 +35,7 @@ impl EdgePicture {
             send_kib_free: edge.send_kib.available_permits(),
             send_kib_max: edge.options.limits.send_bytes_in_flight / 1024,
             sessions: edge.sessions.counts(),
+            spans_dropped: edge.options.traces.as_ref().map_or(0, |traces| traces.dropped()),
         }
     }
 }
@@ -66,5 +68,10 @@ pub(super) fn write(page: &mut Page<'_>, picture: &Picture) -> fmt::Result {
         "ledgermq_send_bytes_in_flight",
         "Bytes of bodies that are being sent and not yet answered, to the next KiB.",
         edge.send_kib_max.saturating_sub(edge.send_kib_free) * 1024,
+    )?;
+    page.counter(
+        "ledgermq_spans_dropped",
+        "Spans of traces that no collector got: there were too many, or it did not take them.",
+        edge.spans_dropped,
     )
 }

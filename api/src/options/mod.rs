@@ -3,18 +3,21 @@
 
 pub mod keys;
 pub mod retention;
+pub mod tracing;
+pub mod transactions;
 pub mod validate;
 pub mod values;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use raft::node::{TransactionChecks, Tuning};
+use raft::node::Tuning;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::limits::TRANSACTION_CHECK_AFTER;
 use retention::{DiskSection, RetentionSection};
+use tracing::TracingSection;
+use transactions::TransactionsSection;
 use values::{ByteCount, Millis};
 
 /// What overrides of the environment begin with.
@@ -48,6 +51,8 @@ pub struct Options {
     pub messaging: MessagingSection,
     /// What becomes of transactions that nobody ends.
     pub transactions: TransactionsSection,
+    /// Where traces go.
+    pub tracing: TracingSection,
 }
 
 /// `[cluster]`
@@ -191,32 +196,6 @@ pub struct MessagingSection {
     pub client_messages_per_second: u32,
     /// Bytes of bodies that one client may send to this node in a second; 0: no bound.
     pub client_bytes_per_second: ByteCount,
-}
-
-/// `[transactions]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TransactionsSection {
-    /// A producer is first asked about an open transaction after so long, unless its message names a time.
-    pub check_after_ms: Millis,
-    /// And again after so long.
-    pub check_interval_ms: Millis,
-    /// After so many questions that reached a producer, a transaction is given up.
-    pub check_limit: u32,
-    /// After so long it is given up even if no producer could be asked.
-    pub open_max_hours: u32,
-}
-
-impl Default for TransactionsSection {
-    fn default() -> Self {
-        let checks = TransactionChecks::default();
-        TransactionsSection {
-            check_after_ms: Millis(TRANSACTION_CHECK_AFTER.as_millis() as u64),
-            check_interval_ms: Millis(checks.interval.as_millis() as u64),
-            check_limit: checks.limit,
-            open_max_hours: (checks.open_max.as_secs() / 3600) as u32,
-        }
-    }
 }
 
 /// Where a consumer group begins that is made by its first use.

@@ -35,6 +35,7 @@ impl Options {
         self.check_raft(&mut wrong);
         self.retention.check(self.log.segment_bytes, &mut wrong);
         self.disk.check(&mut wrong);
+        self.tracing.check(&mut wrong);
         let queues = self.messaging.default_queues;
         if !(1..=QUEUES_MAX).contains(&queues) {
             wrong

@@ -15,6 +15,12 @@ pub enum ValueError {
         /// What was written.
         text: String,
     },
+    /// Not a share.
+    #[error("`{text}` is not a share: write a number within 0 and 1, such as `0.01`")]
+    Ratio {
+        /// What was written.
+        text: String,
+    },
     /// Not a duration.
     #[error("`{text}` is not a duration: write a number with ms, s, m, h or d, such as `10s`")]
     Duration {
@@ -84,6 +90,12 @@ pub struct ByteCount(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Millis(pub u64);
 
+/// A share: 0 is nothing, 1 everything. In TOML a number, or a string such as `"0.5"`. Never NaN.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Ratio(pub f64);
+
+impl Eq for Ratio {}
+
 impl Millis {
     /// As a duration.
     pub fn duration(self) -> Duration {
@@ -140,6 +152,31 @@ impl<'de> Deserialize<'de> for ByteCount {
 impl Serialize for ByteCount {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(self)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ShareOrText {
+    Share(f64),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for Ratio {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let (share, text) = match ShareOrText::deserialize(from) {
+            Ok(ShareOrText::Share(share)) => (Some(share), share.to_string()),
+            Ok(ShareOrText::Text(text)) => (text.trim().parse().ok(), text),
+            Err(_) => return Err(serde::de::Error::custom("expected a share: a number within 0 and 1")),
+        };
+        let share = share.filter(|share: &f64| !share.is_nan()).ok_or(ValueError::Ratio { text });
+        share.map(Ratio).map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Ratio {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_f64(self.0)
     }
 }
 

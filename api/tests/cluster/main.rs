@@ -18,3 +18,4 @@ mod repair;
 mod resend;
 mod stand_in;
 mod strangers;
+mod traces;

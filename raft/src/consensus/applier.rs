@@ -2,7 +2,9 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use futures::{Stream, StreamExt};
 use openraft::OptionalSend;
@@ -22,6 +24,7 @@ use crate::consensus::types::{
 use crate::group::counters::Counters;
 use crate::group::fault::Faults;
 use crate::group::replica::Replica;
+use crate::group::traced::ApplyTimes;
 use crate::group::wakers::Wakers;
 use crate::limits::LITE_QUEUES_FROM;
 use crate::machine::{Effects, FrameContext};
@@ -103,7 +106,7 @@ impl Applier {
                 let applied = replica.apply(context, &frame.body).map_err(io::Error::other)?;
                 self.counters.applied(&context, &applied.effects);
                 self.carry_out(&replica, &applied.effects);
-                return Ok(Answer { outcomes: applied.outcomes });
+                return Ok(Answer { outcomes: applied.outcomes, times: None });
             }
         }
         Ok(Answer::default())
@@ -160,8 +163,11 @@ impl RaftStateMachine<TypeConfig> for Applier {
         while let Some(next) = entries.next().await {
             let (entry, responder) = next?;
             let frame = entry.into_frame();
+            let traced = responder.is_some() && self.counters.traced_frames.load(Ordering::Relaxed) > 0;
+            let committed = traced.then(Instant::now);
             self.until_durable(frame.index).await?;
-            let answer = self.apply_frame(&frame)?;
+            let mut answer = self.apply_frame(&frame)?;
+            answer.times = committed.map(|committed| ApplyTimes { committed, applied: Instant::now() });
             if let Some(responder) = responder {
                 responder.send(answer);
             }

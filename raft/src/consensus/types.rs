@@ -8,6 +8,7 @@ use openraft::vote::RaftLeaderId;
 use store::commit_log::LogMark;
 
 use crate::consensus::entry::Entry;
+use crate::group::traced::ApplyTimes;
 use crate::machine::AppliedMark;
 use crate::outcome::Outcome;
 
@@ -46,6 +47,8 @@ impl fmt::Display for CommandFrame {
 pub(crate) struct Answer {
     /// In the order of the commands.
     pub outcomes: Vec<Outcome>,
+    /// If the frame is traced.
+    pub times: Option<ApplyTimes>,
 }
 
 /// The types of our groups.

@@ -2,7 +2,7 @@
 //! it, and the sum over all nodes is to be right.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use store::commit_log::SyncMeter;
@@ -38,6 +38,8 @@ pub(crate) struct Counters {
     pub syncs: Arc<SyncCounters>,
     /// The term when the process joined the group.
     pub first_term: AtomicU64,
+    /// Frames under way with traced commands, which this node proposed.
+    pub traced_frames: AtomicUsize,
 }
 
 impl Default for Counters {
@@ -57,6 +59,7 @@ impl Counters {
             timer_lateness: Histogram::new(LATENESS_MS),
             syncs: Arc::default(),
             first_term: AtomicU64::new(0),
+            traced_frames: AtomicUsize::new(0),
         }
     }
 

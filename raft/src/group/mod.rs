@@ -8,6 +8,7 @@ pub(crate) mod propose;
 pub(crate) mod rejoin;
 pub(crate) mod replica;
 pub(crate) mod stall;
+pub(crate) mod traced;
 pub(crate) mod wakers;
 
 use std::path::{Path, PathBuf};
@@ -288,7 +289,8 @@ impl Group {
         raft.runtime_config().elect(!rejoining.goes_on());
         let stall = Arc::<Stall>::default();
         let frame_bytes_max = store.log().frame_bytes_max();
-        let proposer = Proposer::start(raft.clone(), stall.clone(), last_stamp_ms, frame_bytes_max);
+        let to = (id, raft.clone(), counters.clone());
+        let proposer = Proposer::start(to, stall.clone(), last_stamp_ms, frame_bytes_max);
         Ok(Group {
             id,
             dir,

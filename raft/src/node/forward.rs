@@ -16,6 +16,7 @@ use crate::limits::{FORWARD_COMMANDS_MAX, FORWARDS_IN_FLIGHT_MAX, FORWARDS_QUEUE
 use crate::names::{GroupId, NodeId};
 use crate::node::peers::{Lane, PeerPool};
 use crate::outcome::Outcome;
+use crate::spans::{Span, SpanKind, Trail};
 
 /// A call that carries commands is given up after so long: its outcome is then unknown.
 const FORWARD_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -24,7 +25,24 @@ const FORWARDS_EAGER: usize = 4;
 
 struct Forward {
     command: Bytes,
+    waiting: Waiting,
+}
+
+/// Who waits for what the leader answers.
+struct Waiting {
     reply: oneshot::Sender<Proposed>,
+    /// If the command is traced. It ends with the answer.
+    span: Option<Span>,
+}
+
+impl Waiting {
+    fn answer(self, answer: Proposed) {
+        if let (Some(mut span), Err(error)) = (self.span, &answer) {
+            span.fail(format!("{error:?}"));
+        }
+        // Who asked may have given up.
+        let _ = self.reply.send(answer);
+    }
 }
 
 /// The queue of commands for each node and group.
@@ -49,9 +67,11 @@ impl Forwarder {
         target: NodeId,
         group: GroupId,
         command: Bytes,
+        trail: Option<Trail>,
     ) -> Result<oneshot::Receiver<Proposed>, ProposeError> {
         let (reply, receiver) = oneshot::channel();
-        let forward = Forward { command, reply };
+        let span = trail.map(|trail| forwarding(&trail, target, group));
+        let forward = Forward { command, waiting: Waiting { reply, span } };
         let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
         let way = ways.entry((target, group)).or_insert_with(|| {
             let (sender, queue) = mpsc::channel(FORWARDS_QUEUED_MAX);
@@ -80,14 +100,14 @@ impl Way {
     async fn run(mut self) {
         let mut calls: Calls = FuturesUnordered::new();
         let mut commands: Vec<Bytes> = Vec::new();
-        let mut replies: Vec<oneshot::Sender<Proposed>> = Vec::new();
+        let mut replies: Vec<Waiting> = Vec::new();
         let mut bytes = 0usize;
         loop {
             while !is_full(commands.len(), bytes) {
                 let Ok(forward) = self.queue.try_recv() else { break };
                 bytes += forward.command.len();
                 commands.push(forward.command);
-                replies.push(forward.reply);
+                replies.push(forward.waiting);
             }
             let full = is_full(commands.len(), bytes);
             let bound = if full { FORWARDS_IN_FLIGHT_MAX } else { FORWARDS_EAGER };
@@ -103,23 +123,20 @@ impl Way {
                     let Some(forward) = forward else { return };
                     bytes += forward.command.len();
                     commands.push(forward.command);
-                    replies.push(forward.reply);
+                    replies.push(forward.waiting);
                 }
             }
         }
     }
 
-    fn call(
-        &self,
-        commands: Vec<Bytes>,
-        replies: Vec<oneshot::Sender<Proposed>>,
-    ) -> impl Future<Output = ()> + Send + 'static {
+    fn call(&self, commands: Vec<Bytes>, replies: Vec<Waiting>) -> impl Future<Output = ()> + Send + 'static {
         let client = self.peers.client(self.target, Lane::Requests);
         let request = peer::ForwardRequest {
             group: self.group.0,
             commands,
             timeout_ms: FORWARD_WAIT_MAX.as_millis() as u32,
             target: self.target.0,
+            traced: traced(&replies),
         };
         async move {
             let answers = match client {
@@ -135,7 +152,7 @@ impl Way {
             match answers {
                 Ok(outcomes) if outcomes.len() == replies.len() => {
                     for (reply, outcome) in replies.into_iter().zip(outcomes) {
-                        let _ = reply.send(outcome_in(outcome));
+                        reply.answer(outcome_in(outcome));
                     }
                 }
                 Ok(_) => fail(replies, ProposeError::Unknown("the leader's answer is cut short".to_owned())),
@@ -149,11 +166,26 @@ fn is_full(commands: usize, bytes: usize) -> bool {
     commands >= FORWARD_COMMANDS_MAX || bytes >= FRAME_BYTES_TARGET
 }
 
-fn fail(replies: Vec<oneshot::Sender<Proposed>>, error: ProposeError) {
+fn fail(replies: Vec<Waiting>, error: ProposeError) {
     for reply in replies {
-        // Who asked may have given up.
-        let _ = reply.send(Err(error.clone()));
+        reply.answer(Err(error.clone()));
     }
+}
+
+/// The span of a command, or of a receive, on its way to the leader and back.
+pub(crate) fn forwarding(trail: &Trail, leader: NodeId, group: GroupId) -> Span {
+    let mut span = trail.child("forward", SpanKind::Client);
+    span.set("ledgermq.group", group.to_string());
+    span.set("ledgermq.leader", leader.0);
+    span
+}
+
+/// Which of the commands are traced, as the leader is told.
+fn traced(replies: &[Waiting]) -> Vec<peer::TracedCommand> {
+    let spans = replies.iter().enumerate().filter_map(|(at, waiting)| Some((at, waiting.span.as_ref()?)));
+    let told = spans
+        .map(|(at, span)| peer::TracedCommand { command: at as u32, span: Some(span.context().to_peer()) });
+    told.collect()
 }
 
 /// What a leader answered about a command.

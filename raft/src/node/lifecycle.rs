@@ -154,6 +154,7 @@ pub(crate) async fn start(mut options: NodeOptions) -> Result<Node, StartError> 
         edges: Default::default(),
         clocks: PeerClocks::default(),
         clients: OnceLock::new(),
+        spans: OnceLock::new(),
         space: Space::new(disk, &options.data),
         digesting: Arc::default(),
         messages_skipped: AtomicU64::new(0),

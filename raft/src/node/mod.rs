@@ -41,6 +41,7 @@ mod server;
 mod settle;
 mod sizes;
 mod space;
+mod spans;
 mod stall;
 mod status;
 mod story;
@@ -93,6 +94,7 @@ use crate::request::{
     Rejection, RequestError, ResendResult,
 };
 use crate::settings::{GroupChange, TopicSettings};
+use crate::spans::SpanSink;
 
 /// A handle to this node. Cheap to clone.
 #[derive(Clone)]
@@ -115,6 +117,8 @@ pub(crate) struct NodeInner {
     pub(crate) clocks: PeerClocks,
     /// The clients of this node, once its client edge runs.
     pub(crate) clients: OnceLock<Weak<dyn Clients>>,
+    /// Who takes the spans of traced requests, if anybody does.
+    pub(crate) spans: OnceLock<Arc<dyn SpanSink>>,
     pub(crate) space: Space,
     /// Held while a replica's rows are read for a digest: one at a time.
     pub(crate) digesting: Arc<tokio::sync::Mutex<()>>,

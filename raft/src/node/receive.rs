@@ -16,11 +16,12 @@ use crate::group::judged::{self, Look};
 use crate::group::propose::ProposeError;
 use crate::names::{GroupId, NodeId};
 use crate::node::NodeInner;
-use crate::node::forward::{outcome_in, outcome_out};
+use crate::node::forward::{forwarding, outcome_in, outcome_out};
 use crate::node::peers::Lane;
 use crate::node::route::Leader;
 use crate::outcome::{LeasedMessage, Outcome};
 use crate::request::{Delivered, Filter, Receive, Rejection, RequestError};
+use crate::spans::{self, within};
 
 /// Margin for the way back of a peer's answer.
 const ANSWER_MARGIN: Duration = Duration::from_millis(500);
@@ -251,7 +252,7 @@ impl NodeInner {
             let Some(command) = self.until_due(group, receive, judge.as_ref(), wait_until).await? else {
                 return Ok(Found { leases: Vec::new(), records: Vec::new() });
             };
-            let proposed = group.proposer.propose(command)?;
+            let proposed = group.proposer.propose(command, spans::current())?;
             let outcome = match timeout_at(deadline, proposed).await {
                 Ok(Ok(outcome)) => outcome?,
                 Ok(Err(_)) => return Err(ProposeError::Unknown("the group stopped meanwhile".to_owned())),
@@ -279,6 +280,9 @@ impl NodeInner {
         let unknown = |reason: &str| ProposeError::Unknown(reason.to_owned());
         let mut client =
             self.peers.client(leader, Lane::Requests).map_err(|_| ProposeError::NotLeader(None))?;
+        // A wait for several groups at once is no part of what became of a message.
+        let trail = if only_wait { None } else { spans::current() };
+        let span = trail.map(|trail| forwarding(&trail, leader, receive.group));
         let now = Instant::now();
         let request = peer::ReceiveRequest {
             group: receive.group.0,
@@ -293,6 +297,7 @@ impl NodeInner {
             },
             reads_lite_topics: receive.lite.is_some(),
             lite_hashes: receive.lite.clone().unwrap_or_default(),
+            span: span.as_ref().map(|span| span.context().to_peer()),
         };
         let superseded = self.superseded(receive.group, leader);
         let response = tokio::select! {
@@ -337,10 +342,13 @@ impl NodeInner {
                     let ready = self.until_ready(group, &receive, wait_until).await;
                     (ready.map(|ready| if ready { Outcome::Done } else { received(Vec::new()) }), Vec::new())
                 }
-                Ok(receive) => match self.receive_here(group, &receive, wait_until, deadline).await {
-                    Ok(found) => (Ok(received(found.leases)), found.records),
-                    Err(error) => (Err(error), Vec::new()),
-                },
+                Ok(receive) => {
+                    let trail = self.trail_of(request.span.as_ref());
+                    match within(trail, self.receive_here(group, &receive, wait_until, deadline)).await {
+                        Ok(found) => (Ok(received(found.leases)), found.records),
+                        Err(error) => (Err(error), Vec::new()),
+                    }
+                }
             },
         };
         peer::ReceiveResponse { outcome: Some(outcome_out(outcome)), records }

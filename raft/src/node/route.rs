@@ -15,6 +15,7 @@ use crate::names::{GroupId, NodeId};
 use crate::node::NodeInner;
 use crate::outcome::Outcome;
 use crate::request::{Rejection, RequestError};
+use crate::spans::{self, Trail};
 
 /// How long to wait before asking again who leads, when nothing said that it changed.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -103,18 +104,23 @@ impl NodeInner {
         })
     }
 
-    fn send(&self, group: GroupId, command: Bytes) -> Result<oneshot::Receiver<Proposed>, ProposeError> {
+    fn send(
+        &self,
+        group: GroupId,
+        command: Bytes,
+        trail: Option<Trail>,
+    ) -> Result<oneshot::Receiver<Proposed>, ProposeError> {
         match self.leader(group) {
             Leader::Here => match self.groups.get(group) {
                 Some(group) => {
                     self.counters.proposed_here();
-                    group.proposer.propose(command)
+                    group.proposer.propose(command, trail)
                 }
                 None => Err(ProposeError::NotLeader(None)),
             },
             Leader::At(id) => {
                 self.counters.forwarded();
-                self.forwarder.forward(id, group, command)
+                self.forwarder.forward(id, group, command, trail)
             }
             Leader::Nobody => Err(ProposeError::NotLeader(None)),
         }
@@ -183,8 +189,10 @@ impl NodeInner {
             Leader::Here | Leader::Nobody => Box::pin(std::future::pending()),
         };
         let mut answers_come = true;
+        // They go the same way: the first one's spans stand for all.
+        let mut trail = spans::current();
         for (at, slot) in pending.iter_mut().enumerate().filter(|(_, slot)| slot.result.is_none()) {
-            match self.send(group, slot.command.clone()) {
+            match self.send(group, slot.command.clone(), trail.take()) {
                 Ok(receiver) => waiting.push((at, receiver)),
                 Err(ProposeError::Overloaded) => {
                     slot.result =

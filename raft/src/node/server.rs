@@ -265,8 +265,13 @@ impl Peer for PeerService {
         let request = self.member(request)?;
         let deadline = Instant::now() + Duration::from_millis(u64::from(request.timeout_ms));
         let group = self.group(request.group, request.target).map_err(Status::failed_precondition)?;
-        let proposed: Vec<_> =
-            request.commands.into_iter().map(|command| group.proposer.propose(command)).collect();
+        let mut traced = request.traced.iter().peekable();
+        let propose = |(at, command)| {
+            let traced = traced.next_if(|traced| traced.command as usize == at);
+            let trail = traced.and_then(|traced| self.node.trail_of(traced.span.as_ref()));
+            group.proposer.propose(command, trail)
+        };
+        let proposed: Vec<_> = request.commands.into_iter().enumerate().map(propose).collect();
         let mut outcomes = Vec::with_capacity(proposed.len());
         for receiver in proposed {
             let outcome = match receiver {

@@ -39,7 +39,7 @@ bind = "0.0.0.0:8083"
 {{- end }}
 {{ end }}
 
-{{/* A value of YAML as TOML. Helm reads every number as a float: written as one, 3 would be 3.0, which no key takes. */}}
+{{/* A value of YAML as TOML. Helm reads every number as a float: written as one, 3 would be 3.0, which few keys take. */}}
 {{- define "ledgermq.toml" -}}
 {{- if kindIs "string" . -}}
 {{ . | toJson }}
@@ -47,6 +47,8 @@ bind = "0.0.0.0:8083"
 {{ . }}
 {{- else if kindIs "slice" . -}}
 [{{ range $index, $entry := . }}{{ if $index }}, {{ end }}{{ include "ledgermq.toml" $entry }}{{ end }}]
+{{- else if ne (float64 .) (float64 (int64 .)) -}}
+{{ float64 . }}
 {{- else -}}
 {{ int64 . }}
 {{- end -}}
