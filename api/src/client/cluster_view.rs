@@ -225,6 +225,7 @@ mod tests {
                     durable_index: 10,
                 }],
             }],
+            spreading: Vec::new(),
         }
     }
 
