@@ -16,5 +16,6 @@ mod marks;
 mod nodes;
 mod repair;
 mod resend;
+mod spread;
 mod stand_in;
 mod strangers;
