@@ -17,8 +17,10 @@ pub struct FeatureLevel(pub u32);
 impl FeatureLevel {
     /// What every build can read.
     pub const FIRST: FeatureLevel = FeatureLevel(1);
+    /// Message groups may be spread over more queues ([`crate::catalog::Mapping`]).
+    pub const SPREAD: FeatureLevel = FeatureLevel(2);
     /// What this build can read.
-    pub const NEWEST: FeatureLevel = FeatureLevel(1);
+    pub const NEWEST: FeatureLevel = FeatureLevel::SPREAD;
 
     /// Whether it is the first one.
     pub fn is_first(&self) -> bool {

@@ -3,9 +3,10 @@
 use proto::admin::{
     AddBrokerGroupsRequest, AddBrokerGroupsResponse, BrokerGroup, ChangeVotersRequest, ChangeVotersResponse,
     ClusterStatusResponse, Disk, Node, RaiseFeatureLevelRequest, RaiseFeatureLevelResponse,
-    RemoveNodeRequest, RemoveNodeResponse, Replica, StepAsideResponse, TransferLeaderRequest,
+    RemoveNodeRequest, RemoveNodeResponse, Replica, SpreadingTopic, StepAsideResponse, TransferLeaderRequest,
     TransferLeaderResponse,
 };
+use raft::clock;
 use raft::features::FeatureLevel;
 use raft::names::{GroupId, NodeId};
 use raft::node::{GroupStatus, NodeStatus};
@@ -49,7 +50,17 @@ pub(super) async fn status(edge: &EdgeState) -> ClusterStatusResponse {
         nodes: status.nodes.into_iter().map(node).collect(),
         groups: status.groups.iter().map(wire_group).collect(),
         feature_level: edge.node.catalog().feature_level.0,
+        spreading: spreading(edge),
     }
+}
+
+fn spreading(edge: &EdgeState) -> Vec<SpreadingTopic> {
+    let catalog = edge.node.catalog();
+    let spreading = catalog.topics.values().filter_map(|topic| {
+        let for_ms = clock::now_ms().saturating_sub(topic.mapping.spreading?.begun_ms);
+        Some(SpreadingTopic { name: topic.name.clone(), for_ms })
+    });
+    spreading.collect()
 }
 
 fn wire_group(status: &GroupStatus) -> BrokerGroup {

@@ -29,9 +29,9 @@ use proto::admin::{
     ListGroupsResponse, ListTopicsRequest, ListTopicsResponse, ListTransactionsRequest,
     ListTransactionsResponse, QueryMessagesRequest, QueryMessagesResponse, RaiseFeatureLevelRequest,
     RaiseFeatureLevelResponse, RemoveNodeRequest, RemoveNodeResponse, ResendDeadLettersRequest,
-    ResendDeadLettersResponse, ResetOffsetRequest, ResetOffsetResponse, StepAsideRequest, StepAsideResponse,
-    TopicResponse, TraceMessageRequest, TraceMessageResponse, TransferLeaderRequest, TransferLeaderResponse,
-    UpdateGroupRequest, UpdateTopicRequest,
+    ResendDeadLettersResponse, ResetOffsetRequest, ResetOffsetResponse, SpreadTopicRequest, StepAsideRequest,
+    StepAsideResponse, TopicResponse, TraceMessageRequest, TraceMessageResponse, TransferLeaderRequest,
+    TransferLeaderResponse, UpdateGroupRequest, UpdateTopicRequest,
 };
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
@@ -98,6 +98,14 @@ impl Admin for AdminService {
     ) -> Result<Response<DescribeTopicResponse>, Status> {
         let (caller, request) = Caller::of(request);
         answer(topic::describe(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn spread_topic(
+        &self,
+        request: Request<SpreadTopicRequest>,
+    ) -> Result<Response<TopicResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(topic::spread(&self.edge, request, deadline(&caller)).await)
     }
 
     async fn create_group(

@@ -29,6 +29,7 @@ mod serve;
 mod settings;
 pub mod target;
 mod topic;
+mod topic_spread;
 mod transaction;
 mod verify;
 mod voters;

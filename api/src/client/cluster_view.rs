@@ -226,6 +226,7 @@ mod tests {
                     durable_index: 10,
                 }],
             }],
+            spreading: Vec::new(),
         }
     }
 

@@ -10,6 +10,8 @@ const CLOCKS_WARN_MS: u64 = 250;
 const CLOCKS_BAD_MS: u64 = 1_000;
 /// A replica that is so many entries behind is told of.
 const LAG_WARN: u64 = 10_000;
+/// Message groups that are being spread for longer are told of.
+const SPREADING_WARN_MS: u64 = 5_000;
 const META: &str = "meta";
 
 /// Every check, over what the cluster says of itself.
@@ -26,6 +28,7 @@ pub fn findings(status: &ClusterStatusResponse) -> Vec<Finding> {
         replicas(status, group, &mut found);
     }
     spread(status, &mut found);
+    spreading(status, &mut found);
     found
 }
 
@@ -226,9 +229,21 @@ fn spread(status: &ClusterStatusResponse, found: &mut Vec<Finding>) {
     found.push(Finding::new(Level::Warn, "spread", "cluster", what, advice));
 }
 
+/// Nobody is held up for longer than a moment while message groups are spread over more queues; it gives up by itself.
+fn spreading(status: &ClusterStatusResponse, found: &mut Vec<Finding>) {
+    for topic in status.spreading.iter().filter(|topic| topic.for_ms > SPREADING_WARN_MS) {
+        let what = format!("its message groups are being spread for {} s, and wait", topic.for_ms / 1000);
+        let advice = format!(
+            "look whether every group has a leader; `ledgermq topic spread {} --abort` has it go on as before",
+            topic.name
+        );
+        found.push(Finding::new(Level::Bad, "topics", format!("topic {}", topic.name), what, advice));
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use proto::admin::{Disk, Replica};
+    use proto::admin::{Disk, Replica, SpreadingTopic};
 
     use super::*;
 
@@ -272,6 +287,7 @@ mod tests {
             nodes: (1..=3).map(node).collect(),
             groups: vec![group("meta", 1), group("g1", 1), group("g2", 2), group("g3", 3)],
             feature_level: 2,
+            spreading: Vec::new(),
         }
     }
 
@@ -309,7 +325,7 @@ mod tests {
     #[test]
     fn each_thing_that_is_wrong_is_found() {
         type Change = fn(&mut ClusterStatusResponse);
-        let cases: [(&[&str], Change); 13] = [
+        let cases: [(&[&str], Change); 14] = [
             (&["warn feature level cluster"], |it| it.feature_level = 1),
             (
                 &[
@@ -328,6 +344,10 @@ mod tests {
             (&["warn versions cluster"], |it| it.nodes[0].version = String::new()),
             (&["warn clocks cluster"], |it| it.nodes[1].clock_ahead_ms = Some(-400)),
             (&["bad clocks cluster"], |it| it.nodes[1].clock_ahead_ms = Some(60_000)),
+            (&["bad topics topic orders"], |it| {
+                let topic = |name: &str, for_ms| SpreadingTopic { name: name.into(), for_ms };
+                it.spreading = vec![topic("orders", 6_000), topic("others", 1_000)];
+            }),
             (&["bad leader g2", "warn spread cluster"], |it| {
                 it.groups[2].leader = 0;
                 it.groups[3].leader = 1;

@@ -16,6 +16,7 @@ mod marks;
 mod nodes;
 mod repair;
 mod resend;
+mod spread;
 mod stand_in;
 mod strangers;
 mod traces;

@@ -14,8 +14,9 @@ use store::tables::{RowKind, TableStore};
 
 use super::broker::each_row;
 use super::progress::Progress;
+use super::spread_steps::SpreadAction;
 use super::{AppliedFrame, FrameContext, MachineFailure, StateMachine};
-use crate::catalog::{Catalog, ConsumerGroup, DEAD_LETTERS_PREFIX, NodeInfo, Topic, TopicType};
+use crate::catalog::{Catalog, ConsumerGroup, DEAD_LETTERS_PREFIX, Mapping, NodeInfo, Topic, TopicType};
 use crate::command::{Command, CommandError, Commands, encode_meta};
 use crate::features::FeatureLevel;
 use crate::limits::{META_REQUESTS_MAX, QUEUES_MAX};
@@ -57,6 +58,8 @@ pub enum MetaAction {
         /// Which one.
         name: String,
     },
+    /// Spreads the message groups of a topic over more queues; answered with the topic.
+    Spread(SpreadAction),
     /// Makes a consumer group and its topic of dead letters; answered with it.
     CreateConsumer(NewConsumer),
     /// Changes a consumer group; answered with it.
@@ -212,6 +215,7 @@ impl<T: TableStore> MetaMachine<T> {
                 self.progress.batch().delete(&CatalogKey::Topic(&name).bytes());
                 Ok(Outcome::Topic(topic))
             }
+            MetaAction::Spread(action) => self.spread(action).map(Outcome::Topic),
             MetaAction::CreateConsumer(new) => self.create_consumer(new).map(Outcome::Consumer),
             MetaAction::UpdateConsumer { name, change } => {
                 self.update_consumer(&name, change).map(Outcome::Consumer)
@@ -252,6 +256,7 @@ impl<T: TableStore> MetaMachine<T> {
             revision: 0,
             settings,
             spread: 0,
+            mapping: Mapping::default(),
         }))
     }
 
@@ -341,7 +346,19 @@ impl<T: TableStore> MetaMachine<T> {
         let created_ms = self.progress.stamp_ms();
         let settings = TopicSettings::default();
         let kind = TopicType::Normal;
-        self.put_topic(Topic { id, name, kind, queues, created_ms, revision: 0, settings, spread: 0 }).id
+        let mapping = Mapping::default();
+        self.put_topic(Topic {
+            id,
+            name,
+            kind,
+            queues,
+            created_ms,
+            revision: 0,
+            settings,
+            spread: 0,
+            mapping,
+        })
+        .id
     }
 
     pub(super) fn set_groups(&mut self, mut groups: Vec<GroupId>) -> Result<Outcome, Rejection> {
@@ -396,7 +413,7 @@ impl<T: TableStore> MetaMachine<T> {
         TopicId(self.counters.last_topic)
     }
 
-    fn put_topic(&mut self, topic: Topic) -> Topic {
+    pub(super) fn put_topic(&mut self, topic: Topic) -> Topic {
         self.put(CatalogKey::Topic(&topic.name), &topic);
         self.change().topics.insert(topic.name.clone(), topic.clone());
         topic
@@ -495,6 +512,6 @@ fn check_consumer(max_attempts: u16, settings: &GroupSettings) -> Result<(), Rej
     settings.retry.check().map_err(Rejection::Invalid)
 }
 
-fn topic_not_found(name: &str) -> Rejection {
+pub(super) fn topic_not_found(name: &str) -> Rejection {
     Rejection::TopicNotFound { name: name.to_string() }
 }

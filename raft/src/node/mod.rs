@@ -2,6 +2,7 @@
 
 mod ask;
 mod backup;
+mod clearing;
 mod clients;
 mod counters;
 mod dead_letters;
@@ -30,11 +31,13 @@ mod options;
 pub(crate) mod peers;
 mod places;
 mod presence;
+mod publish;
 mod pull;
 mod receive;
 mod rejoin;
 mod releases;
 mod replicas;
+mod respread;
 mod retention;
 mod route;
 mod server;
@@ -90,8 +93,8 @@ use crate::node::space::Space;
 use crate::node::timekeeping::PeerClocks;
 use crate::outcome::Outcome;
 use crate::request::{
-    DeadLetter, DeadLettersWanted, Delivered, NewConsumer, NewTopic, Publish, Published, Receipt, Receive,
-    Rejection, RequestError, ResendResult,
+    DeadLetter, DeadLettersWanted, Delivered, NewConsumer, NewTopic, Receipt, Receive, Rejection,
+    RequestError, ResendResult,
 };
 use crate::settings::{GroupChange, TopicSettings};
 use crate::spans::SpanSink;
@@ -294,27 +297,6 @@ impl Node {
         self.inner.delete_consumer(name, deadline).await
     }
 
-    /// Puts messages into the log, one answer for each, in order. Waits out elections until the
-    /// deadline; a repeated proposal is told apart by its message id.
-    pub async fn publish(
-        &self,
-        messages: Vec<Publish>,
-        deadline: Instant,
-    ) -> Vec<Result<Published, RequestError>> {
-        if let Some(refusal) = self.inner.space.refusal(self.inner.id) {
-            return vec![Err(refusal); messages.len()];
-        }
-        let by_group = messages.iter().map(|message| (message.group, command::encode_publish(message)));
-        let outcomes = self.inner.submit_by_group(by_group.collect(), deadline).await;
-        outcomes
-            .into_iter()
-            .map(|outcome| match outcome? {
-                Outcome::Published(published) => Ok(published),
-                other => Err(unexpected(other)),
-            })
-            .collect()
-    }
-
     /// Leases messages. Answers at once if there are some, else waits for one until `wait_until`;
     /// then the answer is empty.
     ///
@@ -464,6 +446,7 @@ impl Node {
         to: StartFrom,
         deadline: Instant,
     ) -> Result<(), RequestError> {
+        self.inner.forget_cleared(consumer, topic, deadline).await?;
         let commands: Vec<(GroupId, Bytes)> = topic
             .groups()
             .into_iter()

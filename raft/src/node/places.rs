@@ -129,6 +129,7 @@ impl Node {
         deadline: Instant,
     ) -> Result<(), RequestError> {
         let (group, queue) = queue_of(topic, number)?;
+        self.inner.forget_cleared(consumer, topic, deadline).await?;
         let command = command::encode_set_offset(consumer, queue, to);
         self.inner.submit_done(group, command, deadline).await
     }
@@ -144,6 +145,7 @@ impl Node {
         topic: &Topic,
         deadline: Instant,
     ) -> Result<(), RequestError> {
+        self.inner.forget_cleared(consumer, topic, deadline).await?;
         let command = command::encode_delete_subscription(consumer, topic.id);
         let groups = topic.groups();
         let all = groups.into_iter().map(|group| self.inner.submit_done(group, command.clone(), deadline));

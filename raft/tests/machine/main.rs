@@ -8,6 +8,7 @@ mod retention;
 mod rig;
 mod rules;
 mod scripts;
+mod spread;
 mod steps;
 mod waiting;
 mod witness;
