@@ -365,7 +365,7 @@ mod tests {
         ];
         for (number, (expected, change)) in cases.into_iter().enumerate() {
             let mut found = unwell(change);
-            if number == 10 {
+            if number == 11 {
                 // All three of them.
                 found.retain(|it| it.contains("node2"));
             }
