@@ -20,6 +20,7 @@ mod nodes;
 mod offsets;
 pub mod output;
 mod pull;
+mod rebalance;
 mod recall;
 mod receive;
 mod repair;
