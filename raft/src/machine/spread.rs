@@ -58,10 +58,12 @@ impl Spreads {
         self.cleared.get(&(topic, consumer)).copied().unwrap_or(none)
     }
 
-    /// The first step of which the consumer group is not cleared.
-    fn gate(&self, topic: TopicId, consumer: ConsumerId) -> Option<&SpreadRow> {
-        let steps = self.steps.get(&topic)?;
-        steps.range(self.cleared(topic, consumer).generation + 1..).next().map(|(_, row)| row)
+    /// The first step behind which a consumer group may get nothing of a queue, for it is not cleared of it. A queue that
+    /// came with a later step has nothing from before that one.
+    fn gate(&self, key: CursorKey) -> Option<&SpreadRow> {
+        let steps = self.steps.get(&key.queue.topic)?;
+        let cleared = self.cleared(key.queue.topic, key.consumer).generation;
+        steps.range(cleared + 1..).map(|(_, row)| row).find(|row| key.queue.number < row.to)
     }
 
     /// A FIFO consumer group gets nothing of a queue from this offset on before it is cleared.
@@ -70,8 +72,7 @@ impl Spreads {
         if self.steps.is_empty() {
             return u64::MAX;
         }
-        let gate = self.gate(key.queue.topic, key.consumer).filter(|row| key.queue.number < row.to);
-        gate.map_or(u64::MAX, |row| row.end_of(key.queue.number))
+        self.gate(key).map_or(u64::MAX, |row| row.end_of(key.queue.number))
     }
 
     /// Whether a message was sent under the mapping that holds here.
@@ -182,23 +183,23 @@ impl<T: TableStore> Machine<T> {
         self.spreads.generation(topic)
     }
 
-    /// The step that a consumer group waits to be cleared of: it stands before messages of a queue that it may not have
-    /// yet.
+    /// The first step that a consumer group waits to be cleared of: it stands before messages of a queue that it may not
+    /// have yet.
     pub fn waits_for_clearance(
         &self,
         topic: TopicId,
         consumer: ConsumerId,
         queues: impl Iterator<Item = QueueKey>,
     ) -> Option<u32> {
-        let gate = self.spreads.gate(topic, consumer)?;
-        let stands = |queue: QueueKey| {
+        let stands_at = |queue: QueueKey| {
+            let key = CursorKey { consumer, queue };
+            let gate = self.spreads.gate(key)?;
             let limit = gate.end_of(queue.number);
             let (first, end) = self.queues.bounds(queue);
-            let cursor = self.cursors.get(&CursorKey { consumer, queue });
-            queue.number < gate.to && cursor.is_some_and(|it| it.next.max(first) >= limit && end > limit)
+            let stands = self.cursors.get(&key)?.next.max(first) >= limit && end > limit;
+            stands.then_some(gate.generation)
         };
-        let mut queues = queues;
-        queues.any(stands).then_some(gate.generation)
+        queues.filter(|queue| queue.topic == topic).filter_map(stands_at).min()
     }
 
     /// What a consumer group has to settle here of what came before a step; `None` if the step was not sealed here.

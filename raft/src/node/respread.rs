@@ -28,6 +28,8 @@ use crate::request::{Rejection, RequestError};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A broker group is asked to seal for so long at a time.
 const SEAL_WAIT: Duration = Duration::from_secs(2);
+/// And for so long at least.
+const SEAL_WAIT_MIN: Duration = Duration::from_millis(500);
 /// Before it is asked again.
 const REST: Duration = Duration::from_millis(50);
 /// `meta` must have decided within this.
@@ -64,8 +66,9 @@ pub(crate) async fn keep_spreading(node: Arc<NodeInner>, meta: Group) {
 async fn drive(node: &NodeInner, topic: &Topic, step: Spreading) {
     let Spreading { generation, from, to, until_ms, .. } = step;
     let seal = command::encode_seal_spread(topic.id, generation, from, to);
-    let left = Duration::from_millis(until_ms.saturating_sub(clock::now_ms()).max(1));
-    let deadline = Instant::now() + left.min(SEAL_WAIT);
+    let left = Duration::from_millis(until_ms.saturating_sub(clock::now_ms()));
+    // The last time, too, it is long enough to be told why not.
+    let deadline = Instant::now() + left.clamp(SEAL_WAIT_MIN, SEAL_WAIT);
     let groups = distinct(&topic.queues[..to as usize]);
     let seals = groups.into_iter().map(|group| node.submit_done(group, seal.clone(), deadline));
     let sealed: Result<(), RequestError> = futures::future::join_all(seals).await.into_iter().collect();

@@ -9,6 +9,7 @@ mod rig;
 mod rules;
 mod scripts;
 mod spread;
+mod spread_order;
 mod steps;
 mod waiting;
 mod witness;
