@@ -29,6 +29,7 @@ pub mod metrics;
 mod options;
 mod orphans;
 pub mod quota;
+mod rebalance;
 pub mod rocketmq_admin;
 pub mod server;
 pub mod session;

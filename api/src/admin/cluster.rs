@@ -27,9 +27,10 @@ pub(super) async fn status(edge: &EdgeState) -> ClusterStatusResponse {
             level: disk.level.name().to_owned(),
         })
     };
-    let node = |NodeStatus { info, alive, pid, joining }: NodeStatus| Node {
+    let node = |NodeStatus { info, alive, pid, joining, draining }: NodeStatus| Node {
         disk: disk(info.id),
         joining,
+        draining,
         id: info.id.0,
         name: info.name,
         grpc: info.grpc,

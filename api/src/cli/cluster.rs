@@ -11,6 +11,7 @@ use super::exit::Failure;
 use super::feature_level::FeatureLevelArgs;
 use super::nodes::{self, WaitArgs};
 use super::output::ConfirmArgs;
+use super::rebalance::RebalanceArgs;
 use super::repair::RepairArgs;
 use super::target::ADMIN_TIMEOUT;
 use super::topic::CommonArgs;
@@ -146,6 +147,20 @@ Examples:
         #[command(flatten)]
         args: WaitArgs,
     },
+    /// Spread the leaders of the broker groups evenly over the nodes, one after the other
+    #[command(
+        after_help = "Says first what it will do. Only nodes get something to lead that have a vote, have everything, and \
+were not drained. Each leader finishes what is under way; the next one moves when all replicas have everything. When it is \
+cut short, what has moved stays where it is: give the same command again.
+
+Examples:
+  ledgermq cluster rebalance --dry-run
+  ledgermq cluster rebalance
+  ledgermq cluster rebalance --yes -o json
+
+Exits with 0 when there is nothing to do."
+    )]
+    Rebalance(RebalanceArgs),
     /// Have the node at the endpoint hand on its leaderships; for a minute it is not elected
     #[command(after_help = "For what is done before a node is stopped. SIGTERM does the same.
 
@@ -200,6 +215,7 @@ impl ClusterCommand {
             }
             ClusterCommand::FeatureLevel(args) => args.run().await,
             ClusterCommand::AddGroups { count, args } => nodes::add_groups(count, args).await,
+            ClusterCommand::Rebalance(args) => args.run().await,
             ClusterCommand::Drain { args } => nodes::drain(args).await,
             ClusterCommand::AddVoter(args) => args.add().await,
             ClusterCommand::RemoveVoter { args, confirm } => args.remove(confirm).await,

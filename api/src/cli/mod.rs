@@ -21,6 +21,7 @@ mod nodes;
 mod offsets;
 pub mod output;
 mod pull;
+mod rebalance;
 mod recall;
 mod receive;
 mod repair;

@@ -26,16 +26,17 @@ pub struct WaitArgs {
     #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = parse_duration)]
     wait: Duration,
     #[command(flatten)]
-    common: CommonArgs,
+    pub(super) common: CommonArgs,
 }
 
 impl WaitArgs {
-    fn until(&self) -> Instant {
+    pub(super) fn until(&self) -> Instant {
         Instant::now() + self.wait
     }
 }
 
-async fn view(broker: &Broker) -> Result<ClusterView, Failure> {
+/// Where the cluster stands now.
+pub(super) async fn view(broker: &Broker) -> Result<ClusterView, Failure> {
     let request = broker.headers.request(admin::ClusterStatusRequest {}, ADMIN_TIMEOUT);
     Ok(ClusterView::from(broker.answer(broker.admin().cluster_status(request).await)?))
 }

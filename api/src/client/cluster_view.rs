@@ -33,6 +33,8 @@ pub struct NodeView {
     pub alive: bool,
     /// Whether it does not have the replicas and votes yet that it joined for.
     pub joining: bool,
+    /// Whether it has stepped aside, and is not elected for a while.
+    pub draining: bool,
     /// Its disk, if it answers.
     pub disk: Option<DiskView>,
     /// The version that it runs, if it answers and says so.
@@ -95,6 +97,7 @@ impl From<admin::ClusterStatusResponse> for ClusterView {
             pid: u32::try_from(node.pid).unwrap_or_default(),
             alive: node.alive,
             joining: node.joining,
+            draining: node.draining,
             disk: node.disk.map(|disk| DiskView {
                 used_percent: disk.used_percent,
                 free_bytes: disk.free_bytes,
@@ -139,10 +142,11 @@ impl ClusterView {
             .iter()
             .map(|node| {
                 let pid = if node.pid == 0 { "-".to_owned() } else { node.pid.to_string() };
-                let state = match (node.alive, node.joining) {
-                    (true, false) => "alive",
-                    (true, true) => "joining",
-                    (false, _) => "dead",
+                let state = match (node.alive, node.joining, node.draining) {
+                    (false, ..) => "dead",
+                    (true, true, _) => "joining",
+                    (true, false, true) => "draining",
+                    (true, false, false) => "alive",
                 };
                 let (grpc, http, peer) = (node.grpc.clone(), node.http.clone(), node.peer.clone());
                 let disk = node.disk.as_ref().map_or("-".to_owned(), |disk| match disk.level.as_str() {
@@ -203,6 +207,7 @@ mod tests {
                 pid: 42,
                 alive: true,
                 joining: false,
+                draining: false,
                 disk: Some(admin::Disk {
                     total_bytes: 100,
                     free_bytes: 13,
@@ -234,7 +239,7 @@ mod tests {
         let json = serde_json::to_string(&ClusterView::from(status())).unwrap();
         assert_eq!(
             json,
-            r#"{"nodes":[{"id":1,"name":"node1","grpc":"127.0.0.1:8081","http":"127.0.0.1:8082","peer":"127.0.0.1:8083","pid":42,"alive":true,"joining":false,"disk":{"used_percent":87,"free_bytes":13,"total_bytes":100,"level":"clean"},"version":"0.1.0"}],"groups":[{"name":"g1","leader":1,"term":3,"committed":9,"voters":[1],"replicas":[{"node":1,"role":"leader","last_index":10,"applied_index":9,"durable_index":10}]}]}"#
+            r#"{"nodes":[{"id":1,"name":"node1","grpc":"127.0.0.1:8081","http":"127.0.0.1:8082","peer":"127.0.0.1:8083","pid":42,"alive":true,"joining":false,"draining":false,"disk":{"used_percent":87,"free_bytes":13,"total_bytes":100,"level":"clean"},"version":"0.1.0"}],"groups":[{"name":"g1","leader":1,"term":3,"committed":9,"voters":[1],"replicas":[{"node":1,"role":"leader","last_index":10,"applied_index":9,"durable_index":10}]}]}"#
         );
     }
 

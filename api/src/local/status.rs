@@ -30,6 +30,7 @@ pub async fn view(cluster: &LocalCluster) -> ClusterView {
         pid: node.process.map_or(0, |process| process.pid),
         alive: node.is_alive(),
         joining: answered.iter().any(|it| it.id == node.id && it.joining),
+        draining: answered.iter().any(|it| it.id == node.id && it.draining),
         disk: answered.iter().find(|it| it.id == node.id).and_then(|it| it.disk.clone()),
         version: answered.iter().find(|it| it.id == node.id).and_then(|it| it.version.clone()),
     });

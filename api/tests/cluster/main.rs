@@ -14,6 +14,7 @@ mod kill;
 mod log_level;
 mod marks;
 mod nodes;
+mod rebalance;
 mod repair;
 mod resend;
 mod stand_in;

@@ -90,6 +90,7 @@ impl NodeInner {
 
     async fn step_aside(&self, deadline: Instant) -> Result<Vec<GroupId>, RequestError> {
         let mut handed_on = Vec::new();
+        self.presence.step_aside(Instant::now() + ASIDE_FOR);
         for group in self.groups.values() {
             if group.raft.voter_ids().count() < 2 {
                 continue;

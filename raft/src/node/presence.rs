@@ -25,6 +25,8 @@ pub(crate) struct Presence {
     gone: RwLock<BTreeSet<NodeId>>,
     live: watch::Sender<Arc<Vec<NodeInfo>>>,
     clients: Mutex<HashMap<u64, Instant>>,
+    /// This node is not to lead anything until then.
+    aside_until: Mutex<Option<Instant>>,
 }
 
 impl Presence {
@@ -38,6 +40,7 @@ impl Presence {
             gone: RwLock::default(),
             live,
             clients: Mutex::default(),
+            aside_until: Mutex::default(),
         }
     }
 
@@ -84,6 +87,17 @@ impl Presence {
     /// The nodes that answer, this one included, ascending by id.
     pub(crate) fn live(&self) -> watch::Receiver<Arc<Vec<NodeInfo>>> {
         self.live.subscribe()
+    }
+
+    /// This node steps aside for so long.
+    pub(crate) fn step_aside(&self, until: Instant) {
+        *self.aside_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+    }
+
+    /// Whether this node has stepped aside.
+    pub(crate) fn is_aside(&self) -> bool {
+        let until = *self.aside_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
     }
 
     /// A client was heard of.

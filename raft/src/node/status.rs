@@ -65,6 +65,8 @@ pub struct NodeStatus {
     pub pid: u32,
     /// Whether it answered, and does not have the replicas and votes yet that it joined for.
     pub joining: bool,
+    /// Whether it answered, and has stepped aside: it is not elected for a while.
+    pub draining: bool,
 }
 
 /// Where the cluster stands, as far as this node can reach it.
@@ -174,6 +176,7 @@ impl NodeInner {
             replicas: self.groups.values().map(replica_status).collect(),
             disk: Some(disk_out(self.space.own())),
             joining: !self.members.identity().settled,
+            aside: self.presence.is_aside(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             wall_clock_ms: seams::wall_ms(),
             reads_up_to: self.options.reads_up_to.0,
@@ -217,7 +220,8 @@ impl NodeInner {
             .map(|(info, answer)| {
                 let pid = answer.as_ref().map_or(0, |answer| answer.pid as u32);
                 let joining = answer.as_ref().is_some_and(|answer| answer.joining);
-                NodeStatus { info, alive: answer.is_some(), pid, joining }
+                let draining = answer.as_ref().is_some_and(|answer| answer.aside);
+                NodeStatus { info, alive: answer.is_some(), pid, joining, draining }
             })
             .collect();
         ClusterStatus { nodes, disks, programs, groups }
