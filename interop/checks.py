@@ -15,8 +15,8 @@ GAP_P50_MS = 300
 GAP_MAX_MS = 700
 # A connection to a dead process is known as such after this: on loopback the reset comes at once.
 NOTICED_NS = 50_000_000
-# A client that has no core to run on learns of it later: when the first of its calls in flight fails,
-# if that is within this.
+# A client that has no core to run on learns of it later: when the first call fails that it had in flight then or
+# began before that time, if that is within this.
 NOTICED_MAX_NS = 1_000_000_000
 # From that first failure until the client has let go of its other connections to the process.
 LET_GO_NS = 5_000_000
@@ -87,8 +87,9 @@ def noticed(events, kills):
     calls = [event for op in ("send", "receive", "ack") for event in of(events, op) if not event.get("ok", True)]
     windows = []
     for kill in kills:
-        first = min((call["end_ns"] for call in calls if call["start_ns"] <= kill.at_ns <= call["end_ns"]), default=0)
         known_ns = kill.at_ns + NOTICED_NS
+        first = min((call["end_ns"] for call in calls if call["start_ns"] <= known_ns and kill.at_ns <= call["end_ns"]),
+                    default=0)
         if first <= kill.at_ns + NOTICED_MAX_NS:
             known_ns = max(known_ns, first + LET_GO_NS)
         windows.append((kill.at_ns, known_ns))
@@ -128,7 +129,7 @@ def sends_succeeded(events, kills, restarts, never_retries):
     killed process, and those that it takes back itself. Not the ones after that: the address of a
     dead node is answered by another.
     """
-    windows = noticed(of(events, "send"), kills)
+    windows = noticed(events, kills)
     for event in of(events, "send"):
         if event["ok"] or never_retries and (taken_back(event, restarts) or met_a_kill(event, windows)):
             continue
@@ -137,8 +138,8 @@ def sends_succeeded(events, kills, restarts, never_retries):
 
 def polls_succeeded(events, kills, restarts):
     """Receives and acks of simple consumers fail only in flight at a kill: no client retries those."""
+    windows = noticed(events, kills)
     for op in ("receive", "ack"):
-        windows = noticed(of(events, op), kills)
         for event in of(events, op):
             if not (event.get("ok", True) or met_a_kill(event, windows) or taken_back(event, restarts)):
                 yield (f"{op} of {event['stream']} failed away from any kill, from {event['start_ns']} "

@@ -97,6 +97,16 @@ class Planted(unittest.TestCase):
         other.update(start_ns=1160 * MS, end_ns=1161 * MS)
         self.assertEqual(self.found(never_retries=True), {"sends succeeded"})
 
+    def test_what_a_client_learns_by_one_call_it_knows_in_all(self):
+        later = self.find("ack")
+        first = dict(later, op="receive")
+        self.events.append(first)
+        first.update(ok=False, error="UNAVAILABLE", start_ns=1030 * MS, end_ns=1120 * MS)
+        later.update(ok=False, error="UNAVAILABLE", start_ns=1080 * MS, end_ns=1121 * MS)
+        self.assertEqual(self.found(), set())
+        later.update(start_ns=1126 * MS, end_ns=1127 * MS)
+        self.assertEqual(self.found(), {"polls succeeded"})
+
     def test_a_failed_ack_away_from_a_kill(self):
         self.find("ack").update(ok=False, error="INTERNAL")
         self.assertEqual(self.found(), {"polls succeeded"})

@@ -1,9 +1,7 @@
 //! How a node begins, hands over, and ends.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -21,6 +19,7 @@ use crate::consensus::snapshot::pace::Pace;
 use crate::group::{Group, GroupOpenError, GroupSetup};
 use crate::machine::MetaAction;
 use crate::names::{GroupId, NodeId};
+use crate::node::data_lock;
 use crate::node::failure::Failure;
 use crate::node::forward::Forwarder;
 use crate::node::groups::Groups;
@@ -77,35 +76,6 @@ pub enum StartError {
     Group(#[from] GroupOpenError),
 }
 
-/// The lock on a data directory; it ends with the process.
-pub(crate) struct DataLock {
-    _file: File,
-}
-
-/// Takes a data directory for this process.
-pub(crate) fn lock(data: &Path) -> Result<DataLock, StartError> {
-    let io = |source| StartError::Data { path: data.to_owned(), source };
-    std::fs::create_dir_all(data).map_err(io)?;
-    let path = data.join("LOCK");
-    let mut file =
-        OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(std::fs::TryLockError::WouldBlock) => {
-            let holder = std::fs::read_to_string(&path).unwrap_or_default();
-            let holder = match holder.trim() {
-                "" => String::new(),
-                pid => format!(" (process {pid})"),
-            };
-            return Err(StartError::InUse { path: data.to_owned(), holder });
-        }
-        Err(std::fs::TryLockError::Error(source)) => return Err(io(source)),
-    }
-    // The content only helps people; the lock is what counts.
-    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(io)?;
-    Ok(DataLock { _file: file })
-}
-
 /// See [`Node::start`].
 pub(crate) async fn start(mut options: NodeOptions) -> Result<Node, StartError> {
     if options.broker_groups == 0 {
@@ -114,7 +84,7 @@ pub(crate) async fn start(mut options: NodeOptions) -> Result<Node, StartError> 
     if !options.members.iter().any(|info| info.id == options.id) {
         return Err(StartError::Options(format!("node {} is not among the members", options.id)));
     }
-    let data_lock = lock(&options.data)?;
+    let data_lock = data_lock::lock(&options.data)?;
     let configured = if options.seeds.is_empty() { options.members.clone() } else { Vec::new() };
     let identity = identity::establish(&mut options).await?;
     let listener = TcpListener::bind(options.peer_bind)

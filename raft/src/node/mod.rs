@@ -5,6 +5,7 @@ mod backup;
 mod clearing;
 mod clients;
 mod counters;
+mod data_lock;
 mod dead_letters;
 mod digest;
 mod doubt;
@@ -64,12 +65,12 @@ use tokio::time::Instant;
 
 pub use backup::{CopyError, LogStretch, ReplicaCopy};
 pub use clients::Clients;
+pub(crate) use data_lock::lock as lock_data;
 pub use digest::ReplicaDigest;
 pub use edges::EdgeHandler;
 pub use find::{FoundMessage, MessagePage, MessageQuery};
 pub use lag::{Lag, LagReport};
 pub use lifecycle::StartError;
-pub(crate) use lifecycle::lock as lock_data;
 pub use measures::{BrokerMeasures, GroupMeasures, Measures, Routed, TransactionMeasures};
 pub use nodes::Removal;
 pub use options::{DiskMarks, NodeOptions, Retention, Tuning};
@@ -135,7 +136,7 @@ pub(crate) struct NodeInner {
     // A mutex, because tasks are added from several places; never held over an await.
     pub(crate) tasks: Mutex<JoinSet<()>>,
     // Held for as long as the node lives: nobody else may open this data.
-    pub(crate) _lock: lifecycle::DataLock,
+    pub(crate) _lock: data_lock::DataLock,
 }
 
 impl NodeInner {

@@ -98,7 +98,8 @@ impl NodeInner {
     /// where it is, and can be raised later.
     pub(crate) async fn begin_at_newest_level(&self, deadline: Instant) {
         let now = self.catalog.borrow().feature_level;
-        if let Ok(level) = self.read_by_all(None).await
+        if self.options.reads_up_to > now
+            && let Ok(level) = self.read_by_all(None).await
             && level > now
             && let Err(error) = self.change(MetaAction::RaiseFeatureLevel(level), deadline).await
         {

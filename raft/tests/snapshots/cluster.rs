@@ -187,6 +187,22 @@ impl Cluster {
             }
         }
     }
+
+    /// Sends until the log's beginning was given up: a snapshot that is late finds nothing behind it that could go. How
+    /// many messages there are then.
+    pub async fn send_until_purged(&self, id: u64, topic: &Topic) -> u64 {
+        let (mut sent, deadline) = (0, soon());
+        loop {
+            self.send(id, topic, sent..sent + 60).await;
+            sent += 60;
+            let replica = self.replica(id, id, GROUP).await;
+            if replica.as_ref().is_some_and(|replica| replica.first_index > 0) {
+                return sent;
+            }
+            assert!(Instant::now() < deadline, "nothing is purged: {replica:?}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
 }
 
 pub fn body(number: u64) -> Bytes {

@@ -51,8 +51,7 @@ async fn a_node_starts_whatever_was_left_of_a_snapshot_in_the_making() {
 async fn a_replica_whose_snapshot_was_lost_makes_another_one() {
     let mut cluster = Cluster::start(1, 16 << 10).await;
     let topic = cluster.topic(1, "orders").await;
-    cluster.send(1, &topic, 0..60).await;
-    cluster.until("a purge", 1, GROUP, |replica| replica.first_index > 0).await;
+    cluster.send_until_purged(1, &topic).await;
     cluster.stop(1).await;
     fs::remove_dir_all(cluster.group_dir(1, GROUP).join("snapshot")).expect("removed");
     cluster.start_node(1).await;
@@ -65,14 +64,13 @@ async fn r2_tables_that_were_lost_come_back_from_the_snapshot_or_the_node_does_n
     let mut cluster = Cluster::start(1, 16 << 10).await;
     let topic = cluster.topic(1, "orders").await;
     let consumer = cluster.consumer(1, "workers").await;
-    cluster.send(1, &topic, 0..60).await;
-    cluster.until("a purge", 1, GROUP, |replica| replica.first_index > 0).await;
+    let sent = cluster.send_until_purged(1, &topic).await;
     cluster.stop(1).await;
     let group = cluster.group_dir(1, GROUP);
     fs::remove_dir_all(group.join("tables")).expect("removed");
     cluster.start_node(1).await;
     cluster.node(1).ready(soon()).await.expect("it leads");
-    read_all(cluster.node(1), &topic, &consumer, 0..60).await;
+    read_all(cluster.node(1), &topic, &consumer, 0..sent).await;
     cluster.stop(1).await;
 
     for name in names(&group).iter().filter(|name| *name != "log") {
