@@ -16,8 +16,8 @@ pub const DEDUP_IDS_MAX: usize = 1 << 20;
 pub const DEDUP_WINDOW_MS: u64 = 10 * 60 * 1000;
 /// The message groups of a topic are spread over more queues so often at most.
 pub const SPREAD_STEPS_MAX: usize = 32;
-/// A broker group takes part in so many steps of a topic, those that were given up included.
-pub const SPREADS_MAX: usize = 256;
+/// So many steps are begun for a topic, those that were given up included: each leaves a row in its broker groups.
+pub const SPREADS_MAX: u32 = 256;
 /// A consumer group that is moved is not cleared of a step by what broker groups said earlier than so long afterwards: by
 /// then it is moved in all of them.
 pub const SPREAD_MOVED_MS: u64 = 15_000;

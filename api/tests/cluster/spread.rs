@@ -20,6 +20,8 @@ const READERS: usize = 4;
 const TOPIC: &str = "orders";
 /// Acks that must come between two things that happen, so that each meets traffic.
 const ACKS_BETWEEN: u64 = 300;
+/// A producer rests so long between two messages.
+const BETWEEN_SENDS: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a consumer group has got of each message group.
@@ -80,6 +82,8 @@ impl Load {
             self.until_acked(&message, &mut turn).await;
             sent += 1;
             self.acks.fetch_add(1, Ordering::Relaxed);
+            // Those who read must keep up.
+            tokio::time::sleep(BETWEEN_SENDS).await;
         }
         sent
     }
@@ -128,14 +132,14 @@ impl Load {
                 return;
             }
             messages.iter().for_each(|message| self.seen.lock().expect("no panic").note(message));
-            for message in &messages {
-                self.settle(group, message, &mut turn).await;
+            if !messages.is_empty() {
+                self.settle(group, &messages, &mut turn).await;
             }
         }
     }
 
-    async fn settle(&self, group: &str, message: &Message, turn: &mut usize) {
-        let entry = proto::v2::AckMessageEntry {
+    async fn settle(&self, group: &str, messages: &[Message], turn: &mut usize) {
+        let entry = |message: &Message| proto::v2::AckMessageEntry {
             message_id: system(message).message_id.clone(),
             receipt_handle: crate::client::receipt(message),
             lite_topic: None,
@@ -143,7 +147,7 @@ impl Load {
         let request = proto::v2::AckMessageRequest {
             group: Some(crate::client::resource(group)),
             topic: Some(crate::client::resource(TOPIC)),
-            entries: vec![entry],
+            entries: messages.iter().map(entry).collect(),
         };
         for _ in 0..self.endpoints.len() {
             let client = Client::over(self.endpoints[*turn % self.endpoints.len()].clone(), "settler");

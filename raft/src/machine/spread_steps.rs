@@ -6,7 +6,7 @@ use store::tables::TableStore;
 
 use super::metadata::{MetaMachine, topic_not_found};
 use crate::catalog::{GivenUp, SpreadStep, Spreading, Topic, TopicType};
-use crate::limits::SPREAD_STEPS_MAX;
+use crate::limits::{SPREAD_STEPS_MAX, SPREADS_MAX};
 use crate::names::TopicId;
 use crate::request::Rejection;
 
@@ -66,8 +66,9 @@ impl<T: TableStore> MetaMachine<T> {
         if topic.mapping.spreading.is_some() || from == to {
             return Ok(topic);
         }
-        if topic.mapping.steps.len() >= SPREAD_STEPS_MAX {
-            let why = format!("topic {name} was spread {SPREAD_STEPS_MAX} times: make a new topic");
+        let begun_before = topic.mapping.generation;
+        if topic.mapping.steps.len() >= SPREAD_STEPS_MAX || begun_before >= SPREADS_MAX {
+            let why = format!("topic {name} was spread, or nearly, {begun_before} times: make a new topic");
             return Err(Rejection::Full(why));
         }
         let begun_ms = self.progress.stamp_ms();

@@ -147,6 +147,11 @@ fn open_transactions_with_a_message_group_hold_a_seal_up() {
     let seal = encode_seal_spread(TOPIC, 1, 1, 4);
     assert!(matches!(broker.one(seal.clone()), Outcome::Rejected(Rejection::Full(_))));
     assert_eq!(broker.send(&publish(0, 2, 5, 0)), Ok(false), "nothing has begun");
+    // It was given up: the mapping is the old one, under its generation.
+    assert_eq!(broker.one(encode_seal_spread(TOPIC, 1, 1, 1)), Outcome::Done);
+    assert_eq!(broker.send(&publish(0, 3, 5, 1)), Ok(false));
+    let seal = encode_seal_spread(TOPIC, 2, 1, 4);
+    assert!(matches!(broker.one(seal.clone()), Outcome::Rejected(Rejection::Full(_))));
     let transaction = Transaction { group: GroupId(1), topic: TOPIC, number, id: 1 };
     broker.one(encode_end_transaction(&transaction, Resolution::Commit));
     assert_eq!(broker.one(seal), Outcome::Done);
