@@ -275,7 +275,8 @@ impl Brokers {
         None
     }
 
-    /// The nodes that a target means now. Roles are `leader`, `followers`, `follower` and `leader of GROUP`.
+    /// The nodes that a target means now. Roles are `leader`, `followers`, `follower` and `leader of GROUP`. One by
+    /// chance is one that runs, if any does: another nemesis may have ended the chosen one a moment ago.
     ///
     /// # Errors
     /// Nobody has the role.
@@ -286,7 +287,15 @@ impl Brokers {
         };
         let size = self.size();
         let mut role = |name: &str| role(name, size, view.as_ref()?);
-        Ok(target.resolve(size, seed, &mut role)?)
+        let nodes = target.resolve(size, seed, &mut role)?;
+        if !matches!(target, Target::One) {
+            return Ok(nodes);
+        }
+        let running = self.blocking(|cluster| {
+            (1..=cluster.size()).filter(|node| cluster.pid(*node).is_some()).collect::<Vec<usize>>()
+        });
+        let running = running.await;
+        Ok(nodes.into_iter().map(|node| or_next(node, &running)).collect())
     }
 
     /// A view in which the broker group has a leader, waited for a while.
@@ -366,10 +375,24 @@ fn last_words(output: &Path) -> String {
     lines.iter().rev().map(cut).collect::<Vec<_>>().join(" | ")
 }
 
+/// The node if it is one of these, else the next one of them, in a circle; itself if there are none.
+fn or_next(node: usize, running: &[usize]) -> usize {
+    let next = running.iter().find(|other| **other >= node);
+    *next.or(running.first()).unwrap_or(&node)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::client::GroupView;
+
+    #[test]
+    fn who_does_not_run_is_passed_over() {
+        assert_eq!(or_next(2, &[1, 2, 3]), 2);
+        assert_eq!(or_next(2, &[1, 3]), 3);
+        assert_eq!(or_next(3, &[1, 2]), 1);
+        assert_eq!(or_next(3, &[]), 3);
+    }
 
     #[test]
     fn roles_are_those_of_the_broker_group() {
