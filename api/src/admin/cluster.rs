@@ -64,6 +64,7 @@ fn wire_group(status: &GroupStatus) -> BrokerGroup {
         committed: status.committed,
         replicas: status.replicas.iter().map(replica).collect(),
         voters: status.voters.iter().map(|id| id.0).collect(),
+        placed: status.placed.iter().flatten().map(|id| id.0).collect(),
     }
 }
 
@@ -122,7 +123,9 @@ pub(super) async fn add_broker_groups(
     request: AddBrokerGroupsRequest,
     deadline: Instant,
 ) -> Result<AddBrokerGroupsResponse, Fault> {
-    let groups = edge.node.add_groups(request.count, deadline).await?;
+    let nodes: Result<Vec<NodeId>, Fault> = request.nodes.iter().map(|name| find_node(edge, name)).collect();
+    let nodes = Some(nodes?).filter(|nodes| !nodes.is_empty());
+    let groups = edge.node.add_groups(request.count, nodes, deadline).await?;
     Ok(AddBrokerGroupsResponse { groups: groups.iter().map(ToString::to_string).collect() })
 }
 

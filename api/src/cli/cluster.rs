@@ -125,14 +125,23 @@ Examples:
         #[command(flatten)]
         confirm: ConfirmArgs,
     },
-    /// Add broker groups, on all nodes: more leaders, more logs
-    #[command(after_help = "Examples:
+    /// Add broker groups, on all nodes or on chosen ones: more leaders, more logs
+    #[command(
+        after_help = "A node that does not hold a group takes its messages all the same, and forwards them. With fewer nodes \
+fewer may fail: one bears none, three bear one, five bear two.
+
+Examples:
   ledgermq cluster add-groups
-  ledgermq cluster add-groups 2")]
+  ledgermq cluster add-groups 2
+  ledgermq cluster add-groups 2 --nodes broker1,broker4,broker5"
+    )]
     AddGroups {
         /// So many
         #[arg(default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=63))]
         count: u32,
+        /// The nodes that are to hold them, by id or name: one, three or five [default: all nodes]
+        #[arg(long, value_name = "NODE,...", value_delimiter = ',')]
+        nodes: Vec<String>,
         #[command(flatten)]
         args: WaitArgs,
     },
@@ -202,7 +211,7 @@ impl ClusterCommand {
             ClusterCommand::ReplaceNode { old, new, args, confirm } => {
                 nodes::replace(&old, &new, args, confirm).await
             }
-            ClusterCommand::AddGroups { count, args } => nodes::add_groups(count, args).await,
+            ClusterCommand::AddGroups { count, nodes, args } => nodes::add_groups(count, nodes, args).await,
             ClusterCommand::Rebalance(args) => args.run().await,
             ClusterCommand::Drain { args } => nodes::drain(args).await,
             ClusterCommand::AddVoter(args) => args.add().await,

@@ -58,10 +58,9 @@ pub async fn add(node: &str, args: WaitArgs) -> Result<(), Failure> {
         let found = find(&view, node).cloned();
         let mut level = 0;
         if let Some(found) = &found {
-            bar.set_length(view.groups.len() as u64);
-            level = view
-                .groups
-                .iter()
+            let wanted = || view.groups.iter().filter(|group| group.is_on(found.id));
+            bar.set_length(wanted().count() as u64);
+            level = wanted()
                 .filter(|group| {
                     let own = group.replicas.iter().find(|replica| replica.node == found.id);
                     own.is_some_and(|own| own.role != "rejoining" && own.applied_index >= group.committed)
@@ -113,7 +112,7 @@ fn not_joined(node: &str, view: &ClusterView, found: Option<&NodeView>, level: u
         Some(found) => format!(
             "node {} ({node}) has {level} of {} groups. It goes on by itself; give the same command again to watch",
             found.id,
-            view.groups.len()
+            view.groups.iter().filter(|group| group.is_on(found.id)).count()
         ),
     })
 }
@@ -214,15 +213,17 @@ async fn vote(broker: &Broker, group: &str, node: u64, votes: bool, until: Insta
 }
 
 /// Adds broker groups.
-pub async fn add_groups(count: u32, args: WaitArgs) -> Result<(), Failure> {
+pub async fn add_groups(count: u32, nodes: Vec<String>, args: WaitArgs) -> Result<(), Failure> {
     let broker = args.common.target.connect().await?;
     let bar = spinner("the new broker groups elect their leaders");
-    let request = broker.headers.request(admin::AddBrokerGroupsRequest { count }, args.wait);
+    let request =
+        broker.headers.request(admin::AddBrokerGroupsRequest { count, nodes: nodes.clone() }, args.wait);
     let answer = broker.answer(broker.admin().add_broker_groups(request).await)?;
     bar.finish_and_clear();
-    args.common.output.print(&json!({ "groups": answer.groups }), || {
+    let place = if nodes.is_empty() { String::new() } else { format!(" on {}", nodes.join(", ")) };
+    args.common.output.print(&json!({ "groups": answer.groups, "nodes": nodes }), || {
         format!(
-            "{} are there. New topics spread over all groups; `ledgermq topic update NAME --queues N` gives old ones \
+            "{} are there{place}. New topics spread over all groups; `ledgermq topic update NAME --queues N` gives old ones \
              queues there",
             answer.groups.join(", ")
         )

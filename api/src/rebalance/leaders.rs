@@ -84,6 +84,9 @@ pub fn plan(view: &ClusterView) -> LeaderPlan {
         let candidates = candidates(view, group);
         match group.leader {
             None => plan.left.push(left("nobody leads it now")),
+            Some(from) if !view.nodes.iter().any(|node| node.id == from && node.alive) => {
+                plan.left.push(left("its leader does not answer"));
+            }
             Some(from) if candidates.is_empty() => {
                 plan.left.push(left("no voter that may lead it is sound and has everything"));
                 led.push(Led { view: group, from, to: from, candidates });
@@ -219,6 +222,7 @@ mod tests {
             term: 1,
             committed: 5000,
             voters: voters.to_vec(),
+            placed: None,
             replicas: voters.iter().map(replica).collect(),
         }
     }

@@ -14,6 +14,7 @@ mod kill;
 mod log_level;
 mod marks;
 mod nodes;
+mod placement;
 mod rebalance;
 mod repair;
 mod resend;

@@ -124,7 +124,7 @@ pub(crate) async fn start(mut options: NodeOptions) -> Result<Node, StartError> 
     let (catalog_sender, catalog) = watch::channel(Arc::new(Catalog::default()));
     let disk: Arc<dyn Disk> = seams::disk();
     let groups = Groups::new();
-    for id in identity::groups(&options) {
+    for id in identity::groups(&options, &identity) {
         let setup = GroupSetup {
             id,
             node: options.id,
@@ -185,6 +185,7 @@ impl NodeInner {
         }
         self.spawn(self.clone().register());
         self.spawn(self.clone().settle());
+        self.spawn(self.clone().follow_elsewhere());
         tick::start(&self);
     }
 
@@ -326,7 +327,7 @@ impl NodeInner {
     }
 
     pub(crate) async fn until_ready_to_serve(&self, deadline: Instant) -> Result<(), RequestError> {
-        for id in self.groups.ids() {
+        for id in self.all_groups() {
             loop {
                 match self.leader(id) {
                     Leader::Here if self.group(id)?.serves(self.id) => break,

@@ -1,6 +1,6 @@
 //! Who is in the cluster, as this node knows: what it started with, and what `meta` has said since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::time::Instant;
@@ -113,9 +113,15 @@ impl NodeInner {
         }
         let groups = catalog.groups.iter().map(|group| group.0).max().unwrap_or(0);
         let identity = self.members.identity();
-        if identity.members != members || identity.broker_groups < groups {
+        let not_held: BTreeSet<GroupId> =
+            catalog.groups.iter().copied().filter(|group| !catalog.holds(self.id, *group)).collect();
+        // A catalog that does not know of a group yet says nothing of who holds it.
+        let is_old = catalog.groups.len() < identity.broker_groups as usize;
+        let not_held = if is_old { identity.not_held.clone() } else { not_held };
+        if identity.members != members || identity.broker_groups < groups || identity.not_held != not_held {
             self.note(move |identity| {
                 identity.members = members;
+                identity.not_held = not_held;
                 identity.broker_groups = identity.broker_groups.max(groups);
             });
         }
@@ -142,7 +148,8 @@ impl NodeInner {
     }
 
     async fn open_new_groups(self: &Arc<Self>, catalog: &Catalog) {
-        for id in catalog.groups.iter().filter(|id| self.groups.get(**id).is_none()) {
+        let held = catalog.groups.iter().filter(|id| catalog.holds(self.id, **id));
+        for id in held.filter(|id| self.groups.get(**id).is_none()) {
             tracing::info!(group = %id, "a broker group is new: this node makes its replica");
             match Group::open(self.setup(*id)).await {
                 Ok(group) => {

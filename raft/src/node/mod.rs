@@ -8,6 +8,7 @@ mod dead_letters;
 mod digest;
 mod doubt;
 mod edges;
+mod elsewhere;
 mod entrance;
 mod failover;
 pub(crate) mod failure;
@@ -130,11 +131,7 @@ pub(crate) struct NodeInner {
 
 impl NodeInner {
     pub(crate) fn group(&self, id: GroupId) -> Result<&Group, RequestError> {
-        self.groups.get(id).ok_or_else(|| {
-            RequestError::Rejected(Rejection::Invalid(format!(
-                "there is no broker group {id} in this cluster"
-            )))
-        })
+        self.groups.get(id).ok_or_else(|| no_such_group(id))
     }
 
     /// Starts a task that ends when the node stops; [`Node::drain`] waits for it.
@@ -154,6 +151,10 @@ impl NodeInner {
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
+}
+
+fn no_such_group(id: GroupId) -> RequestError {
+    RequestError::Rejected(Rejection::Invalid(format!("there is no broker group {id} in this cluster")))
 }
 
 /// What a command was answered, if that is not what its kind is answered with.
@@ -179,9 +180,9 @@ impl Node {
         self.inner.id
     }
 
-    /// The groups of the cluster, `meta` first.
+    /// The groups of the cluster, `meta` first, whether this node holds them or not.
     pub fn groups(&self) -> Vec<GroupId> {
-        self.inner.groups.ids().collect()
+        self.inner.all_groups()
     }
 
     /// What `meta` holds, as far as this node has applied it.
@@ -207,7 +208,10 @@ impl Node {
 
     /// The leader of a group as this node sees it.
     pub fn leader_of(&self, group: GroupId) -> Option<NodeId> {
-        self.inner.groups.get(group).and_then(|group| group.leader())
+        match self.inner.groups.get(group) {
+            Some(group) => group.leader(),
+            None => self.inner.groups.elsewhere.leader(group),
+        }
     }
 
     /// Waits until every group has a leader that serves, as this node sees it.

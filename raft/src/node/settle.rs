@@ -87,6 +87,10 @@ impl NodeInner {
 
     /// One round over all groups. Whether nothing is left to do.
     async fn settle_once(&self) -> Result<bool, RequestError> {
+        let predecessors = self.predecessors();
+        if !self.take_placed(&predecessors).await? {
+            return Ok(false);
+        }
         // `meta` last: until then its catalog says whose place this node takes.
         let mut groups: Vec<&Group> = self.groups.values().collect();
         groups.rotate_left(1);
@@ -98,19 +102,34 @@ impl NodeInner {
         if !whole {
             return Ok(false);
         }
-        let predecessors = self.predecessors();
         for group in &groups {
             self.settle_votes(group, &predecessors).await?;
         }
         for predecessor in predecessors {
-            for group in &groups {
-                self.change_replica(group.id, predecessor, false, Instant::now() + STEP_WITHIN).await?;
+            for group in self.all_groups() {
+                self.change_replica(group, predecessor, false, Instant::now() + STEP_WITHIN).await?;
             }
             let removal = MetaAction::RemoveNode { node: predecessor };
             self.change(removal, Instant::now() + STEP_WITHIN).await?;
             tracing::info!(node = %predecessor, by = %self.id, "a node that lost its data is replaced, and removed");
         }
         Ok(true)
+    }
+
+    /// Groups that were placed on a node whose place this one takes are this one's to hold. Whether it has opened them.
+    async fn take_placed(&self, predecessors: &[NodeId]) -> Result<bool, RequestError> {
+        let catalog = self.catalog.borrow().clone();
+        for (group, holders) in &catalog.holders {
+            if !holders.contains(&self.id) && predecessors.iter().any(|id| holders.contains(id)) {
+                let place = MetaAction::Place { group: *group, node: self.id, holds: true };
+                self.change(place, Instant::now() + STEP_WITHIN).await?;
+            }
+        }
+        let catalog = self.catalog.borrow().clone();
+        let placed = |group: &GroupId| catalog.holders.contains_key(group) && catalog.holds(self.id, *group);
+        let lost = |group: &GroupId| predecessors.iter().any(|id| catalog.holds(*id, *group));
+        let mine = catalog.groups.iter().filter(|group| placed(group) || lost(group));
+        Ok(mine.into_iter().all(|group| self.groups.get(*group).is_some()))
     }
 
     /// The nodes of the same name that are not there any more.
@@ -141,8 +160,9 @@ impl NodeInner {
             self.change_voters(group.id, replaced, false, until()).await?;
         }
         let members = self.members.known();
+        let holders = self.holders(group.id);
         let stay = members.iter().map(|info| info.id).filter(|id| !predecessors.contains(id));
-        let stay: Vec<NodeId> = stay.collect();
+        let stay: Vec<NodeId> = stay.filter(|id| holders.contains(id)).collect();
         // This one first, then others that have waited for the number to become odd.
         let others = stay.iter().copied().filter(|id| *id != self.id && self.presence.is_up(*id));
         for candidate in std::iter::once(self.id).chain(others) {
