@@ -41,7 +41,8 @@ pub(super) async fn view(broker: &Broker) -> Result<ClusterView, Failure> {
     Ok(ClusterView::from(broker.answer(broker.admin().cluster_status(request).await)?))
 }
 
-fn find<'v>(view: &'v ClusterView, node: &str) -> Option<&'v NodeView> {
+/// A node by its id or name.
+pub(super) fn find<'v>(view: &'v ClusterView, node: &str) -> Option<&'v NodeView> {
     // The newest of a name: the one whose data is gone may be there still.
     let named = |of: &&NodeView| of.name == node || of.id.to_string() == node;
     view.nodes.iter().filter(named).max_by_key(|of| of.id)

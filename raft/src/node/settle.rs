@@ -24,7 +24,7 @@ const STEP_WITHIN: Duration = Duration::from_secs(5);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// So many entries a replica may be behind to count as level: under load there are always some.
-const LEVEL_WITHIN: u64 = 1024;
+pub(crate) const LEVEL_WITHIN: u64 = 1024;
 /// How often it is said what does not go on.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
@@ -102,6 +102,8 @@ impl NodeInner {
         if !whole {
             return Ok(false);
         }
+        // As it is now: one that was only slow may be back.
+        let predecessors = self.predecessors();
         for group in &groups {
             self.settle_votes(group, &predecessors).await?;
         }
@@ -128,8 +130,8 @@ impl NodeInner {
         let catalog = self.catalog.borrow().clone();
         let placed = |group: &GroupId| catalog.holders.contains_key(group) && catalog.holds(self.id, *group);
         let lost = |group: &GroupId| predecessors.iter().any(|id| catalog.holds(*id, *group));
-        let mine = catalog.groups.iter().filter(|group| placed(group) || lost(group));
-        Ok(mine.into_iter().all(|group| self.groups.get(*group).is_some()))
+        let mut mine = catalog.groups.iter().filter(|group| placed(group) || lost(group));
+        Ok(mine.all(|group| self.groups.get(*group).is_some()))
     }
 
     /// The nodes of the same name that are not there any more.
