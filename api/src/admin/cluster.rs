@@ -2,8 +2,8 @@
 
 use proto::admin::{
     AddBrokerGroupsRequest, AddBrokerGroupsResponse, BrokerGroup, ChangeVotersRequest, ChangeVotersResponse,
-    ClusterStatusResponse, Disk, Node, RemoveNodeRequest, RemoveNodeResponse, Replica, StepAsideResponse,
-    TransferLeaderRequest, TransferLeaderResponse,
+    ClusterStatusResponse, Disk, MoveReplicaRequest, MoveReplicaResponse, Node, RemoveNodeRequest,
+    RemoveNodeResponse, Replica, StepAsideResponse, TransferLeaderRequest, TransferLeaderResponse,
 };
 use raft::names::{GroupId, NodeId};
 use raft::node::{GroupStatus, NodeStatus};
@@ -127,6 +127,17 @@ pub(super) async fn add_broker_groups(
     let nodes = Some(nodes?).filter(|nodes| !nodes.is_empty());
     let groups = edge.node.add_groups(request.count, nodes, deadline).await?;
     Ok(AddBrokerGroupsResponse { groups: groups.iter().map(ToString::to_string).collect() })
+}
+
+pub(super) async fn move_replica(
+    edge: &EdgeState,
+    request: MoveReplicaRequest,
+    deadline: Instant,
+) -> Result<MoveReplicaResponse, Fault> {
+    let group = parse_group(&request.group)?;
+    let (from, to) = (find_node(edge, &request.from)?, find_node(edge, &request.to)?);
+    let moved = edge.node.move_replica(group, from, to, deadline).await?;
+    Ok(MoveReplicaResponse { done: moved.done, behind: moved.behind })
 }
 
 /// `meta`, or `g` and a number.

@@ -8,6 +8,7 @@ use super::backup::{BackupArgs, RestoreArgs};
 use super::digest::DigestArgs;
 use super::doctor::DoctorArgs;
 use super::exit::Failure;
+use super::move_replica::MoveArgs;
 use super::nodes::{self, WaitArgs};
 use super::output::ConfirmArgs;
 use super::rebalance::RebalanceArgs;
@@ -145,15 +146,26 @@ Examples:
         #[command(flatten)]
         args: WaitArgs,
     },
-    /// Spread the leaders of the broker groups evenly over the nodes, one after the other
+    /// Move a replica of a placed broker group from one node to another, while clients work
     #[command(
-        after_help = "Says first what it will do. Only nodes get something to lead that have a vote, have everything, and \
+        after_help = "The new node gets everything first, and a vote then; the old one loses its vote after that. It deletes \
+what it has when it next starts. The command may be cut short: given again it goes on.
+
+Examples:
+  ledgermq cluster move-replica g2 --from broker1 --to broker4
+  ledgermq cluster move-replica g2 --from 1 --to 4 --yes --wait 1h"
+    )]
+    MoveReplica(MoveArgs),
+    /// Spread replicas and leaders of the broker groups evenly over the nodes, one after the other
+    #[command(
+        after_help = "Says first what it will do. Replicas of placed groups move first, then leaderships. Only nodes get something to lead that have a vote, have everything, and \
 were not drained. Each leader finishes what is under way; the next one moves when all replicas have everything. When it is \
 cut short, what has moved stays where it is: give the same command again.
 
 Examples:
   ledgermq cluster rebalance --dry-run
   ledgermq cluster rebalance
+  ledgermq cluster rebalance --leaders-only
   ledgermq cluster rebalance --yes -o json
 
 Exits with 0 when there is nothing to do."
@@ -212,6 +224,7 @@ impl ClusterCommand {
                 nodes::replace(&old, &new, args, confirm).await
             }
             ClusterCommand::AddGroups { count, nodes, args } => nodes::add_groups(count, nodes, args).await,
+            ClusterCommand::MoveReplica(args) => args.run().await,
             ClusterCommand::Rebalance(args) => args.run().await,
             ClusterCommand::Drain { args } => nodes::drain(args).await,
             ClusterCommand::AddVoter(args) => args.add().await,

@@ -16,6 +16,7 @@ mod log;
 mod log_messages;
 mod message;
 pub mod moment;
+mod move_replica;
 mod nodes;
 mod offsets;
 pub mod output;

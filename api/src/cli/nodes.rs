@@ -7,6 +7,7 @@ use proto::admin;
 use serde_json::json;
 
 use super::exit::Failure;
+use super::move_replica::move_replica;
 use super::output::{ConfirmArgs, progress, spinner};
 use super::target::ADMIN_TIMEOUT;
 use super::topic::CommonArgs;
@@ -180,7 +181,14 @@ pub async fn replace(old: &str, new: &str, args: WaitArgs, confirm: ConfirmArgs)
         new.id, new.name, old.id, old.name
     ))?;
     let until = args.until();
-    for group in before.groups.iter().filter(|group| group.voters.contains(&old.id)) {
+    let (from, to) = (old.id.to_string(), new.id.to_string());
+    for group in before.groups.iter().filter(|group| group.placed.is_some() && group.is_on(old.id)) {
+        if !group.is_on(new.id) {
+            move_replica(&broker, &group.name, &from, &to, until).await?;
+        }
+    }
+    let everywhere = before.groups.iter().filter(|group| group.placed.is_none());
+    for group in everywhere.filter(|group| group.voters.contains(&old.id)) {
         vote(&broker, &group.name, new.id, true, until).await?;
         vote(&broker, &group.name, old.id, false, until).await?;
     }

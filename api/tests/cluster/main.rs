@@ -13,6 +13,7 @@ mod disk;
 mod kill;
 mod log_level;
 mod marks;
+mod moves;
 mod nodes;
 mod placement;
 mod rebalance;

@@ -20,18 +20,20 @@ fn placed() -> Local {
     local
 }
 
-fn group(local: &Local, name: &str) -> Value {
+/// What the status says of a group.
+pub fn group(local: &Local, name: &str) -> Value {
     let status = local.client_of(5, &["cluster", "status", "-o", "json"]).code(0).json();
     let groups = status["groups"].as_array().expect("groups").clone();
     groups.into_iter().find(|group| group["name"] == name).unwrap_or_else(|| panic!("no {name}: {status}"))
 }
 
-fn dir(local: &Local, node: u64, group: &str) -> PathBuf {
+/// Where a node has what it holds of a group.
+pub fn dir(local: &Local, node: u64, group: &str) -> PathBuf {
     local.data.path().join(format!("node{node}/data/groups/{group}"))
 }
 
 /// What is received until nothing comes any more.
-fn receive_all(local: &Local, node: u64) -> BTreeSet<String> {
+pub fn receive_all(local: &Local, node: u64) -> BTreeSet<String> {
     let mut bodies = BTreeSet::new();
     loop {
         let received = local.client_of(

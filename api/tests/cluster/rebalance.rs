@@ -1,6 +1,7 @@
 //! Leaders that are spread over the nodes again by `cluster rebalance`, under load.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -23,13 +24,17 @@ fn leads(local: &Local) -> Vec<usize> {
 fn leaders_are_spread_under_load_after_it_was_said_how() {
     let (local, _) = Local::start(3, 4);
     local.client(&["topic", "create", "orders", "--queues", "4"]).code(0);
-    for group in ["g1", "g2", "g3", "g4"] {
-        local.client(&["cluster", "transfer-leader", group, "--to", "node1"]).code(0);
+    // On a busy machine somebody else may be elected meanwhile.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while leads(&local) != [4, 0, 0] {
+        assert!(Instant::now() < deadline, "node 1 does not get to lead: {}", local.status());
+        for group in ["g1", "g2", "g3", "g4"] {
+            local.client(&["cluster", "transfer-leader", group, "--to", "node1"]).code(0);
+        }
     }
-    assert_eq!(leads(&local), [4, 0, 0]);
 
     let planned = local.client(&["cluster", "rebalance", "--dry-run", "-o", "json"]).code(0).json();
-    assert_eq!(planned["plan"]["moves"].as_array().map(Vec::len), Some(2), "{planned}");
+    assert_eq!(planned["plan"]["leaders"]["moves"].as_array().map(Vec::len), Some(2), "{planned}");
     let unasked = local.client(&["cluster", "rebalance"]).code(2);
     assert!(
         unasked.out.contains("LEADER OF") && unasked.err.contains("2 leaderships will move"),

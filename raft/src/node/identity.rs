@@ -49,6 +49,9 @@ pub(crate) struct Identity {
     /// Those of them that it is not to hold.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub not_held: BTreeSet<GroupId>,
+    /// Those of them whose replica moved to another node: what is left of it is deleted at the next start.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub leaving: BTreeSet<GroupId>,
     /// The nodes that there were, this one included.
     pub members: Vec<NodeInfo>,
 }
@@ -77,6 +80,7 @@ impl Identity {
             removed: false,
             broker_groups: found.broker_groups,
             not_held: found.not_held,
+            leaving: BTreeSet::new(),
             members: found.members,
         }
     }
@@ -248,6 +252,24 @@ fn put_aside(data: &Path, node: NodeId) -> io::Result<()> {
 /// Where what a removed node had is kept.
 pub(crate) fn former(data: &Path) -> PathBuf {
     data.join(FORMER)
+}
+
+/// Deletes the replicas of which this node wrote down that they moved to others. Nothing else is deleted (rule R6).
+pub(crate) fn delete_what_left(
+    options: &NodeOptions,
+    mut identity: Identity,
+) -> Result<Identity, StartError> {
+    for group in std::mem::take(&mut identity.leaving) {
+        let path = options.data.join(GROUPS).join(group.to_string());
+        let failed = |source| StartError::Data { path: path.clone(), source };
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => tracing::info!(%group, "the replica that moved to another node is deleted"),
+        }
+        identity.not_held.insert(group);
+        identity.write(&options.data).map_err(failed)?;
+    }
+    Ok(identity)
 }
 
 /// The groups that a node opens when it starts: those that it is to hold, and those of which it has something all the

@@ -124,6 +124,7 @@ pub(crate) async fn start(mut options: NodeOptions) -> Result<Node, StartError> 
     let (catalog_sender, catalog) = watch::channel(Arc::new(Catalog::default()));
     let disk: Arc<dyn Disk> = seams::disk();
     let groups = Groups::new();
+    let identity = identity::delete_what_left(&options, identity)?;
     for id in identity::groups(&options, &identity) {
         let setup = GroupSetup {
             id,
@@ -488,7 +489,7 @@ impl NodeInner {
         }
         self.stopping.store(true, Ordering::Relaxed);
         self.stop.send_replace(true);
-        for group in self.groups.values() {
+        for group in self.groups.open() {
             let _ = timeout_at(deadline, group.raft.shutdown()).await;
             if let Err(error) = group.replica().durability().flush() {
                 tracing::warn!(group = %group.id, %error, "the tables could not be flushed");

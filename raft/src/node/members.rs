@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -11,6 +12,9 @@ use crate::names::{GroupId, NodeId};
 use crate::node::identity::Identity;
 use crate::node::peers::PeerWatch;
 use crate::node::{Node, NodeInner};
+
+/// How often it is asked whether a replica that is to go may go.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Who is in the cluster.
 pub(crate) struct Members {
@@ -95,8 +99,10 @@ impl NodeInner {
             let now = catalog.borrow_and_update().clone();
             self.follow(&now, &watch);
             self.open_new_groups(&now).await;
+            let again = self.leave_what_moved().await;
             tokio::select! {
                 () = self.stopped() => return,
+                () = tokio::time::sleep(ASK_AGAIN), if again => {}
                 changed = catalog.changed() => if changed.is_err() { return },
             }
         }
@@ -150,6 +156,10 @@ impl NodeInner {
     async fn open_new_groups(self: &Arc<Self>, catalog: &Catalog) {
         let held = catalog.groups.iter().filter(|id| catalog.holds(self.id, **id));
         for id in held.filter(|id| self.groups.get(**id).is_none()) {
+            if self.groups.has_left(*id) {
+                tracing::warn!(group = %id, "this node held the group before: it takes it again when it is restarted");
+                continue;
+            }
             tracing::info!(group = %id, "a broker group is new: this node makes its replica");
             match Group::open(self.setup(*id)).await {
                 Ok(group) => {

@@ -69,14 +69,8 @@ impl NodeInner {
         if is_member {
             for group in groups {
                 let until = || deadline.min(Instant::now() + STEP_WITHIN);
-                match self.change_voters(group, node, false, until()).await {
-                    Ok(change) if change.done => self.change_replica(group, node, false, until()).await?,
-                    Ok(_) => return Ok(removal),
-                    // It had none of this group, or lost it the last time. One with a vote is not let go.
-                    Err(error) => match self.change_replica(group, node, false, until()).await {
-                        Ok(()) => {}
-                        Err(_) => return Err(error),
-                    },
+                if !self.let_go(group, node, until()).await? {
+                    return Ok(removal);
                 }
                 removal.groups_done += 1;
                 if Instant::now() >= deadline {
@@ -86,6 +80,22 @@ impl NodeInner {
         }
         self.change(MetaAction::RemoveNode { node }, deadline).await.and_then(refused)?;
         Ok(Removal { done: true, groups_done: removal.groups, groups: removal.groups })
+    }
+
+    /// Takes a node's vote in a group, and its place among the replicas. Whether that is done.
+    pub(crate) async fn let_go(
+        &self,
+        group: GroupId,
+        node: NodeId,
+        deadline: Instant,
+    ) -> Result<bool, RequestError> {
+        match self.change_voters(group, node, false, deadline).await {
+            Ok(change) if change.done => self.change_replica(group, node, false, deadline).await?,
+            Ok(_) => return Ok(false),
+            // It had none of this group, or lost it the last time. One with a vote is not let go.
+            Err(error) => self.change_replica(group, node, false, deadline).await.map_err(|_| error)?,
+        }
+        Ok(true)
     }
 
     async fn step_aside(&self, deadline: Instant) -> Result<Vec<GroupId>, RequestError> {
@@ -176,7 +186,7 @@ impl NodeInner {
 }
 
 /// A refusal of `meta` as the caller gets it.
-fn refused(outcome: crate::outcome::Outcome) -> Result<(), RequestError> {
+pub(crate) fn refused(outcome: crate::outcome::Outcome) -> Result<(), RequestError> {
     match outcome {
         crate::outcome::Outcome::Done => Ok(()),
         other => Err(crate::node::unexpected(other)),
