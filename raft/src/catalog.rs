@@ -259,9 +259,17 @@ pub struct Catalog {
     /// What the logs may hold: see [`crate::features`].
     #[serde(default)]
     pub feature_level: FeatureLevel,
+    /// The nodes that hold a broker group, if it was placed on some. Every node holds one that is not listed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub holders: BTreeMap<GroupId, BTreeSet<NodeId>>,
 }
 
 impl Catalog {
+    /// Whether a node is to hold a group.
+    pub fn holds(&self, node: NodeId, group: GroupId) -> bool {
+        self.holders.get(&group).is_none_or(|holders| holders.contains(&node))
+    }
+
     /// The topic with this id. Linear: for messages of people, not for the path of a message.
     pub fn topic_by_id(&self, id: TopicId) -> Option<&Topic> {
         self.topics.values().find(|topic| topic.id == id)

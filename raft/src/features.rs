@@ -19,8 +19,10 @@ impl FeatureLevel {
     pub const FIRST: FeatureLevel = FeatureLevel(1);
     /// Message groups may be spread over more queues ([`crate::catalog::Mapping`]).
     pub const SPREAD: FeatureLevel = FeatureLevel(2);
+    /// Broker groups may be on chosen nodes ([`crate::catalog::Catalog::holders`]).
+    pub const PLACEMENT: FeatureLevel = FeatureLevel(2);
     /// What this build can read.
-    pub const NEWEST: FeatureLevel = FeatureLevel::SPREAD;
+    pub const NEWEST: FeatureLevel = FeatureLevel(2);
 
     /// Whether it is the first one.
     pub fn is_first(&self) -> bool {

@@ -2,9 +2,9 @@
 
 use proto::admin::{
     AddBrokerGroupsRequest, AddBrokerGroupsResponse, BrokerGroup, ChangeVotersRequest, ChangeVotersResponse,
-    ClusterStatusResponse, Disk, Node, RaiseFeatureLevelRequest, RaiseFeatureLevelResponse,
-    RemoveNodeRequest, RemoveNodeResponse, Replica, SpreadingTopic, StepAsideResponse, TransferLeaderRequest,
-    TransferLeaderResponse,
+    ClusterStatusResponse, Disk, MoveReplicaRequest, MoveReplicaResponse, Node, RaiseFeatureLevelRequest,
+    RaiseFeatureLevelResponse, RemoveNodeRequest, RemoveNodeResponse, Replica, SpreadingTopic,
+    StepAsideResponse, TransferLeaderRequest, TransferLeaderResponse,
 };
 use raft::clock;
 use raft::features::FeatureLevel;
@@ -79,6 +79,7 @@ fn wire_group(status: &GroupStatus) -> BrokerGroup {
         committed: status.committed,
         replicas: status.replicas.iter().map(replica).collect(),
         voters: status.voters.iter().map(|id| id.0).collect(),
+        placed: status.placed.iter().flatten().map(|id| id.0).collect(),
     }
 }
 
@@ -148,8 +149,21 @@ pub(super) async fn add_broker_groups(
     request: AddBrokerGroupsRequest,
     deadline: Instant,
 ) -> Result<AddBrokerGroupsResponse, Fault> {
-    let groups = edge.node.add_groups(request.count, deadline).await?;
+    let nodes: Result<Vec<NodeId>, Fault> = request.nodes.iter().map(|name| find_node(edge, name)).collect();
+    let nodes = Some(nodes?).filter(|nodes| !nodes.is_empty());
+    let groups = edge.node.add_groups(request.count, nodes, deadline).await?;
     Ok(AddBrokerGroupsResponse { groups: groups.iter().map(ToString::to_string).collect() })
+}
+
+pub(super) async fn move_replica(
+    edge: &EdgeState,
+    request: MoveReplicaRequest,
+    deadline: Instant,
+) -> Result<MoveReplicaResponse, Fault> {
+    let group = parse_group(&request.group)?;
+    let (from, to) = (find_node(edge, &request.from)?, find_node(edge, &request.to)?);
+    let moved = edge.node.move_replica(group, from, to, deadline).await?;
+    Ok(MoveReplicaResponse { done: moved.done, behind: moved.behind })
 }
 
 /// `meta`, or `g` and a number.

@@ -17,6 +17,7 @@ mod log;
 mod log_messages;
 mod message;
 pub mod moment;
+mod move_replica;
 mod nodes;
 mod offsets;
 pub mod output;

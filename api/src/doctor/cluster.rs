@@ -3,6 +3,8 @@
 use proto::admin::{BrokerGroup, ClusterStatusResponse, Node};
 
 use super::{Finding, Level};
+use crate::client::cluster_view::ClusterView;
+use crate::rebalance::leaders::{NodeLeads, plan};
 
 /// Clocks that differ by more are told of.
 const CLOCKS_WARN_MS: u64 = 250;
@@ -12,7 +14,6 @@ const CLOCKS_BAD_MS: u64 = 1_000;
 const LAG_WARN: u64 = 10_000;
 /// Message groups that are being spread for longer are told of.
 const SPREADING_WARN_MS: u64 = 5_000;
-const META: &str = "meta";
 
 /// Every check, over what the cluster says of itself.
 pub fn findings(status: &ClusterStatusResponse) -> Vec<Finding> {
@@ -211,21 +212,18 @@ fn replicas(status: &ClusterStatusResponse, group: &BrokerGroup, found: &mut Vec
 
 /// Leaders of broker groups have the work: they should be spread over the nodes that could lead.
 fn spread(status: &ClusterStatusResponse, found: &mut Vec<Finding>) {
-    let brokers = || status.groups.iter().filter(|group| group.name != META);
-    let led = |id: u64| brokers().filter(|group| group.leader == id).count();
-    let could: Vec<(&Node, usize)> = living(status)
-        .filter(|node| brokers().any(|group| group.voters.contains(&node.id)))
-        .map(|node| (node, led(node.id)))
-        .collect();
-    let most = could.iter().max_by_key(|(_, groups)| *groups);
-    let fewest = could.iter().min_by_key(|(_, groups)| *groups);
-    let (Some((most, many)), Some((fewest, few))) = (most, fewest) else { return };
-    if many - few <= 1 {
-        found.push(Finding::ok("spread", "cluster", "broker groups are led by all nodes alike"));
+    let plan = plan(&ClusterView::from(status.clone()));
+    let most = plan.nodes.iter().max_by_key(|node| node.before);
+    let fewest = plan.nodes.iter().min_by_key(|node| node.before);
+    let (Some(most), Some(fewest)) = (most, fewest) else { return };
+    if plan.moves.is_empty() {
+        let what = "broker groups are led by all nodes alike, as far as these may lead them";
+        found.push(Finding::ok("spread", "cluster", what));
         return;
     }
-    let what = format!("{} leads {many} broker groups, {} leads {few}", name(most), name(fewest));
-    let advice = format!("`ledgermq cluster transfer-leader GROUP --to {}`", fewest.name);
+    let of = |node: &NodeLeads| format!("{} leads {}", node.name, node.before);
+    let what = format!("{} broker groups, and {}", of(most), of(fewest));
+    let advice = "`ledgermq cluster rebalance` spreads them";
     found.push(Finding::new(Level::Warn, "spread", "cluster", what, advice));
 }
 
@@ -278,6 +276,7 @@ mod tests {
             committed: 100,
             replicas: (1..=3).map(replica).collect(),
             voters: vec![1, 2, 3],
+            placed: Vec::new(),
         }
     }
 

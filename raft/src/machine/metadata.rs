@@ -94,6 +94,18 @@ pub enum MetaAction {
         count: u32,
         /// Who begins them, with a vote each.
         founders: Vec<NodeId>,
+        /// Whether only they hold them; else all nodes do.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        placed: bool,
+    },
+    /// A node is to hold a broker group that was placed, or is to hold it no more.
+    Place {
+        /// The group.
+        group: GroupId,
+        /// The node.
+        node: NodeId,
+        /// Whether it is to hold it. If not, it has no replica of it any more.
+        holds: bool,
     },
     /// The broker groups there are. None may be missing that was there.
     SetGroups(Vec<GroupId>),
@@ -128,6 +140,9 @@ pub(super) struct Counters {
     /// See [`Catalog`].
     #[serde(default, skip_serializing_if = "FeatureLevel::is_first")]
     pub(super) feature_level: FeatureLevel,
+    /// See [`Catalog`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) holders: BTreeMap<GroupId, BTreeSet<NodeId>>,
 }
 
 /// The deterministic state machine of `meta`.
@@ -177,6 +192,7 @@ impl<T: TableStore> MetaMachine<T> {
         catalog.removed_nodes.clone_from(&counters.removed_nodes);
         catalog.founders.clone_from(&counters.founders);
         catalog.feature_level = counters.feature_level;
+        catalog.holders.clone_from(&counters.holders);
         let progress = Progress::open(tables)?;
         Ok(MetaMachine { progress, catalog: Arc::new(catalog), counters, requests, outcomes })
     }
@@ -229,7 +245,8 @@ impl<T: TableStore> MetaMachine<T> {
             MetaAction::RegisterNode(node) => self.register_node(node),
             MetaAction::AdmitNode { node, above } => self.admit_node(node, above),
             MetaAction::RemoveNode { node } => self.remove_node(node),
-            MetaAction::AddGroups { count, founders } => self.add_groups(count, founders),
+            MetaAction::AddGroups { count, founders, placed } => self.add_groups(count, founders, placed),
+            MetaAction::Place { group, node, holds } => self.place(group, node, holds),
             MetaAction::SetGroups(groups) => self.set_groups(groups),
             MetaAction::RaiseFeatureLevel(level) => Ok(self.raise_feature_level(level)),
         }

@@ -55,6 +55,8 @@ impl NodeInner {
         deadline: Instant,
     ) -> Result<Answered, RequestError> {
         let (mut doubt, mut waited) = (None, None);
+        // What this node does not hold its leader answers.
+        let source = if self.groups.get(group).is_some() { source } else { Source::Leader };
         loop {
             let answer = match (source, self.leader(group)) {
                 (Source::Replica, _) | (Source::Leader, Leader::Here) => {

@@ -10,6 +10,7 @@ mod dead_letters;
 mod digest;
 mod doubt;
 mod edges;
+mod elsewhere;
 mod entrance;
 mod failover;
 pub(crate) mod failure;
@@ -27,6 +28,7 @@ mod lite_idle;
 mod measures;
 mod members;
 mod metadata;
+mod moves;
 mod nodes;
 mod options;
 pub(crate) mod peers;
@@ -72,6 +74,7 @@ pub use find::{FoundMessage, MessagePage, MessageQuery};
 pub use lag::{Lag, LagReport};
 pub use lifecycle::StartError;
 pub use measures::{BrokerMeasures, GroupMeasures, Measures, Routed, TransactionMeasures};
+pub use moves::Move;
 pub use nodes::Removal;
 pub use options::{DiskMarks, NodeOptions, Retention, Tuning};
 pub use space::{DiskLevel, DiskStatus};
@@ -141,11 +144,7 @@ pub(crate) struct NodeInner {
 
 impl NodeInner {
     pub(crate) fn group(&self, id: GroupId) -> Result<&Group, RequestError> {
-        self.groups.get(id).ok_or_else(|| {
-            RequestError::Rejected(Rejection::Invalid(format!(
-                "there is no broker group {id} in this cluster"
-            )))
-        })
+        self.groups.get(id).ok_or_else(|| no_such_group(id))
     }
 
     /// Starts a task that ends when the node stops; [`Node::drain`] waits for it.
@@ -165,6 +164,10 @@ impl NodeInner {
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
+}
+
+fn no_such_group(id: GroupId) -> RequestError {
+    RequestError::Rejected(Rejection::Invalid(format!("there is no broker group {id} in this cluster")))
 }
 
 /// What a command was answered, if that is not what its kind is answered with.
@@ -190,9 +193,9 @@ impl Node {
         self.inner.id
     }
 
-    /// The groups of the cluster, `meta` first.
+    /// The groups of the cluster, `meta` first, whether this node holds them or not.
     pub fn groups(&self) -> Vec<GroupId> {
-        self.inner.groups.ids().collect()
+        self.inner.all_groups()
     }
 
     /// What `meta` holds, as far as this node has applied it.
@@ -218,7 +221,10 @@ impl Node {
 
     /// The leader of a group as this node sees it.
     pub fn leader_of(&self, group: GroupId) -> Option<NodeId> {
-        self.inner.groups.get(group).and_then(|group| group.leader())
+        match self.inner.groups.get(group) {
+            Some(group) => group.leader(),
+            None => self.inner.groups.elsewhere.leader(group),
+        }
     }
 
     /// Waits until every group has a leader that serves, as this node sees it.

@@ -394,6 +394,7 @@ fn broker_groups_come_with_those_who_begin_them() {
     let add = |count, founders: &[u64]| MetaAction::AddGroups {
         count,
         founders: founders.iter().map(|id| NodeId(*id)).collect(),
+        placed: false,
     };
     assert_eq!(meta.act(add(2, &[1])), Outcome::Done);
     let catalog = meta.machine.catalog();
@@ -425,4 +426,45 @@ fn an_action_of_a_newer_version_stops_the_machine() {
         let failure = meta.applied(&raft::command::encode_meta(0, newer)).unwrap_err();
         assert!(failure.to_string().contains("action fly of `meta` is unknown to this build"), "{failure}");
     }
+}
+
+#[test]
+fn broker_groups_are_placed_on_nodes_and_on_others_later() {
+    let mut meta = Meta::new();
+    meta.act(MetaAction::SetGroups(vec![GroupId(1)]));
+    for id in 1..=4 {
+        let text = |what: &str| format!("{what}{id}");
+        let (name, grpc, http, peer) = (text("n"), text("g"), text("h"), text("p"));
+        meta.act(MetaAction::RegisterNode(NodeInfo {
+            id: NodeId(id),
+            name,
+            grpc,
+            http,
+            peer,
+            incarnation: id,
+        }));
+    }
+    let founders = vec![NodeId(1), NodeId(2), NodeId(3)];
+    assert_eq!(meta.act(MetaAction::AddGroups { count: 1, founders, placed: true }), Outcome::Done);
+    let place = |group, node, holds| MetaAction::Place { group: GroupId(group), node: NodeId(node), holds };
+    let catalog = meta.machine.catalog();
+    assert!(catalog.holds(NodeId(3), GroupId(2)) && !catalog.holds(NodeId(4), GroupId(2)));
+    assert!(catalog.holds(NodeId(4), GroupId(1)), "what is not placed is everywhere");
+    assert_eq!(meta.act(place(2, 4, true)), Outcome::Done);
+    assert_eq!(meta.act(place(2, 1, false)), Outcome::Done);
+    assert_eq!(meta.act(place(2, 1, false)), Outcome::Done, "it may be repeated");
+    assert_eq!(meta.act(MetaAction::RemoveNode { node: NodeId(2) }), Outcome::Done);
+    let expected = [NodeId(3), NodeId(4)];
+    assert!(meta.machine.catalog().holders[&GroupId(2)].iter().eq(expected.iter()));
+    assert_eq!(meta.act(place(2, 3, false)), Outcome::Done);
+    for nonsense in [
+        place(2, 4, false),
+        place(2, 9, true),
+        place(1, 4, true),
+        place(7, 4, true),
+        MetaAction::RemoveNode { node: NodeId(4) },
+    ] {
+        assert!(matches!(meta.act(nonsense), Outcome::Rejected(Rejection::Invalid(_))));
+    }
+    meta.reopened();
 }
