@@ -23,3 +23,4 @@ mod spread;
 mod stand_in;
 mod strangers;
 mod traces;
+mod upgrade;
