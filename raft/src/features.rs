@@ -21,6 +21,8 @@ impl FeatureLevel {
     pub const SPREAD: FeatureLevel = FeatureLevel(2);
     /// Broker groups may be on chosen nodes ([`crate::catalog::Catalog::holders`]).
     pub const PLACEMENT: FeatureLevel = FeatureLevel(2);
+    /// The receipt handle of a traced delivery may name its span.
+    pub const TRACED_RECEIPTS: FeatureLevel = FeatureLevel(2);
     /// What this build can read.
     pub const NEWEST: FeatureLevel = FeatureLevel(2);
 
