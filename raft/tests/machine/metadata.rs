@@ -430,8 +430,7 @@ fn an_action_of_a_newer_version_stops_the_machine() {
 
 #[test]
 fn broker_groups_are_placed_on_nodes_and_on_others_later() {
-    let mut meta = Meta::new();
-    meta.act(MetaAction::SetGroups(vec![GroupId(1)]));
+    let mut meta = Meta::with_groups(&[1]);
     for id in 1..=4 {
         let text = |what: &str| format!("{what}{id}");
         let (name, grpc, http, peer) = (text("n"), text("g"), text("h"), text("p"));
