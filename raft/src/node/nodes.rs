@@ -148,8 +148,11 @@ impl NodeInner {
             Some(nodes) => self.check_holders(nodes)?,
             None => meta.raft.voter_ids().map(NodeId).collect(),
         };
-        self.change(MetaAction::AddGroups { count, founders, placed }, deadline).await.and_then(refused)?;
+        // Who has just founded the cluster may not be listed yet.
         let mut catalog = self.catalog.clone();
+        let listed = catalog.wait_for(|catalog| founders.iter().all(|id| catalog.nodes.contains_key(id)));
+        let _ = tokio::time::timeout_at(deadline.min(Instant::now() + STEP_WITHIN), listed).await;
+        self.change(MetaAction::AddGroups { count, founders, placed }, deadline).await.and_then(refused)?;
         let wanted = before.len() + count as usize;
         let seen = catalog.wait_for(|catalog| catalog.groups.len() >= wanted);
         let groups = match tokio::time::timeout_at(deadline, seen).await {
