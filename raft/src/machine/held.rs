@@ -39,7 +39,9 @@ impl Held {
         tables: &impl TableStore,
         position: LogPosition,
     ) -> Result<Vec<(HeldKey, u32)>, MachineFailure> {
-        self.between(tables, position, position + 1, usize::MAX)
+        // Nothing lies at the end of all positions.
+        let Some(next) = position.0.checked_add(1) else { return Ok(Vec::new()) };
+        self.between(tables, position, LogPosition(next), usize::MAX)
     }
 
     /// The first so many held records with `from <= position < to`, ascending, each with its length;
@@ -118,5 +120,6 @@ mod tests {
         assert_eq!(between(6, 8, 9), [at(7)]);
         assert_eq!(held.at(&tables, LogPosition(5)).unwrap(), [(first_timer, 10), (at(5), 10)]);
         assert_eq!(held.at(&tables, LogPosition(6)).unwrap(), []);
+        assert_eq!(held.at(&tables, LogPosition(u64::MAX)).unwrap(), []);
     }
 }
