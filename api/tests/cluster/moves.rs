@@ -59,7 +59,6 @@ fn replicas_move_under_load_and_no_send_fails() {
             loads.into_iter().flat_map(|load| load.join().expect("no send failed")).collect();
         first.code(0);
         again.code(0);
-        assert_eq!(local.leader("g2"), 4);
         (sent, planned.code(0).json())
     });
     assert!(sent.len() > 20, "{} messages are no load", sent.len());
