@@ -128,6 +128,8 @@ pub const CLIENT_PROPERTY_KEY_BYTES_MAX: usize = 64;
 pub const CLIENT_PROPERTY_VALUE_BYTES_MAX: usize = 256;
 /// All client properties of a session together.
 pub const CLIENT_PROPERTIES_BYTES_MAX: usize = 4_096;
+/// A step that spreads message groups over more queues is given up after so long, if nobody says otherwise.
+pub const SPREAD_WITHIN: Duration = Duration::from_secs(10);
 /// Queues of a topic.
 pub const QUEUES_MAX: u32 = 65_536;
 /// How long a client may take to answer a command over telemetry.

@@ -194,6 +194,7 @@ mod tests {
                 ..TopicSettings::default()
             },
             spread: 0,
+            mapping: Default::default(),
         }
     }
 

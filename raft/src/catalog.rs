@@ -50,10 +50,83 @@ pub struct Topic {
     /// What else is set.
     #[serde(default, skip_serializing_if = "TopicSettings::is_empty")]
     pub settings: TopicSettings,
-    /// Message groups and lite topics are spread over so many of its first queues: as many as there were before it was
-    /// widened, for a message group that changed its queue would lose its order. 0: over all of them.
+    /// Lite topics are spread over so many of its first queues, and message groups as long as nobody says otherwise: as
+    /// many as there were before it was widened, for what changed its queue would lose its order. 0: over all of them.
     #[serde(default, skip_serializing_if = "is_no_queue")]
     pub spread: u32,
+    /// What was said otherwise.
+    #[serde(default, skip_serializing_if = "Mapping::is_initial")]
+    pub mapping: Mapping,
+}
+
+/// How message groups come to their queues, as far as it was changed by steps.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mapping {
+    /// The last step that ended, 0 for none. What is sent with a message group names it, so that no broker group takes
+    /// what was meant for another mapping.
+    pub generation: u32,
+    /// Over so many of the topic's first queues; 0: as [`Topic::spread`] says.
+    pub width: u32,
+    /// The step under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spreading: Option<Spreading>,
+    /// The steps that were finished, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<SpreadStep>,
+    /// The last step, if it was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<GivenUp>,
+}
+
+/// A step that has begun and not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spreading {
+    /// Its number.
+    pub generation: u32,
+    /// Message groups are spread over so many queues.
+    pub from: u32,
+    /// They are to be spread over so many.
+    pub to: u32,
+    /// Since when, by the log's time, in milliseconds since 1970.
+    pub begun_ms: u64,
+    /// It is given up if it has not ended by then.
+    pub until_ms: u64,
+}
+
+/// A step that was finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpreadStep {
+    /// Its number.
+    pub generation: u32,
+    /// Over so many queues before.
+    pub from: u32,
+    /// Over so many since then.
+    pub to: u32,
+    /// When it ended, by the log's time, in milliseconds since 1970.
+    pub finished_ms: u64,
+}
+
+/// A step that changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenUp {
+    /// Its number.
+    pub generation: u32,
+    /// When it ended, by the log's time, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// Why, for people.
+    pub why: String,
+}
+
+impl Mapping {
+    /// Whether no step was ever begun.
+    pub fn is_initial(&self) -> bool {
+        *self == Mapping::default()
+    }
+
+    /// The finished step of this number; none if it was given up, or has not ended.
+    pub fn step(&self, generation: u32) -> Option<&SpreadStep> {
+        self.steps.iter().find(|step| step.generation == generation)
+    }
 }
 
 fn is_no_queue(count: &u32) -> bool {
@@ -81,19 +154,28 @@ impl Topic {
 
     /// The broker group of each queue that message groups are spread over.
     pub fn ordered(&self) -> &[GroupId] {
-        match self.spread as usize {
+        self.first(if self.mapping.width == 0 { self.spread } else { self.mapping.width })
+    }
+
+    fn first(&self, count: u32) -> &[GroupId] {
+        match count as usize {
             0 => &self.queues,
-            spread => &self.queues[..spread.min(self.queues.len())],
+            count => &self.queues[..count.min(self.queues.len())],
         }
+    }
+
+    /// The number of the queue of a message group, by the hash of its name.
+    pub fn queue_of(&self, order_hash: u64) -> u32 {
+        (order_hash % self.ordered().len() as u64) as u32
     }
 
     /// The broker groups that lite topics are spread over, ascending, each once.
     pub fn lite_groups(&self) -> Vec<GroupId> {
-        distinct(self.ordered())
+        distinct(self.first(self.spread))
     }
 }
 
-fn distinct(groups: &[GroupId]) -> Vec<GroupId> {
+pub(crate) fn distinct(groups: &[GroupId]) -> Vec<GroupId> {
     let mut groups = groups.to_vec();
     groups.sort_unstable();
     groups.dedup();
@@ -177,9 +259,17 @@ pub struct Catalog {
     /// What the logs may hold: see [`crate::features`].
     #[serde(default)]
     pub feature_level: FeatureLevel,
+    /// The nodes that hold a broker group, if it was placed on some. Every node holds one that is not listed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub holders: BTreeMap<GroupId, BTreeSet<NodeId>>,
 }
 
 impl Catalog {
+    /// Whether a node is to hold a group.
+    pub fn holds(&self, node: NodeId, group: GroupId) -> bool {
+        self.holders.get(&group).is_none_or(|holders| holders.contains(&node))
+    }
+
     /// The topic with this id. Linear: for messages of people, not for the path of a message.
     pub fn topic_by_id(&self, id: TopicId) -> Option<&Topic> {
         self.topics.values().find(|topic| topic.id == id)

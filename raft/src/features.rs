@@ -17,8 +17,14 @@ pub struct FeatureLevel(pub u32);
 impl FeatureLevel {
     /// What every build can read.
     pub const FIRST: FeatureLevel = FeatureLevel(1);
+    /// Message groups may be spread over more queues ([`crate::catalog::Mapping`]).
+    pub const SPREAD: FeatureLevel = FeatureLevel(2);
+    /// Broker groups may be on chosen nodes ([`crate::catalog::Catalog::holders`]).
+    pub const PLACEMENT: FeatureLevel = FeatureLevel(2);
+    /// The receipt handle of a traced delivery may name its span.
+    pub const TRACED_RECEIPTS: FeatureLevel = FeatureLevel(2);
     /// What this build can read.
-    pub const NEWEST: FeatureLevel = FeatureLevel(1);
+    pub const NEWEST: FeatureLevel = FeatureLevel(2);
 
     /// Whether it is the first one.
     pub fn is_first(&self) -> bool {

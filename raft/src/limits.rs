@@ -14,6 +14,13 @@ pub const FRAME_BODY_BYTES_MAX: usize = 8 << 20;
 pub const DEDUP_IDS_MAX: usize = 1 << 20;
 /// A message id is remembered so long, by the log's time.
 pub const DEDUP_WINDOW_MS: u64 = 10 * 60 * 1000;
+/// The message groups of a topic are spread over more queues so often at most.
+pub const SPREAD_STEPS_MAX: usize = 32;
+/// So many steps are begun for a topic, those that were given up included: each leaves a row in its broker groups.
+pub const SPREADS_MAX: u32 = 256;
+/// A consumer group that is moved is not cleared of a step by what broker groups said earlier than so long afterwards: by
+/// then it is moved in all of them.
+pub const SPREAD_MOVED_MS: u64 = 15_000;
 /// So many runs of settled leases are remembered to recognize a repeated acknowledgement.
 pub const ACKNOWLEDGED_RUNS_MAX: usize = 1 << 18;
 /// A settled lease is remembered so long, by the log's time.
@@ -22,6 +29,8 @@ pub const ACKNOWLEDGED_WINDOW_MS: u64 = 60 * 1000;
 pub const UNSETTLED_MAX: usize = 1 << 15;
 /// So many of them wait for an earlier message of their message group.
 pub const PARKED_MAX: usize = 4096;
+/// So many consumer groups the leader asks for at once that wait behind a step: see `node/clearing.rs`.
+pub const CLEARINGS_AT_ONCE: usize = 64;
 /// A receive leases no more messages, whatever it asks for.
 pub const RECEIVE_MESSAGES_MAX: usize = 1024;
 /// A receive looks at no more messages.

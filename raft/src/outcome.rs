@@ -328,6 +328,7 @@ fn put_rejection(out: &mut Vec<u8>, rejection: &Rejection) {
         Rejection::TransactionOver(why) => (7, vec![why]),
         Rejection::Full(why) => (8, vec![why]),
         Rejection::LiteTopicQuota(why) => (9, vec![why]),
+        Rejection::Respread => (20, vec![]),
     };
     out.push(which);
     for text in texts {
@@ -348,6 +349,7 @@ fn rejection(reader: &mut Reader<'_>) -> Option<Rejection> {
         7 => Rejection::TransactionOver(text()?),
         8 => Rejection::Full(text()?),
         9 => Rejection::LiteTopicQuota(text()?),
+        20 => Rejection::Respread,
         _ => return None,
     })
 }
@@ -385,6 +387,7 @@ mod tests {
             revision: 0,
             settings: Default::default(),
             spread: 0,
+            mapping: Default::default(),
         };
         let name = || "n".to_string();
         let outcomes = [
@@ -395,6 +398,7 @@ mod tests {
             Outcome::Rejected(Rejection::TransactionOver("why".into())),
             Outcome::Rejected(Rejection::Full("why".into())),
             Outcome::Rejected(Rejection::LiteTopicQuota("why".into())),
+            Outcome::Rejected(Rejection::Respread),
             Outcome::Received { stamp_ms: 6, messages: vec![message; 3] },
             Outcome::Acknowledged(vec![Ok(()), Err(Rejection::InvalidReceipt)]),
             Outcome::Changed { revision: 3 },

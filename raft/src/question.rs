@@ -309,6 +309,9 @@ pub struct DeliveryState {
     pub is_full: bool,
     /// The message.
     pub delivery: Delivery,
+    /// It comes when the group has settled what was sent before message groups were spread over more queues.
+    #[serde(default)]
+    pub behind_spread: bool,
 }
 
 /// The frame that holds a record.
@@ -370,17 +373,68 @@ pub struct JournalFound {
     pub cut: bool,
 }
 
+/// What a consumer group has to settle of what came before a step that spread the message groups of a topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsettled {
+    /// So many messages lie between where it is in each queue and where the queue ended then.
+    pub messages: u64,
+    /// It has a place in one of the queues.
+    pub begun: bool,
+}
+
+/// A message that is in the window of ids, or was to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KnownMessage {
+    pub queue: QueueKey,
+    /// Its offset, or the number under which it waits.
+    pub number: u64,
+    pub waits: bool,
+}
+
 /// A question to a group.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Question {
     Pull(Pull),
-    Places { queues: Vec<QueueKey>, consumer: Option<ConsumerId> },
-    OffsetAt { queue: QueueKey, time_ms: u64 },
-    Transactions { max: usize },
+    Places {
+        queues: Vec<QueueKey>,
+        consumer: Option<ConsumerId>,
+    },
+    OffsetAt {
+        queue: QueueKey,
+        time_ms: u64,
+    },
+    Transactions {
+        max: usize,
+    },
     Find(Search),
-    Frame { position: u64 },
-    Journal { queue: QueueKey, offset: u64, consumer: Option<ConsumerId>, since_ms: u64 },
-    Delivery { consumer: ConsumerId, queue: QueueKey, offset: u64, order_hash: u64 },
+    Frame {
+        position: u64,
+    },
+    Journal {
+        queue: QueueKey,
+        offset: u64,
+        consumer: Option<ConsumerId>,
+        since_ms: u64,
+    },
+    Delivery {
+        consumer: ConsumerId,
+        queue: QueueKey,
+        offset: u64,
+        order_hash: u64,
+    },
+    /// What each of these consumer groups has to settle of what came before a step.
+    Unsettled {
+        topic: TopicId,
+        generation: u32,
+        consumers: Vec<ConsumerId>,
+    },
+    /// Where the messages with these ids are (each with its window, as [`crate::request::Extras`] has it), once the step
+    /// was sealed: from then on nothing comes in that was sent before it.
+    Known {
+        topic: TopicId,
+        generation: u32,
+        ids: Vec<(u128, Option<u64>)>,
+    },
 }
 
 /// Its answer.
@@ -394,6 +448,8 @@ pub(crate) enum Answer {
     Frame(Option<FrameFacts>),
     Journal(JournalFound),
     Delivery(DeliveryState),
+    Unsettled(Option<Vec<Unsettled>>),
+    Known(Option<Vec<Option<KnownMessage>>>),
 }
 
 /// A position as its number.

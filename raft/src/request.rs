@@ -90,6 +90,9 @@ pub enum Rejection {
     /// A bound of the state machine is reached; later there may be room.
     #[error("{0}")]
     Full(String),
+    /// The message groups of the topic are being spread over more queues, or were a moment ago.
+    #[error("the message groups of the topic are being spread over more queues: try again")]
+    Respread,
     /// An argument makes no sense.
     #[error("{0}")]
     Invalid(String),
@@ -131,6 +134,9 @@ pub struct Extras {
     pub key_hashes: Vec<u64>,
     /// Hash of its lite topic's name: the lite topic's queue takes it, whatever queue it names.
     pub lite_hash: Option<u64>,
+    /// Under which mapping of message groups to queues it was sent: see [`crate::catalog::Mapping`]. 0 without a message
+    /// group.
+    pub generation: u32,
 }
 
 /// A message that is durable on a quorum.

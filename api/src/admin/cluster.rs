@@ -2,10 +2,11 @@
 
 use proto::admin::{
     AddBrokerGroupsRequest, AddBrokerGroupsResponse, BrokerGroup, ChangeVotersRequest, ChangeVotersResponse,
-    ClusterStatusResponse, Disk, Node, RaiseFeatureLevelRequest, RaiseFeatureLevelResponse,
-    RemoveNodeRequest, RemoveNodeResponse, Replica, StepAsideResponse, TransferLeaderRequest,
-    TransferLeaderResponse,
+    ClusterStatusResponse, Disk, MoveReplicaRequest, MoveReplicaResponse, Node, RaiseFeatureLevelRequest,
+    RaiseFeatureLevelResponse, RemoveNodeRequest, RemoveNodeResponse, Replica, SpreadingTopic,
+    StepAsideResponse, TransferLeaderRequest, TransferLeaderResponse,
 };
+use raft::clock;
 use raft::features::FeatureLevel;
 use raft::names::{GroupId, NodeId};
 use raft::node::{GroupStatus, NodeStatus};
@@ -50,7 +51,17 @@ pub(super) async fn status(edge: &EdgeState) -> ClusterStatusResponse {
         nodes: status.nodes.into_iter().map(node).collect(),
         groups: status.groups.iter().map(wire_group).collect(),
         feature_level: edge.node.catalog().feature_level.0,
+        spreading: spreading(edge),
     }
+}
+
+fn spreading(edge: &EdgeState) -> Vec<SpreadingTopic> {
+    let catalog = edge.node.catalog();
+    let spreading = catalog.topics.values().filter_map(|topic| {
+        let for_ms = clock::now_ms().saturating_sub(topic.mapping.spreading?.begun_ms);
+        Some(SpreadingTopic { name: topic.name.clone(), for_ms })
+    });
+    spreading.collect()
 }
 
 fn wire_group(status: &GroupStatus) -> BrokerGroup {
@@ -68,6 +79,7 @@ fn wire_group(status: &GroupStatus) -> BrokerGroup {
         committed: status.committed,
         replicas: status.replicas.iter().map(replica).collect(),
         voters: status.voters.iter().map(|id| id.0).collect(),
+        placed: status.placed.iter().flatten().map(|id| id.0).collect(),
     }
 }
 
@@ -137,8 +149,21 @@ pub(super) async fn add_broker_groups(
     request: AddBrokerGroupsRequest,
     deadline: Instant,
 ) -> Result<AddBrokerGroupsResponse, Fault> {
-    let groups = edge.node.add_groups(request.count, deadline).await?;
+    let nodes: Result<Vec<NodeId>, Fault> = request.nodes.iter().map(|name| find_node(edge, name)).collect();
+    let nodes = Some(nodes?).filter(|nodes| !nodes.is_empty());
+    let groups = edge.node.add_groups(request.count, nodes, deadline).await?;
     Ok(AddBrokerGroupsResponse { groups: groups.iter().map(ToString::to_string).collect() })
+}
+
+pub(super) async fn move_replica(
+    edge: &EdgeState,
+    request: MoveReplicaRequest,
+    deadline: Instant,
+) -> Result<MoveReplicaResponse, Fault> {
+    let group = parse_group(&request.group)?;
+    let (from, to) = (find_node(edge, &request.from)?, find_node(edge, &request.to)?);
+    let moved = edge.node.move_replica(group, from, to, deadline).await?;
+    Ok(MoveReplicaResponse { done: moved.done, behind: moved.behind })
 }
 
 /// `meta`, or `g` and a number.

@@ -14,6 +14,15 @@ pub(super) fn wire_topic(topic: &Topic) -> admin::Topic {
         queues: topic.queues.len() as u32,
         created_unix_ms: topic.created_ms as i64,
         settings: Some(wire_topic_settings(&topic.settings)),
+        ordered_queues: topic.ordered().len() as u32,
+        spreading: topic.mapping.spreading.map(|step| admin::Spreading {
+            from: step.from,
+            to: step.to,
+            begun_unix_ms: step.begun_ms as i64,
+            until_unix_ms: step.until_ms as i64,
+        }),
+        spread_steps: topic.mapping.steps.len() as u32,
+        spread_given_up: topic.mapping.given_up.as_ref().map(|it| it.why.clone()).unwrap_or_default(),
     }
 }
 

@@ -95,7 +95,7 @@ pub(super) async fn describe(
     let subscribes = |topic: &Topic| clients.iter().any(|client| client.topics.contains(&topic.name));
     let mut queues = Vec::new();
     for topic in catalog.topics.values().take(DESCRIBED_TOPICS_MAX) {
-        let places = edge.node.own_places(topic, Some(group.id))?;
+        let places = edge.node.own_places(topic, Some(group.id), deadline).await?;
         if places.iter().any(|place| place.begun) || subscribes(topic) {
             queues.extend(queue_statuses(topic, &places));
         }

@@ -27,10 +27,11 @@ use proto::admin::{
     DigestReplicasResponse, ExplainDeliveryRequest, ExplainDeliveryResponse, GroupOffsetsRequest,
     GroupOffsetsResponse, GroupResponse, ListDeadLettersRequest, ListDeadLettersResponse, ListGroupsRequest,
     ListGroupsResponse, ListTopicsRequest, ListTopicsResponse, ListTransactionsRequest,
-    ListTransactionsResponse, QueryMessagesRequest, QueryMessagesResponse, RaiseFeatureLevelRequest,
-    RaiseFeatureLevelResponse, RemoveNodeRequest, RemoveNodeResponse, ResendDeadLettersRequest,
-    ResendDeadLettersResponse, ResetOffsetRequest, ResetOffsetResponse, StepAsideRequest, StepAsideResponse,
-    TopicResponse, TraceMessageRequest, TraceMessageResponse, TransferLeaderRequest, TransferLeaderResponse,
+    ListTransactionsResponse, MoveReplicaRequest, MoveReplicaResponse, QueryMessagesRequest,
+    QueryMessagesResponse, RaiseFeatureLevelRequest, RaiseFeatureLevelResponse, RemoveNodeRequest,
+    RemoveNodeResponse, ResendDeadLettersRequest, ResendDeadLettersResponse, ResetOffsetRequest,
+    ResetOffsetResponse, SpreadTopicRequest, StepAsideRequest, StepAsideResponse, TopicResponse,
+    TraceMessageRequest, TraceMessageResponse, TransferLeaderRequest, TransferLeaderResponse,
     UpdateGroupRequest, UpdateTopicRequest,
 };
 use tokio::time::Instant;
@@ -98,6 +99,14 @@ impl Admin for AdminService {
     ) -> Result<Response<DescribeTopicResponse>, Status> {
         let (caller, request) = Caller::of(request);
         answer(topic::describe(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn spread_topic(
+        &self,
+        request: Request<SpreadTopicRequest>,
+    ) -> Result<Response<TopicResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(topic::spread(&self.edge, request, deadline(&caller)).await)
     }
 
     async fn create_group(
@@ -242,6 +251,14 @@ impl Admin for AdminService {
     ) -> Result<Response<AddBrokerGroupsResponse>, Status> {
         let (caller, request) = Caller::of(request);
         answer(cluster::add_broker_groups(&self.edge, request, deadline(&caller)).await)
+    }
+
+    async fn move_replica(
+        &self,
+        request: Request<MoveReplicaRequest>,
+    ) -> Result<Response<MoveReplicaResponse>, Status> {
+        let (caller, request) = Caller::of(request);
+        answer(cluster::move_replica(&self.edge, request, deadline(&caller)).await)
     }
 
     async fn digest_replicas(

@@ -1,8 +1,11 @@
 //! Topics.
 
+use std::time::Duration;
+
 use proto::admin::{
     CreateTopicRequest, DeleteTopicRequest, DeleteTopicResponse, DescribeTopicRequest, DescribeTopicResponse,
-    ListTopicsRequest, ListTopicsResponse, QueueStatus, TopicResponse, UpdateTopicRequest,
+    GroupBehindSpread, ListTopicsRequest, ListTopicsResponse, QueueStatus, SpreadTopicRequest, TopicResponse,
+    UpdateTopicRequest,
 };
 use raft::catalog::TopicType;
 use raft::request::{NewTopic, Rejection};
@@ -14,7 +17,7 @@ use super::settings::topic_settings;
 use crate::check;
 use crate::convert::status::Fault;
 use crate::edge::EdgeState;
-use crate::limits::QUEUES_MAX;
+use crate::limits::{QUEUES_MAX, SPREAD_WITHIN};
 
 pub(super) async fn create(
     edge: &EdgeState,
@@ -48,6 +51,22 @@ pub(super) async fn update(
         check_lite(&request.name, kind, &settings)?;
     }
     let topic = edge.node.update_topic(&request.name, kind, queues, settings, deadline).await?;
+    Ok(TopicResponse { topic: Some(wire_topic(&topic)) })
+}
+
+pub(super) async fn spread(
+    edge: &EdgeState,
+    request: SpreadTopicRequest,
+    deadline: Instant,
+) -> Result<TopicResponse, Fault> {
+    let within = match request.within_ms {
+        0 => SPREAD_WITHIN,
+        within_ms => Duration::from_millis(within_ms),
+    };
+    let topic = match request.give_up {
+        false => edge.node.spread_topic(&request.name, within, deadline).await?,
+        true => edge.node.give_spread_up(&request.name, deadline).await?,
+    };
     Ok(TopicResponse { topic: Some(wire_topic(&topic)) })
 }
 
@@ -96,7 +115,9 @@ pub(super) async fn describe(
             next_offset: place.state.end,
         };
     let queues = topic.queues.iter().zip(places).enumerate().map(status).collect();
-    Ok(DescribeTopicResponse { topic: Some(wire_topic(topic)), queues })
+    let behind = edge.node.behind_spread(topic, deadline).await?.into_iter();
+    let behind_spread = behind.map(|(group, messages)| GroupBehindSpread { group, messages }).collect();
+    Ok(DescribeTopicResponse { topic: Some(wire_topic(topic)), queues, behind_spread })
 }
 
 pub(super) fn list(edge: &EdgeState, request: &ListTopicsRequest) -> ListTopicsResponse {

@@ -221,6 +221,14 @@ impl Case<'_> {
             let sentence = format!("No client of {name} is known to subscribe to the lite topic {lite}.");
             return reason("not_subscribed", sentence);
         }
+        if state.behind_spread {
+            let topic = &self.topic.name;
+            let sentence = format!(
+                "It waits until {name} has settled what was sent before message groups were spread over more queues: \
+                 `ledgermq topic describe {topic}`."
+            );
+            return reason("behind_spread", sentence);
+        }
         let before = self.message.place.number.saturating_sub(state.place.state.next);
         let sentence = match state.delivery {
             Delivery::Returned { attempt, since_ms, .. } => format!(

@@ -9,6 +9,7 @@ use super::digest::DigestArgs;
 use super::doctor::DoctorArgs;
 use super::exit::Failure;
 use super::feature_level::FeatureLevelArgs;
+use super::move_replica::MoveArgs;
 use super::nodes::{self, WaitArgs};
 use super::output::ConfirmArgs;
 use super::rebalance::RebalanceArgs;
@@ -136,26 +137,46 @@ Examples:
   ledgermq cluster feature-level --raise 2 --yes"
     )]
     FeatureLevel(FeatureLevelArgs),
-    /// Add broker groups, on all nodes: more leaders, more logs
-    #[command(after_help = "Examples:
+    /// Add broker groups, on all nodes or on chosen ones: more leaders, more logs
+    #[command(
+        after_help = "A node that does not hold a group takes its messages all the same, and forwards them. With fewer nodes \
+fewer may fail: one bears none, three bear one, five bear two.
+
+Examples:
   ledgermq cluster add-groups
-  ledgermq cluster add-groups 2")]
+  ledgermq cluster add-groups 2
+  ledgermq cluster add-groups 2 --nodes broker1,broker4,broker5"
+    )]
     AddGroups {
         /// So many
         #[arg(default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=63))]
         count: u32,
+        /// The nodes that are to hold them, by id or name: one, three or five [default: all nodes]
+        #[arg(long, value_name = "NODE,...", value_delimiter = ',')]
+        nodes: Vec<String>,
         #[command(flatten)]
         args: WaitArgs,
     },
-    /// Spread the leaders of the broker groups evenly over the nodes, one after the other
+    /// Move a replica of a placed broker group from one node to another, while clients work
     #[command(
-        after_help = "Says first what it will do. Only nodes get something to lead that have a vote, have everything, and \
+        after_help = "The new node gets everything first, and a vote then; the old one loses its vote after that. It deletes \
+what it has when it next starts. The command may be cut short: given again it goes on.
+
+Examples:
+  ledgermq cluster move-replica g2 --from broker1 --to broker4
+  ledgermq cluster move-replica g2 --from 1 --to 4 --yes --wait 1h"
+    )]
+    MoveReplica(MoveArgs),
+    /// Spread replicas and leaders of the broker groups evenly over the nodes, one after the other
+    #[command(
+        after_help = "Says first what it will do. Replicas of placed groups move first, then leaderships. Only nodes get something to lead that have a vote, have everything, and \
 were not drained. Each leader finishes what is under way; the next one moves when all replicas have everything. When it is \
 cut short, what has moved stays where it is: give the same command again.
 
 Examples:
   ledgermq cluster rebalance --dry-run
   ledgermq cluster rebalance
+  ledgermq cluster rebalance --leaders-only
   ledgermq cluster rebalance --yes -o json
 
 Exits with 0 when there is nothing to do."
@@ -214,7 +235,8 @@ impl ClusterCommand {
                 nodes::replace(&old, &new, args, confirm).await
             }
             ClusterCommand::FeatureLevel(args) => args.run().await,
-            ClusterCommand::AddGroups { count, args } => nodes::add_groups(count, args).await,
+            ClusterCommand::AddGroups { count, nodes, args } => nodes::add_groups(count, nodes, args).await,
+            ClusterCommand::MoveReplica(args) => args.run().await,
             ClusterCommand::Rebalance(args) => args.run().await,
             ClusterCommand::Drain { args } => nodes::drain(args).await,
             ClusterCommand::AddVoter(args) => args.add().await,

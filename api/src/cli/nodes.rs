@@ -7,6 +7,7 @@ use proto::admin;
 use serde_json::json;
 
 use super::exit::Failure;
+use super::move_replica::move_replica;
 use super::output::{ConfirmArgs, progress, spinner};
 use super::target::ADMIN_TIMEOUT;
 use super::topic::CommonArgs;
@@ -41,7 +42,8 @@ pub(super) async fn view(broker: &Broker) -> Result<ClusterView, Failure> {
     Ok(ClusterView::from(broker.answer(broker.admin().cluster_status(request).await)?))
 }
 
-fn find<'v>(view: &'v ClusterView, node: &str) -> Option<&'v NodeView> {
+/// A node by its id or name.
+pub(super) fn find<'v>(view: &'v ClusterView, node: &str) -> Option<&'v NodeView> {
     // The newest of a name: the one whose data is gone may be there still.
     let named = |of: &&NodeView| of.name == node || of.id.to_string() == node;
     view.nodes.iter().filter(named).max_by_key(|of| of.id)
@@ -58,10 +60,9 @@ pub async fn add(node: &str, args: WaitArgs) -> Result<(), Failure> {
         let found = find(&view, node).cloned();
         let mut level = 0;
         if let Some(found) = &found {
-            bar.set_length(view.groups.len() as u64);
-            level = view
-                .groups
-                .iter()
+            let wanted = || view.groups.iter().filter(|group| group.is_on(found.id));
+            bar.set_length(wanted().count() as u64);
+            level = wanted()
                 .filter(|group| {
                     let own = group.replicas.iter().find(|replica| replica.node == found.id);
                     own.is_some_and(|own| own.role != "rejoining" && own.applied_index >= group.committed)
@@ -113,7 +114,7 @@ fn not_joined(node: &str, view: &ClusterView, found: Option<&NodeView>, level: u
         Some(found) => format!(
             "node {} ({node}) has {level} of {} groups. It goes on by itself; give the same command again to watch",
             found.id,
-            view.groups.len()
+            view.groups.iter().filter(|group| group.is_on(found.id)).count()
         ),
     })
 }
@@ -180,7 +181,14 @@ pub async fn replace(old: &str, new: &str, args: WaitArgs, confirm: ConfirmArgs)
         new.id, new.name, old.id, old.name
     ))?;
     let until = args.until();
-    for group in before.groups.iter().filter(|group| group.voters.contains(&old.id)) {
+    let (from, to) = (old.id.to_string(), new.id.to_string());
+    for group in before.groups.iter().filter(|group| group.placed.is_some() && group.is_on(old.id)) {
+        if !group.is_on(new.id) {
+            move_replica(&broker, &group.name, &from, &to, until).await?;
+        }
+    }
+    let everywhere = before.groups.iter().filter(|group| group.placed.is_none());
+    for group in everywhere.filter(|group| group.voters.contains(&old.id)) {
         vote(&broker, &group.name, new.id, true, until).await?;
         vote(&broker, &group.name, old.id, false, until).await?;
     }
@@ -214,15 +222,17 @@ async fn vote(broker: &Broker, group: &str, node: u64, votes: bool, until: Insta
 }
 
 /// Adds broker groups.
-pub async fn add_groups(count: u32, args: WaitArgs) -> Result<(), Failure> {
+pub async fn add_groups(count: u32, nodes: Vec<String>, args: WaitArgs) -> Result<(), Failure> {
     let broker = args.common.target.connect().await?;
     let bar = spinner("the new broker groups elect their leaders");
-    let request = broker.headers.request(admin::AddBrokerGroupsRequest { count }, args.wait);
+    let request =
+        broker.headers.request(admin::AddBrokerGroupsRequest { count, nodes: nodes.clone() }, args.wait);
     let answer = broker.answer(broker.admin().add_broker_groups(request).await)?;
     bar.finish_and_clear();
-    args.common.output.print(&json!({ "groups": answer.groups }), || {
+    let place = if nodes.is_empty() { String::new() } else { format!(" on {}", nodes.join(", ")) };
+    args.common.output.print(&json!({ "groups": answer.groups, "nodes": nodes }), || {
         format!(
-            "{} are there. New topics spread over all groups; `ledgermq topic update NAME --queues N` gives old ones \
+            "{} are there{place}. New topics spread over all groups; `ledgermq topic update NAME --queues N` gives old ones \
              queues there",
             answer.groups.join(", ")
         )

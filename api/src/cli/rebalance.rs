@@ -4,14 +4,17 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use proto::admin;
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::exit::Failure;
+use super::move_replica::move_replica;
 use super::nodes::{WaitArgs, view};
 use super::output::{ConfirmArgs, Format, line, progress, table};
 use crate::client::access::Broker;
 use crate::client::cluster_view::{ClusterView, GroupView};
-use crate::rebalance::leaders::{LeaderMove, LeaderPlan, plan};
+use crate::rebalance::leaders::{self, LeaderMove, LeaderPlan, NodeLeads};
+use crate::rebalance::replicas::{self, ReplicaMove, ReplicaPlan};
 use crate::rebalance::{behind, is_level, is_sound};
 
 /// One call tries for so long: longer than an election takes.
@@ -25,20 +28,61 @@ pub struct RebalanceArgs {
     /// Say what would be done, and do nothing
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
+    /// Move no replicas
+    #[arg(long)]
+    leaders_only: bool,
     #[command(flatten)]
     args: WaitArgs,
     #[command(flatten)]
     confirm: ConfirmArgs,
 }
 
+/// What is to be done: replicas first, for they may take leaderships with them.
+#[derive(Serialize)]
+struct Plan {
+    replicas: ReplicaPlan,
+    leaders: LeaderPlan,
+}
+
+impl Plan {
+    fn of(view: &ClusterView, leaders_only: bool) -> Plan {
+        if leaders_only {
+            return Plan { replicas: ReplicaPlan::default(), leaders: leaders::plan(view) };
+        }
+        let (replicas, after) = replicas::plan(view);
+        let mut leaders = leaders::plan(&after);
+        // As they are now, not as they will be between.
+        for (node, now) in leaders.nodes.iter_mut().zip(leaders::plan(view).nodes) {
+            node.before = now.before;
+        }
+        Plan { replicas, leaders }
+    }
+
+    fn steps(&self) -> usize {
+        self.replicas.moves.len() + self.leaders.moves.len()
+    }
+
+    fn question(&self) -> String {
+        let counted = |count: usize, what: &str| match count {
+            0 => None,
+            1 => Some(format!("1 {what}")),
+            _ => Some(format!("{count} {what}s")),
+        };
+        let (replicas, leaders) = (self.replicas.moves.len(), self.leaders.moves.len());
+        let parts = [counted(replicas, "replica"), counted(leaders, "leadership")];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        let order = if self.steps() > 1 { ", one after the other" } else { "" };
+        format!("{} will move{order}; no client sees an error.", parts.join(" and "))
+    }
+}
+
 impl RebalanceArgs {
     /// Plans, says so, asks, and does it.
     pub async fn run(self) -> Result<(), Failure> {
         let broker = self.args.common.target.connect().await?;
-        let before = view(&broker).await?;
-        let plan = plan(&before);
+        let plan = Plan::of(&view(&broker).await?, self.leaders_only);
         let output = self.args.common.output;
-        if plan.moves.is_empty() || self.dry_run {
+        if plan.steps() == 0 || self.dry_run {
             let value = json!({ "dry_run": self.dry_run, "plan": plan, "moved": [] });
             output.print(&value, || text(&plan));
             return Ok(());
@@ -48,27 +92,12 @@ impl RebalanceArgs {
             // What is asked about has to be seen; the answer alone is for programs.
             Format::Json => eprintln!("{}", text(&plan).trim_end()),
         }
-        let count = plan.moves.len();
-        let question = match count {
-            1 => "1 leadership will move; no client sees an error.".to_owned(),
-            _ => format!("{count} leaderships will move, one after the other; no client sees an error."),
-        };
-        self.confirm.confirm(&question)?;
+        self.confirm.confirm(&plan.question())?;
         let (begun, until) = (Instant::now(), self.args.until());
-        let bar = progress(count as u64, "leaderships");
-        let mut moved = Vec::with_capacity(count);
-        for planned in &plan.moves {
-            bar.set_message(format!("{}: node {} takes over", planned.group, planned.to));
-            let took_ms = carry_out(&broker, planned, until).await.map_err(|failure| {
-                bar.abandon();
-                stopped(failure, moved.len(), count)
-            })?;
-            moved.push(
-                json!({ "group": planned.group, "from": planned.from, "to": planned.to, "took_ms": took_ms }),
-            );
-            bar.inc(1);
+        let mut moved = Vec::with_capacity(plan.steps());
+        if let Err(failure) = carry_out_all(&broker, &plan, until, &mut moved).await {
+            return Err(stopped(failure, moved.len(), plan.steps()));
         }
-        bar.finish_and_clear();
         let took_ms = begun.elapsed().as_millis() as u64;
         let value = json!({ "dry_run": false, "plan": plan, "moved": moved, "took_ms": took_ms });
         output.print(&value, || format!("done in {:.1} s", took_ms as f64 / 1000.0));
@@ -76,12 +105,38 @@ impl RebalanceArgs {
     }
 }
 
+async fn carry_out_all(
+    broker: &Broker,
+    plan: &Plan,
+    until: Instant,
+    moved: &mut Vec<Value>,
+) -> Result<(), Failure> {
+    for it in &plan.replicas.moves {
+        until_level(broker, &it.group, until, |_| true).await?;
+        let (from, to) = (it.from.to_string(), it.to.to_string());
+        let took_ms = move_replica(broker, &it.group, &from, &to, until).await?;
+        moved.push(
+            json!({ "what": "replica", "group": it.group, "from": it.from, "to": it.to, "took_ms": took_ms }),
+        );
+    }
+    let bar = progress(plan.leaders.moves.len() as u64, "leaderships");
+    for it in &plan.leaders.moves {
+        bar.set_message(format!("{}: node {} takes over", it.group, it.to));
+        let took_ms = carry_out(broker, it, until).await.inspect_err(|_| bar.abandon())?;
+        moved.push(
+            json!({ "what": "leader", "group": it.group, "from": it.from, "to": it.to, "took_ms": took_ms }),
+        );
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
 /// What was done before it failed stays done.
 fn stopped(failure: Failure, done: usize, count: usize) -> Failure {
     match failure {
         Failure::Failed(why) => Failure::Failed(format!(
-            "{why}. {done} of {count} leaderships have moved, and stay where they are. Give the same command again to \
-             plan anew"
+            "{why}. {done} of {count} moves are done, and stay so. Give the same command again to plan anew"
         )),
         other => other,
     }
@@ -146,24 +201,34 @@ async fn until_level(
     }
 }
 
-fn text(plan: &LeaderPlan) -> String {
+fn text(plan: &Plan) -> String {
     let mut text = String::new();
-    match plan.moves.is_empty() {
-        true => text.push_str("nothing to do: the leaders are spread as evenly as they can be\n"),
-        false => {
-            let row = |it: &LeaderMove| [it.group.clone(), it.from.to_string(), it.to.to_string()];
-            let rows: Vec<_> = plan.moves.iter().map(row).collect();
-            text.push_str(&table(["LEADER OF", "FROM", "TO"], &rows));
-        }
+    if plan.steps() == 0 {
+        text.push_str("nothing to do: replicas and leaders are spread as evenly as they can be\n");
     }
-    text.push('\n');
-    let rows: Vec<_> = plan
-        .nodes
-        .iter()
-        .map(|it| [it.node.to_string(), it.name.clone(), it.before.to_string(), it.after.to_string()])
-        .collect();
-    text.push_str(&table(["NODE", "NAME", "LEADS", "WILL LEAD"], &rows));
-    for left in &plan.left {
+    if !plan.replicas.moves.is_empty() {
+        let row = |it: &ReplicaMove| [it.group.clone(), it.from.to_string(), it.to.to_string()];
+        let rows: Vec<_> = plan.replicas.moves.iter().map(row).collect();
+        text.push_str(&table(["REPLICA OF", "FROM", "TO"], &rows));
+        text.push('\n');
+    }
+    if !plan.leaders.moves.is_empty() {
+        let row = |it: &LeaderMove| [it.group.clone(), it.from.to_string(), it.to.to_string()];
+        let rows: Vec<_> = plan.leaders.moves.iter().map(row).collect();
+        text.push_str(&table(["LEADER OF", "FROM", "TO"], &rows));
+        text.push('\n');
+    }
+    let holds = |node: u64| {
+        let found = plan.replicas.nodes.iter().find(|it| it.node == node);
+        found.map_or(["-".to_owned(), "-".to_owned()], |it| [it.before.to_string(), it.after.to_string()])
+    };
+    let row = |it: &NodeLeads| {
+        let [before, after] = holds(it.node);
+        [it.node.to_string(), it.name.clone(), before, after, it.before.to_string(), it.after.to_string()]
+    };
+    let rows: Vec<_> = plan.leaders.nodes.iter().map(row).collect();
+    text.push_str(&table(["NODE", "NAME", "PLACED", "WILL BE", "LEADS", "WILL LEAD"], &rows));
+    for left in plan.replicas.left.iter().chain(&plan.leaders.left) {
         text.push_str(&format!("\n{} is left as it is: {}", left.group, left.why));
     }
     text

@@ -10,6 +10,7 @@ use super::moment::print_unix_ms;
 use super::output::{ConfirmArgs, OutputArgs, table};
 use super::settings::{TopicSettingsArgs, listed, topic_settings};
 use super::target::{ADMIN_TIMEOUT, TargetArgs};
+use super::topic_spread::SpreadArgs;
 
 /// `ledgermq topic ...`
 #[derive(Debug, Subcommand)]
@@ -72,6 +73,12 @@ pub enum TopicCommand {
         #[command(flatten)]
         common: CommonArgs,
     },
+    /// Spread the message groups of a topic that was widened over all of its queues
+    #[command(after_help = "Examples:
+  ledgermq topic update orders --queues 32
+  ledgermq topic spread orders --dry-run
+  ledgermq topic spread orders --yes")]
+    Spread(Box<SpreadArgs>),
     /// Delete a topic with its messages
     #[command(after_help = "Example:
   ledgermq topic delete orders --yes")]
@@ -135,6 +142,8 @@ struct TopicView {
     id: u32,
     r#type: String,
     queues: u32,
+    ordered_queues: u32,
+    spreading: Option<Value>,
     created_unix_ms: i64,
     settings: Map<String, Value>,
 }
@@ -148,15 +157,35 @@ impl TopicView {
             name: topic.name,
             id: topic.id,
             queues: topic.queues,
+            ordered_queues: topic.ordered_queues,
+            spreading: topic
+                .spreading
+                .as_ref()
+                .map(|step| json!({ "from": step.from, "to": step.to, "begun_unix_ms": step.begun_unix_ms })),
             created_unix_ms: topic.created_unix_ms,
             settings: topic_settings(&topic.settings.unwrap_or_default()),
         }
     }
 
+    /// On how many queues they are, for a column.
+    fn message_groups(&self) -> String {
+        match (&self.spreading, self.ordered_queues) {
+            (Some(_), ordered) => format!("on {ordered}, being spread"),
+            (None, ordered) if ordered == 0 || ordered == self.queues => "on all".to_owned(),
+            (None, ordered) => format!("on {ordered}"),
+        }
+    }
+
     fn sentence(&self) -> String {
         let set = listed(&self.settings);
+        let groups = match (&self.spreading, self.ordered_queues) {
+            (Some(_), ordered) => format!(", message groups on {ordered} of them and being spread"),
+            // A node of an earlier version does not say.
+            (None, ordered) if ordered == 0 || ordered == self.queues => String::new(),
+            (None, ordered) => format!(", message groups on {ordered} of them"),
+        };
         format!(
-            "topic {}: {}, {} queues{set}, made {}",
+            "topic {}: {}, {} queues{groups}{set}, made {}",
             self.name,
             self.r#type,
             self.queues,
@@ -206,6 +235,7 @@ impl TopicCommand {
                 common.output.print(&view, || view.sentence());
                 Ok(())
             }
+            TopicCommand::Spread(args) => args.run().await,
             TopicCommand::Delete { name, confirm, common } => {
                 confirm.confirm(&format!("This deletes topic {name} and its messages."))?;
                 let broker = common.target.connect().await?;
@@ -237,11 +267,12 @@ async fn list(all: bool, common: &CommonArgs) -> Result<(), Failure> {
                     view.name.clone(),
                     view.r#type.clone(),
                     view.queues.to_string(),
+                    view.message_groups(),
                     print_unix_ms(view.created_unix_ms),
                 ]
             })
             .collect();
-        table(["NAME", "TYPE", "QUEUES", "MADE"], &rows)
+        table(["NAME", "TYPE", "QUEUES", "MESSAGE GROUPS", "MADE"], &rows)
     });
     Ok(())
 }
@@ -268,9 +299,12 @@ async fn describe(name: String, common: &CommonArgs) -> Result<(), Failure> {
             })
         })
         .collect();
+    let behind = answer.behind_spread.iter();
+    let behind: Vec<_> = behind.map(|it| json!({ "group": it.group, "messages": it.messages })).collect();
     let value = json!({
         "name": view.name, "id": view.id, "type": view.r#type, "created_unix_ms": view.created_unix_ms,
-        "settings": view.settings, "queues": queues,
+        "settings": view.settings, "queues": queues, "ordered_queues": view.ordered_queues,
+        "spreading": view.spreading, "behind_spread": behind,
     });
     common.output.print(&value, || {
         let rows: Vec<_> = answer
@@ -286,7 +320,13 @@ async fn describe(name: String, common: &CommonArgs) -> Result<(), Failure> {
                 ]
             })
             .collect();
-        format!("{}\n{}", view.sentence(), table(["QUEUE", "GROUP", "LEADER", "FIRST", "NEXT"], &rows))
+        let behind = answer.behind_spread.iter().map(|it| {
+            let (group, messages) = (&it.group, it.messages);
+            format!("\nconsumer group {group} has {messages} messages to settle before it gets new ones")
+        });
+        let behind = behind.collect::<String>();
+        let queues = table(["QUEUE", "GROUP", "LEADER", "FIRST", "NEXT"], &rows);
+        format!("{}{behind}\n{queues}", view.sentence())
     });
     Ok(())
 }

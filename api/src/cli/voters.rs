@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::exit::Failure;
+use super::nodes::find;
 use super::output::{ConfirmArgs, progress, table};
 use super::target::ADMIN_TIMEOUT;
 use super::topic::CommonArgs;
@@ -63,7 +64,12 @@ impl VoterArgs {
         let view = ClusterView::from(broker.answer(broker.admin().cluster_status(request).await)?);
         let groups: Vec<String> = match &self.group {
             Some(group) => vec![group.clone()],
-            None => view.groups.into_iter().map(|group| group.name).collect(),
+            None => {
+                // Groups that are on other nodes have no vote for it. Of a node that is not there the broker says so.
+                let id = find(&view, &self.node).map(|node| node.id);
+                let on = view.groups.iter().filter(|group| id.is_none_or(|id| group.is_on(id)));
+                on.map(|group| group.name.clone()).collect()
+            }
         };
         let until = Instant::now() + self.wait;
         let mut changed = Vec::with_capacity(groups.len());

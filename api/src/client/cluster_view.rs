@@ -67,6 +67,8 @@ pub struct GroupView {
     pub committed: u64,
     /// The nodes with a vote.
     pub voters: Vec<u64>,
+    /// The nodes that are to hold it; `null`: all are.
+    pub placed: Option<Vec<u64>>,
     /// The replicas that answered.
     pub replicas: Vec<ReplicaView>,
 }
@@ -119,12 +121,20 @@ impl From<admin::ClusterStatusResponse> for ClusterView {
             term: group.term,
             committed: group.committed,
             voters: group.voters,
+            placed: Some(group.placed).filter(|placed| !placed.is_empty()),
             replicas: group.replicas.into_iter().map(replica).collect(),
         };
         ClusterView {
             nodes: status.nodes.into_iter().map(node).collect(),
             groups: status.groups.into_iter().map(group).collect(),
         }
+    }
+}
+
+impl GroupView {
+    /// Whether a node is to hold it.
+    pub fn is_on(&self, node: u64) -> bool {
+        self.placed.as_ref().is_none_or(|placed| placed.contains(&node))
     }
 }
 
@@ -223,6 +233,7 @@ mod tests {
                 term: 3,
                 committed: 9,
                 voters: vec![1],
+                placed: Vec::new(),
                 replicas: vec![admin::Replica {
                     node: 1,
                     role: "leader".into(),
@@ -231,6 +242,7 @@ mod tests {
                     durable_index: 10,
                 }],
             }],
+            spreading: Vec::new(),
         }
     }
 
@@ -239,7 +251,7 @@ mod tests {
         let json = serde_json::to_string(&ClusterView::from(status())).unwrap();
         assert_eq!(
             json,
-            r#"{"nodes":[{"id":1,"name":"node1","grpc":"127.0.0.1:8081","http":"127.0.0.1:8082","peer":"127.0.0.1:8083","pid":42,"alive":true,"joining":false,"draining":false,"disk":{"used_percent":87,"free_bytes":13,"total_bytes":100,"level":"clean"},"version":"0.1.0"}],"groups":[{"name":"g1","leader":1,"term":3,"committed":9,"voters":[1],"replicas":[{"node":1,"role":"leader","last_index":10,"applied_index":9,"durable_index":10}]}]}"#
+            r#"{"nodes":[{"id":1,"name":"node1","grpc":"127.0.0.1:8081","http":"127.0.0.1:8082","peer":"127.0.0.1:8083","pid":42,"alive":true,"joining":false,"draining":false,"disk":{"used_percent":87,"free_bytes":13,"total_bytes":100,"level":"clean"},"version":"0.1.0"}],"groups":[{"name":"g1","leader":1,"term":3,"committed":9,"voters":[1],"placed":null,"replicas":[{"node":1,"role":"leader","last_index":10,"applied_index":9,"durable_index":10}]}]}"#
         );
     }
 

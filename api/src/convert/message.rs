@@ -34,10 +34,6 @@ pub fn publish(message: Message, topic: &Topic, store_host: &str, check_after: D
     let order_hash = order.map_or(0, |name| hash64(name.as_bytes()));
     let tag_hash = system.tag.as_ref().map_or(0, |tag| hash64(tag.as_bytes()));
     let identity = identity(&system, &message.user_properties, topic);
-    let place = match order_hash {
-        0 => identity.place,
-        hash => hash,
-    };
     let queues = topic.queues.len() as u32;
     let priority = priority(&system);
     let number = match (&system.lite_topic, topic.kind) {
@@ -48,10 +44,15 @@ pub fn publish(message: Message, topic: &Topic, store_host: &str, check_after: D
         }
         // Its queues are the levels of priority; the highest one takes all that is higher.
         (None, TopicType::Priority) => priority.unwrap_or(0).min(queues - 1),
-        (None, _) if order_hash != 0 => (place % topic.ordered().len() as u64) as u32,
-        (None, _) => (place % u64::from(queues)) as u32,
+        (None, _) if order_hash != 0 => topic.queue_of(order_hash),
+        (None, _) => (identity.place % u64::from(queues)) as u32,
     };
-    let extras = Extras { dedup_window_ms: identity.window_ms, ..extras(&system, check_after) };
+    let is_ordered = system.message_group.is_some();
+    let extras = Extras {
+        dedup_window_ms: identity.window_ms,
+        generation: if is_ordered { topic.mapping.generation } else { 0 },
+        ..extras(&system, check_after)
+    };
     let body_encoding = match system.body_encoding() {
         Encoding::Gzip => BodyEncoding::Gzip,
         Encoding::Identity | Encoding::Unspecified => BodyEncoding::Identity,
@@ -151,6 +152,7 @@ fn extras(system: &SystemProperties, check_after: Duration) -> Extras {
         check_after_ms: half.then_some(check_after.as_millis() as u64),
         key_hashes,
         lite_hash: system.lite_topic.as_ref().map(|name| hash64(name.as_bytes())),
+        generation: 0,
     }
 }
 
@@ -274,6 +276,7 @@ mod tests {
             revision: 0,
             settings: Default::default(),
             spread: 0,
+            mapping: Default::default(),
         }
     }
 

@@ -129,6 +129,7 @@ mod tests {
             revision: 0,
             settings: Default::default(),
             spread: 0,
+            mapping: Default::default(),
         }
     }
 

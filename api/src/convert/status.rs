@@ -164,7 +164,7 @@ impl Fault {
                     Rejection::AlreadyExists { .. } | Rejection::Invalid(_) => Code::BadRequest,
                     Rejection::NotWaiting => Code::MessageNotFound,
                     Rejection::TransactionOver(_) => Code::InvalidTransactionId,
-                    Rejection::Full(_) => Code::TooManyRequests,
+                    Rejection::Full(_) | Rejection::Respread => Code::TooManyRequests,
                     Rejection::LiteTopicQuota(_) => Code::LiteTopicQuotaExceeded,
                 },
                 RequestError::NoLeader { .. }
@@ -198,7 +198,9 @@ impl Fault {
                 Rejection::NotWaiting | Rejection::TransactionOver(_) => {
                     tonic::Status::failed_precondition(text)
                 }
-                Rejection::Full(_) | Rejection::LiteTopicQuota(_) => tonic::Status::resource_exhausted(text),
+                Rejection::Full(_) | Rejection::LiteTopicQuota(_) | Rejection::Respread => {
+                    tonic::Status::resource_exhausted(text)
+                }
             },
             Fault::Request(
                 RequestError::NoLeader { .. }

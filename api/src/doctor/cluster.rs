@@ -3,6 +3,8 @@
 use proto::admin::{BrokerGroup, ClusterStatusResponse, Node};
 
 use super::{Finding, Level};
+use crate::client::cluster_view::ClusterView;
+use crate::rebalance::leaders::{NodeLeads, plan};
 
 /// Clocks that differ by more are told of.
 const CLOCKS_WARN_MS: u64 = 250;
@@ -10,7 +12,8 @@ const CLOCKS_WARN_MS: u64 = 250;
 const CLOCKS_BAD_MS: u64 = 1_000;
 /// A replica that is so many entries behind is told of.
 const LAG_WARN: u64 = 10_000;
-const META: &str = "meta";
+/// Message groups that are being spread for longer are told of.
+const SPREADING_WARN_MS: u64 = 5_000;
 
 /// Every check, over what the cluster says of itself.
 pub fn findings(status: &ClusterStatusResponse) -> Vec<Finding> {
@@ -26,6 +29,7 @@ pub fn findings(status: &ClusterStatusResponse) -> Vec<Finding> {
         replicas(status, group, &mut found);
     }
     spread(status, &mut found);
+    spreading(status, &mut found);
     found
 }
 
@@ -208,27 +212,36 @@ fn replicas(status: &ClusterStatusResponse, group: &BrokerGroup, found: &mut Vec
 
 /// Leaders of broker groups have the work: they should be spread over the nodes that could lead.
 fn spread(status: &ClusterStatusResponse, found: &mut Vec<Finding>) {
-    let brokers = || status.groups.iter().filter(|group| group.name != META);
-    let led = |id: u64| brokers().filter(|group| group.leader == id).count();
-    let could: Vec<(&Node, usize)> = living(status)
-        .filter(|node| brokers().any(|group| group.voters.contains(&node.id)))
-        .map(|node| (node, led(node.id)))
-        .collect();
-    let most = could.iter().max_by_key(|(_, groups)| *groups);
-    let fewest = could.iter().min_by_key(|(_, groups)| *groups);
-    let (Some((most, many)), Some((fewest, few))) = (most, fewest) else { return };
-    if many - few <= 1 {
-        found.push(Finding::ok("spread", "cluster", "broker groups are led by all nodes alike"));
+    let plan = plan(&ClusterView::from(status.clone()));
+    let most = plan.nodes.iter().max_by_key(|node| node.before);
+    let fewest = plan.nodes.iter().min_by_key(|node| node.before);
+    let (Some(most), Some(fewest)) = (most, fewest) else { return };
+    if plan.moves.is_empty() {
+        let what = "broker groups are led by all nodes alike, as far as these may lead them";
+        found.push(Finding::ok("spread", "cluster", what));
         return;
     }
-    let what = format!("{} leads {many} broker groups, {} leads {few}", name(most), name(fewest));
-    let advice = format!("`ledgermq cluster transfer-leader GROUP --to {}`", fewest.name);
+    let of = |node: &NodeLeads| format!("{} leads {}", node.name, node.before);
+    let what = format!("{} broker groups, and {}", of(most), of(fewest));
+    let advice = "`ledgermq cluster rebalance` spreads them";
     found.push(Finding::new(Level::Warn, "spread", "cluster", what, advice));
+}
+
+/// Nobody is held up for longer than a moment while message groups are spread over more queues; it gives up by itself.
+fn spreading(status: &ClusterStatusResponse, found: &mut Vec<Finding>) {
+    for topic in status.spreading.iter().filter(|topic| topic.for_ms > SPREADING_WARN_MS) {
+        let what = format!("its message groups are being spread for {} s, and wait", topic.for_ms / 1000);
+        let advice = format!(
+            "look whether every group has a leader; `ledgermq topic spread {} --abort` has it go on as before",
+            topic.name
+        );
+        found.push(Finding::new(Level::Bad, "topics", format!("topic {}", topic.name), what, advice));
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use proto::admin::{Disk, Replica};
+    use proto::admin::{Disk, Replica, SpreadingTopic};
 
     use super::*;
 
@@ -263,6 +276,7 @@ mod tests {
             committed: 100,
             replicas: (1..=3).map(replica).collect(),
             voters: vec![1, 2, 3],
+            placed: Vec::new(),
         }
     }
 
@@ -272,6 +286,7 @@ mod tests {
             nodes: (1..=3).map(node).collect(),
             groups: vec![group("meta", 1), group("g1", 1), group("g2", 2), group("g3", 3)],
             feature_level: 2,
+            spreading: Vec::new(),
         }
     }
 
@@ -309,7 +324,7 @@ mod tests {
     #[test]
     fn each_thing_that_is_wrong_is_found() {
         type Change = fn(&mut ClusterStatusResponse);
-        let cases: [(&[&str], Change); 13] = [
+        let cases: [(&[&str], Change); 14] = [
             (&["warn feature level cluster"], |it| it.feature_level = 1),
             (
                 &[
@@ -328,6 +343,10 @@ mod tests {
             (&["warn versions cluster"], |it| it.nodes[0].version = String::new()),
             (&["warn clocks cluster"], |it| it.nodes[1].clock_ahead_ms = Some(-400)),
             (&["bad clocks cluster"], |it| it.nodes[1].clock_ahead_ms = Some(60_000)),
+            (&["bad topics topic orders"], |it| {
+                let topic = |name: &str, for_ms| SpreadingTopic { name: name.into(), for_ms };
+                it.spreading = vec![topic("orders", 6_000), topic("others", 1_000)];
+            }),
             (&["bad leader g2", "warn spread cluster"], |it| {
                 it.groups[2].leader = 0;
                 it.groups[3].leader = 1;
@@ -345,7 +364,7 @@ mod tests {
         ];
         for (number, (expected, change)) in cases.into_iter().enumerate() {
             let mut found = unwell(change);
-            if number == 10 {
+            if number == 11 {
                 // All three of them.
                 found.retain(|it| it.contains("node2"));
             }

@@ -349,6 +349,7 @@ mod tests {
             revision: 0,
             settings: Default::default(),
             spread: 0,
+            mapping: Default::default(),
         };
         assert_eq!(polled_queue(&asking(2, true), &topic, true), Some(2));
         assert_eq!(polled_queue(&asking(-1, true), &topic, true), None);

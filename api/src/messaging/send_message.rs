@@ -72,11 +72,12 @@ async fn publish(
     let ids: Vec<String> = messages.iter().map(message_id).collect();
     let (store_host, check_after) = (edge.store_host(), edge.options.transaction_check_after);
     let publish = |message| convert::message::publish(message, topic, store_host, check_after);
-    let publishes: Vec<Publish> = messages.into_iter().map(publish).collect();
+    let mut publishes: Vec<Publish> = messages.into_iter().map(publish).collect();
+    let results = edge.node.publish_in(topic, &mut publishes, deadline).await;
+    assert_eq!(results.len(), publishes.len(), "publish answers each message");
+    // Afterwards: where they went may have changed meanwhile.
     let named: Vec<Named> =
         ids.into_iter().zip(&publishes).map(|(id, publish)| Named::of(id, publish, topic)).collect();
-    let results = edge.node.publish(publishes, deadline).await;
-    assert_eq!(results.len(), named.len(), "publish answers each message");
     edge.traffic.took(results.iter().filter(|result| result.is_ok()).count());
     count(edge, topic, &named, &results);
     let language = caller.language();

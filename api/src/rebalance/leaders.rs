@@ -84,6 +84,9 @@ pub fn plan(view: &ClusterView) -> LeaderPlan {
         let candidates = candidates(view, group);
         match group.leader {
             None => plan.left.push(left("nobody leads it now")),
+            Some(from) if !view.nodes.iter().any(|node| node.id == from && node.alive) => {
+                plan.left.push(left("its leader does not answer"));
+            }
             Some(from) if candidates.is_empty() => {
                 plan.left.push(left("no voter that may lead it is sound and has everything"));
                 led.push(Led { view: group, from, to: from, candidates });
@@ -186,52 +189,9 @@ fn reachable(led: &[Led<'_>], start: u64) -> BTreeMap<u64, Step> {
 #[cfg(test)]
 mod tests {
     use super::super::LEVEL_WITHIN;
+    use super::super::sample::{cluster, group};
     use super::*;
-    use crate::client::cluster_view::{NodeView, ReplicaView};
-
-    fn node(id: u64) -> NodeView {
-        NodeView {
-            id,
-            name: format!("n{id}"),
-            grpc: String::new(),
-            http: String::new(),
-            peer: String::new(),
-            pid: 1,
-            alive: true,
-            joining: false,
-            draining: false,
-            disk: None,
-            version: None,
-        }
-    }
-
-    fn group(number: usize, leader: u64, voters: &[u64]) -> GroupView {
-        let replica = |node: &u64| ReplicaView {
-            node: *node,
-            role: if *node == leader { "leader" } else { "follower" }.to_owned(),
-            last_index: 5000,
-            applied_index: 5000,
-            durable_index: 5000,
-        };
-        GroupView {
-            name: if number == 0 { "meta".to_owned() } else { format!("g{number}") },
-            leader: (leader != 0).then_some(leader),
-            term: 1,
-            committed: 5000,
-            voters: voters.to_vec(),
-            replicas: voters.iter().map(replica).collect(),
-        }
-    }
-
-    /// `meta` is led by node 1, and the broker groups by these.
-    fn cluster(nodes: u64, leaders: &[u64]) -> ClusterView {
-        let all: Vec<u64> = (1..=nodes).collect();
-        let brokers = leaders.iter().enumerate().map(|(at, leader)| group(at + 1, *leader, &all));
-        ClusterView {
-            nodes: all.iter().map(|id| node(*id)).collect(),
-            groups: std::iter::once(group(0, 1, &all)).chain(brokers).collect(),
-        }
-    }
+    use crate::client::cluster_view::NodeView;
 
     fn after(plan: &LeaderPlan) -> Vec<usize> {
         plan.nodes.iter().map(|node| node.after).collect()

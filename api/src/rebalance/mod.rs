@@ -1,6 +1,9 @@
 //! What `ledgermq cluster rebalance` would do: plans, made of what the cluster says of itself. They change nothing.
 
 pub mod leaders;
+pub mod replicas;
+#[cfg(test)]
+mod sample;
 
 use crate::client::cluster_view::{GroupView, NodeView, ReplicaView};
 

@@ -94,7 +94,7 @@ pub(super) async fn running_info(
         info.subscriptions.insert(name.clone(), filter);
         let Some(topic) = call.catalog.topics.get(name) else { continue };
         let resource = Resource { resource_namespace: String::new(), name: name.clone() };
-        let places = call.edge.node.own_places(topic, Some(group.id))?;
+        let places = call.edge.node.own_places(topic, Some(group.id), call.deadline).await?;
         let settled = |queue: i32| usize::try_from(queue).ok().and_then(|at| places.get(at));
         for assignment in assignments(topic, &resource, &call.edge.live_nodes(), group.fifo) {
             let queue = assignment.message_queue.as_ref().map_or(-1, |queue| queue.id);

@@ -99,7 +99,7 @@ async fn topics_of<'a>(
     let mut topics = Vec::new();
     for topic in call.catalog.topics.values().take(DESCRIBED_TOPICS_MAX) {
         let subscribed = clients.iter().any(|client| client.filters.contains_key(&topic.name));
-        let places = call.edge.node.own_places(topic, Some(group.id))?;
+        let places = call.edge.node.own_places(topic, Some(group.id), call.deadline).await?;
         if subscribed || places.iter().any(|place| place.begun) {
             topics.push(topic);
         }

@@ -65,7 +65,7 @@ pub(super) async fn list(
         let clients = asked.clients_of(&group.name);
         for topic in &asked.topics {
             let filters: Vec<_> = clients.iter().filter_map(|client| client.filter(&topic.name)).collect();
-            if filters.is_empty() && !has_read(call, group, topic)? {
+            if filters.is_empty() && !has_read(call, group, topic).await? {
                 continue;
             }
             subscription_info.push(info(call, group, topic, filters.first(), clients));
@@ -113,8 +113,8 @@ pub(super) async fn delete(
     Ok(DeleteSubscriptionResponse::default())
 }
 
-fn has_read(call: &Call<'_>, group: &ConsumerGroup, topic: &Topic) -> Result<bool, Fault> {
-    let places = call.edge.node.own_places(topic, Some(group.id))?;
+async fn has_read(call: &Call<'_>, group: &ConsumerGroup, topic: &Topic) -> Result<bool, Fault> {
+    let places = call.edge.node.own_places(topic, Some(group.id), call.deadline).await?;
     Ok(places.iter().any(|place| {
         let state = &place.state;
         place.begun && (state.next > state.first || state.unsettled > 0)

@@ -11,6 +11,7 @@ use proto::v2::{
     SendMessageRequest, Status,
 };
 use raft::clock;
+use raft::features::FeatureLevel;
 use raft::request::Delivered;
 use raft::spans::{Span, SpanContext, SpanKind, Trail};
 
@@ -250,6 +251,8 @@ pub struct Deliveries {
     asked: Instant,
     topic: String,
     group: String,
+    /// Whether all nodes can read the receipt handle of a traced delivery.
+    marks_handles: bool,
 }
 
 impl Deliveries {
@@ -270,16 +273,19 @@ impl Deliveries {
             asked: Instant::now(),
             topic: named(request.message_queue.as_ref().and_then(|queue| queue.topic.as_ref())),
             group: named(request.group.as_ref()),
+            marks_handles: edge.node.catalog().feature_level >= FeatureLevel::TRACED_RECEIPTS,
         })
     }
 
-    /// A message goes to its consumer: what settles it is a part of the same trace, as its receipt handle says from now on.
+    /// A message goes to its consumer: what settles it is a part of the same trace, as its receipt handle says from now on
+    /// (if an older node could not get to see it).
     pub fn deliver(&self, message: &mut Message, delivered: &Delivered) {
         let own = context(message).filter(|context| context.sampled);
         let trace = match own {
             Some(own) => Some(self.span(own, message, delivered).context()),
             None => self.call,
         };
+        let trace = trace.filter(|_| self.marks_handles);
         if let (Some(trace), Some(system)) = (trace, &mut message.system_properties) {
             let handle =
                 Handle { receipt: delivered.receipt, attempt: delivered.attempt, trace: Some(trace) };

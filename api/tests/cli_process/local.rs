@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Ended, command, ended, free_base_port, ledgermq};
+use super::{Ended, by, command, ended, free_base_port, ledgermq};
 
 /// A cluster on this machine, in a directory of its own. Stopped when it is dropped.
 pub struct Local {
@@ -20,12 +20,21 @@ impl Local {
 
     /// As [`Local::start`], with more in the environment of its nodes.
     pub fn start_with(nodes: u16, groups: u32, environment: &[(&str, &str)]) -> (Local, Value) {
+        Local::start_as(env!("CARGO_BIN_EXE_ledgermq"), nodes, groups, environment)
+    }
+
+    /// As [`Local::start`], with nodes of another binary.
+    pub fn start_by(binary: &str, nodes: u16, groups: u32) -> (Local, Value) {
+        Local::start_as(binary, nodes, groups, &[])
+    }
+
+    fn start_as(binary: &str, nodes: u16, groups: u32, environment: &[(&str, &str)]) -> (Local, Value) {
         let port = free_base_port(nodes);
         let data = tempfile::tempdir().unwrap();
         let local = Local { data, endpoint: format!("127.0.0.1:{port}") };
         let (nodes, groups, port) = (nodes.to_string(), groups.to_string(), port.to_string());
         let data = local.data.path().to_str().expect("UTF-8");
-        let mut start = command(&["local", "start", "--nodes", &nodes, "--groups", &groups, "--detach"]);
+        let mut start = by(binary, &["local", "start", "--nodes", &nodes, "--groups", &groups, "--detach"]);
         start.args(["--base-port", &port, "--data", data, "-o", "json"]).envs(environment.iter().copied());
         let started = ended(start).code(0).json();
         (local, started)

@@ -34,7 +34,12 @@ impl Ended {
 
 /// A command that is free of the environment's settings.
 pub fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ledgermq"));
+    by(env!("CARGO_BIN_EXE_ledgermq"), args)
+}
+
+/// As [`command`], of another binary.
+pub fn by(binary: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(binary);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LEDGERMQ_") || name == "RUST_LOG")
     {
         command.env_remove(name);

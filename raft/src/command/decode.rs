@@ -10,7 +10,7 @@ use super::encode::{
 };
 use super::{
     CARRY_HEADER_BYTES, COMMAND_HEADER_BYTES, Command, CommandError, Kind, LeaseRef, OffsetTarget,
-    PublishCommand, ReceiveCommand, Verdict, Wanted, lite, waiting,
+    PublishCommand, ReceiveCommand, Verdict, Wanted, lite, spread, waiting,
 };
 use crate::catalog::StartFrom;
 use crate::names::{ConsumerId, QueueKey, QueueOffset, TopicId};
@@ -128,6 +128,7 @@ fn payload(kind: Kind, body: &Bytes, start: usize, end: usize) -> Option<Command
         },
         Kind::Trim => Command::Trim { queue: queue(&mut reader)?, first: reader.varint()? },
         Kind::ExpireLite => lite::payload(&mut reader)?,
+        Kind::SealSpread | Kind::ClearSpread => spread::payload(kind, &mut reader)?,
         Kind::RaiseFloor => Command::RaiseFloor(LogPosition(reader.varint()?)),
         Kind::ReleaseDue | Kind::Recall | Kind::EndTransaction | Kind::NoteChecks => {
             waiting::payload(kind, &mut reader)?

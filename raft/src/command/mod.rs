@@ -8,6 +8,7 @@ mod decode;
 mod encode;
 mod frame;
 mod lite;
+mod spread;
 mod waiting;
 
 pub use decode::{Commands, decode};
@@ -19,6 +20,7 @@ pub use encode::{
 };
 pub use frame::FrameBuilder;
 pub use lite::encode_expire_lite;
+pub use spread::{encode_clear_spread, encode_seal_spread};
 pub use waiting::{encode_end_transaction, encode_note_checks, encode_recall, encode_release_due};
 
 use bytes::Bytes;
@@ -63,6 +65,8 @@ pub(crate) enum Kind {
     JudgedReceive = 17,
     DeleteSubscription = 30,
     ExpireLite = 25,
+    SealSpread = 35,
+    ClearSpread = 36,
     Meta = 64,
 }
 
@@ -92,6 +96,8 @@ impl Kind {
             Kind::JudgedReceive,
             Kind::DeleteSubscription,
             Kind::ExpireLite,
+            Kind::SealSpread,
+            Kind::ClearSpread,
             Kind::Meta,
         ];
         all.into_iter().find(|kind| *kind as u8 == byte)
@@ -333,6 +339,29 @@ pub enum Command {
         idle_ms: u64,
         /// Hashes of their names.
         name_hashes: Vec<u64>,
+    },
+    /// Begins a step that spreads the message groups of a topic over more queues: from now on only messages are taken that
+    /// were sent under it.
+    SealSpread {
+        /// The topic.
+        topic: TopicId,
+        /// Which step.
+        generation: u32,
+        /// Message groups were spread over so many of its first queues.
+        from: u32,
+        /// They are to be spread over so many.
+        to: u32,
+    },
+    /// Notes that a consumer group has settled, in all broker groups, what came before a step.
+    ClearSpread {
+        /// The topic.
+        topic: TopicId,
+        /// Who.
+        consumer: ConsumerId,
+        /// Which step. 0: it is moved, and nothing is known any more.
+        generation: u32,
+        /// When the broker groups were asked, by the clock of the leader here, in milliseconds since 1970.
+        asked_ms: u64,
     },
     /// Says that nothing refers to what lies below in the log. It is refused if that is not so.
     RaiseFloor(LogPosition),

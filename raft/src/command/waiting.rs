@@ -12,13 +12,14 @@ const HAS_CHECK: u8 = 2;
 const HAS_KEYS: u8 = 4;
 const HAS_WINDOW: u8 = 8;
 const HAS_LITE: u8 = 16;
+const HAS_GENERATION: u8 = 32;
 
 const COMMIT: u8 = 1;
 const ROLLBACK: u8 = 2;
 const GIVE_UP: u8 = 3;
 
 /// The extras of a publish: `u8 flags | varint due_ms | varint check_after_ms | varint count, u64 key hashes |
-/// varint dedup_window_ms | u64 lite hash`.
+/// varint dedup_window_ms | u64 lite hash | varint generation`.
 pub(super) fn encode_extras(extras: &Extras) -> Vec<u8> {
     let mut out = Vec::with_capacity(32);
     let flag = |present: bool, flag: u8| if present { flag } else { 0 };
@@ -27,7 +28,8 @@ pub(super) fn encode_extras(extras: &Extras) -> Vec<u8> {
             | flag(extras.check_after_ms.is_some(), HAS_CHECK)
             | flag(!extras.key_hashes.is_empty(), HAS_KEYS)
             | flag(extras.dedup_window_ms.is_some(), HAS_WINDOW)
-            | flag(extras.lite_hash.is_some(), HAS_LITE),
+            | flag(extras.lite_hash.is_some(), HAS_LITE)
+            | flag(extras.generation != 0, HAS_GENERATION),
     );
     for value in [extras.due_ms, extras.check_after_ms].into_iter().flatten() {
         put_varint(&mut out, value);
@@ -43,6 +45,9 @@ pub(super) fn encode_extras(extras: &Extras) -> Vec<u8> {
     }
     if let Some(hash) = extras.lite_hash {
         out.extend_from_slice(&hash.to_le_bytes());
+    }
+    if extras.generation != 0 {
+        put_varint(&mut out, u64::from(extras.generation));
     }
     out
 }
@@ -66,6 +71,9 @@ pub(super) fn decode_extras(bytes: &[u8]) -> Option<Extras> {
     }
     if flags & HAS_LITE != 0 {
         extras.lite_hash = Some(reader.u64()?);
+    }
+    if flags & HAS_GENERATION != 0 {
+        extras.generation = reader.varint32()?;
     }
     reader.is_empty().then_some(extras)
 }

@@ -128,7 +128,7 @@ pub(crate) fn look(
     let mut matched = 0;
     for number in &receive.queues {
         let queue = QueueKey { topic: receive.topic, number: *number };
-        let Some(fresh) = group.replica().broker().fresh(receive.consumer, queue) else { continue };
+        let Some(fresh) = group.replica().broker().fresh(receive, queue) else { continue };
         if fresh.next >= fresh.end {
             continue;
         }

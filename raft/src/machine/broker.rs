@@ -24,6 +24,7 @@ use super::lite::LiteTopics;
 use super::progress::Progress;
 use super::queues::Queues;
 use super::settled_window::SettledWindow;
+use super::spread::Spreads;
 use super::subscription::Left;
 use super::timers::Timers;
 use super::transactions::Halves;
@@ -53,6 +54,7 @@ pub struct Machine<T> {
     pub(super) ended: EndedWindow,
     pub(super) lite: LiteTopics,
     pub(super) left: Left,
+    pub(super) spreads: Spreads,
     /// Dead letters that the frame in hand has made or changed.
     pub(super) dead_letters: DeadLetters,
     pub(super) keys: KeyIndex,
@@ -78,6 +80,7 @@ impl<T: TableStore> Machine<T> {
             journal: Journal::open(&tables)?,
             lite: LiteTopics::open(&tables)?,
             left: Left::open(&tables)?,
+            spreads: Spreads::open(&tables)?,
             progress: Progress::open(tables)?,
             cursors: BTreeMap::new(),
             busy: Busy::default(),
@@ -182,6 +185,12 @@ impl<T: TableStore> Machine<T> {
             }
             Command::ExpireLite { topic, idle_ms, name_hashes } => {
                 self.expire_lite(topic, idle_ms, &name_hashes)
+            }
+            Command::SealSpread { topic, generation, from, to } => {
+                Ok(self.seal_spread(topic, generation, from, to))
+            }
+            Command::ClearSpread { topic, consumer, generation, asked_ms } => {
+                Ok(self.clear_spread(topic, consumer, generation, asked_ms))
             }
             Command::RaiseFloor(floor) => self.raise_floor(frame, floor),
             Command::DeleteTopic(topic) => Ok(self.delete_topic(topic)),

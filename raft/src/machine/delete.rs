@@ -23,6 +23,7 @@ impl<T: TableStore> Machine<T> {
         DeadLetterRow::delete_topic(topic.0, self.progress.batch());
         self.delete_keys(topic);
         self.left.forget(|_, of| of == topic, self.progress.batch());
+        self.spreads.forget_topic(topic, self.progress.batch());
         self.remember_deleted(Deleted::Topic(topic.0));
         self.effects.ready.retain(|queue| queue.topic != topic);
         Outcome::Done
@@ -31,6 +32,7 @@ impl<T: TableStore> Machine<T> {
     pub(super) fn delete_consumer(&mut self, consumer: ConsumerId) -> Outcome {
         self.delete_cursors(|key| key.consumer == consumer);
         self.left.forget(|of, _| of == consumer, self.progress.batch());
+        self.spreads.forget_consumer(consumer, self.progress.batch());
         self.remember_deleted(Deleted::Consumer(consumer.0));
         Outcome::Done
     }

@@ -31,6 +31,8 @@ impl<T: TableStore> Machine<T> {
                 delivery => delivery,
             },
         };
+        let is_fresh = matches!(delivery, Delivery::Ahead { .. } | Delivery::NotReadYet);
+        let limit = self.spreads.limit(CursorKey { consumer, queue });
         let unsettled = cursor.map_or(0, |cursor| cursor.unsettled.len());
         let parked = cursor.map_or(0, |cursor| cursor.parked);
         DeliveryState {
@@ -40,6 +42,7 @@ impl<T: TableStore> Machine<T> {
             in_flight: self.in_flight(consumer, now_ms),
             is_full: unsettled >= UNSETTLED_MAX || parked >= PARKED_MAX,
             delivery,
+            behind_spread: is_fresh && order_hash != 0 && offset >= limit,
         }
     }
 }

@@ -14,8 +14,9 @@ use store::tables::{RowKind, TableStore};
 
 use super::broker::each_row;
 use super::progress::Progress;
+use super::spread_steps::SpreadAction;
 use super::{AppliedFrame, FrameContext, MachineFailure, StateMachine};
-use crate::catalog::{Catalog, ConsumerGroup, DEAD_LETTERS_PREFIX, NodeInfo, Topic, TopicType};
+use crate::catalog::{Catalog, ConsumerGroup, DEAD_LETTERS_PREFIX, Mapping, NodeInfo, Topic, TopicType};
 use crate::command::{Command, CommandError, Commands, encode_meta};
 use crate::features::FeatureLevel;
 use crate::limits::{META_REQUESTS_MAX, QUEUES_MAX};
@@ -57,6 +58,8 @@ pub enum MetaAction {
         /// Which one.
         name: String,
     },
+    /// Spreads the message groups of a topic over more queues; answered with the topic.
+    Spread(SpreadAction),
     /// Makes a consumer group and its topic of dead letters; answered with it.
     CreateConsumer(NewConsumer),
     /// Changes a consumer group; answered with it.
@@ -91,6 +94,18 @@ pub enum MetaAction {
         count: u32,
         /// Who begins them, with a vote each.
         founders: Vec<NodeId>,
+        /// Whether only they hold them; else all nodes do.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        placed: bool,
+    },
+    /// A node is to hold a broker group that was placed, or is to hold it no more.
+    Place {
+        /// The group.
+        group: GroupId,
+        /// The node.
+        node: NodeId,
+        /// Whether it is to hold it. If not, it has no replica of it any more.
+        holds: bool,
     },
     /// The broker groups there are. None may be missing that was there.
     SetGroups(Vec<GroupId>),
@@ -125,6 +140,9 @@ pub(super) struct Counters {
     /// See [`Catalog`].
     #[serde(default, skip_serializing_if = "FeatureLevel::is_first")]
     pub(super) feature_level: FeatureLevel,
+    /// See [`Catalog`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) holders: BTreeMap<GroupId, BTreeSet<NodeId>>,
 }
 
 /// The deterministic state machine of `meta`.
@@ -174,6 +192,7 @@ impl<T: TableStore> MetaMachine<T> {
         catalog.removed_nodes.clone_from(&counters.removed_nodes);
         catalog.founders.clone_from(&counters.founders);
         catalog.feature_level = counters.feature_level;
+        catalog.holders.clone_from(&counters.holders);
         let progress = Progress::open(tables)?;
         Ok(MetaMachine { progress, catalog: Arc::new(catalog), counters, requests, outcomes })
     }
@@ -212,6 +231,7 @@ impl<T: TableStore> MetaMachine<T> {
                 self.progress.batch().delete(&CatalogKey::Topic(&name).bytes());
                 Ok(Outcome::Topic(topic))
             }
+            MetaAction::Spread(action) => self.spread(action).map(Outcome::Topic),
             MetaAction::CreateConsumer(new) => self.create_consumer(new).map(Outcome::Consumer),
             MetaAction::UpdateConsumer { name, change } => {
                 self.update_consumer(&name, change).map(Outcome::Consumer)
@@ -225,7 +245,8 @@ impl<T: TableStore> MetaMachine<T> {
             MetaAction::RegisterNode(node) => self.register_node(node),
             MetaAction::AdmitNode { node, above } => self.admit_node(node, above),
             MetaAction::RemoveNode { node } => self.remove_node(node),
-            MetaAction::AddGroups { count, founders } => self.add_groups(count, founders),
+            MetaAction::AddGroups { count, founders, placed } => self.add_groups(count, founders, placed),
+            MetaAction::Place { group, node, holds } => self.place(group, node, holds),
             MetaAction::SetGroups(groups) => self.set_groups(groups),
             MetaAction::RaiseFeatureLevel(level) => Ok(self.raise_feature_level(level)),
         }
@@ -252,6 +273,7 @@ impl<T: TableStore> MetaMachine<T> {
             revision: 0,
             settings,
             spread: 0,
+            mapping: Mapping::default(),
         }))
     }
 
@@ -341,7 +363,19 @@ impl<T: TableStore> MetaMachine<T> {
         let created_ms = self.progress.stamp_ms();
         let settings = TopicSettings::default();
         let kind = TopicType::Normal;
-        self.put_topic(Topic { id, name, kind, queues, created_ms, revision: 0, settings, spread: 0 }).id
+        let mapping = Mapping::default();
+        self.put_topic(Topic {
+            id,
+            name,
+            kind,
+            queues,
+            created_ms,
+            revision: 0,
+            settings,
+            spread: 0,
+            mapping,
+        })
+        .id
     }
 
     pub(super) fn set_groups(&mut self, mut groups: Vec<GroupId>) -> Result<Outcome, Rejection> {
@@ -396,7 +430,7 @@ impl<T: TableStore> MetaMachine<T> {
         TopicId(self.counters.last_topic)
     }
 
-    fn put_topic(&mut self, topic: Topic) -> Topic {
+    pub(super) fn put_topic(&mut self, topic: Topic) -> Topic {
         self.put(CatalogKey::Topic(&topic.name), &topic);
         self.change().topics.insert(topic.name.clone(), topic.clone());
         topic
@@ -495,6 +529,6 @@ fn check_consumer(max_attempts: u16, settings: &GroupSettings) -> Result<(), Rej
     settings.retry.check().map_err(Rejection::Invalid)
 }
 
-fn topic_not_found(name: &str) -> Rejection {
+pub(super) fn topic_not_found(name: &str) -> Rejection {
     Rejection::TopicNotFound { name: name.to_string() }
 }

@@ -1,6 +1,6 @@
 //! Nodes come, move, and go; broker groups come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use store::tables::TableStore;
 use store::tables::catalog::CatalogKey;
@@ -52,11 +52,40 @@ impl<T: TableStore> MetaMachine<T> {
         if self.catalog.nodes.len() == 1 {
             return Err(Rejection::Invalid(format!("node {node} is the only one")));
         }
+        let mut holders = self.catalog.holders.clone();
+        for (group, of) in &mut holders {
+            of.remove(&node);
+            if of.is_empty() {
+                return Err(only_holder(*group, node));
+            }
+        }
         self.progress.batch().delete(&CatalogKey::Node(node.0).bytes());
         self.counters.removed_nodes.insert(node);
+        self.counters.holders.clone_from(&holders);
         let catalog = self.change();
         catalog.nodes.remove(&node);
         catalog.removed_nodes.insert(node);
+        catalog.holders = holders;
+        Ok(Outcome::Done)
+    }
+
+    /// A node is to hold a broker group that was placed, or no more. What it has of it is for the node to see to.
+    pub(super) fn place(&mut self, group: GroupId, node: NodeId, holds: bool) -> Result<Outcome, Rejection> {
+        let Some(mut holders) = self.catalog.holders.get(&group).cloned() else {
+            return Err(Rejection::Invalid(format!("{group} is on all nodes, or not there")));
+        };
+        match holds {
+            true if !self.catalog.nodes.contains_key(&node) => {
+                return Err(Rejection::Invalid(format!("there is no node {node}")));
+            }
+            true => holders.insert(node),
+            false => holders.remove(&node),
+        };
+        if holders.is_empty() {
+            return Err(only_holder(group, node));
+        }
+        self.counters.holders.insert(group, holders.clone());
+        self.change().holders.insert(group, holders);
         Ok(Outcome::Done)
     }
 
@@ -70,7 +99,12 @@ impl<T: TableStore> MetaMachine<T> {
     }
 
     /// Broker groups with the next numbers.
-    pub(super) fn add_groups(&mut self, count: u32, founders: Vec<NodeId>) -> Result<Outcome, Rejection> {
+    pub(super) fn add_groups(
+        &mut self,
+        count: u32,
+        founders: Vec<NodeId>,
+        placed: bool,
+    ) -> Result<Outcome, Rejection> {
         let mut groups = self.catalog.groups.clone();
         let last = groups.iter().map(|group| group.0).max().unwrap_or(0);
         if count == 0 || last + count > BROKER_GROUPS_MAX {
@@ -87,8 +121,18 @@ impl<T: TableStore> MetaMachine<T> {
         let new: BTreeMap<GroupId, Vec<NodeId>> =
             (last + 1..=last + count).map(|number| (GroupId(number), founders.clone())).collect();
         groups.extend(new.keys());
+        if placed {
+            let holders = new.keys().map(|group| (*group, founders.iter().copied().collect::<BTreeSet<_>>()));
+            let holders: BTreeMap<_, _> = holders.collect();
+            self.counters.holders.extend(holders.clone());
+            self.change().holders.extend(holders);
+        }
         self.counters.founders.extend(new.clone());
         self.change().founders.extend(new);
         self.set_groups(groups)
     }
+}
+
+fn only_holder(group: GroupId, node: NodeId) -> Rejection {
+    Rejection::Invalid(format!("node {node} is the only one that holds {group}"))
 }

@@ -36,6 +36,7 @@ impl<T: TableStore> Machine<T> {
             let why = format!("no lite topic has the queue {}", queue.number);
             return Ok(Outcome::Rejected(Rejection::Invalid(why)));
         }
+        self.forget_cleared(queue.topic, consumer);
         let key = CursorKey { consumer, queue };
         let next = self.resolve(queue, to)?;
         let before = self.left.last_lease(key);

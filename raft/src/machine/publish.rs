@@ -25,6 +25,9 @@ impl<T: TableStore> Machine<T> {
         if let Some((queue, place)) = self.dedup.get(queue.topic, message.dedup, window) {
             return Outcome::Published(Published { queue, place, duplicate: true });
         }
+        if !self.spreads.takes(message) {
+            return Outcome::Rejected(Rejection::Respread);
+        }
         if let Some(name_hash) = message.extras.lite_hash {
             // It would have to be remembered while it waits; edges take none.
             if message.extras.due_ms.is_some() || message.extras.check_after_ms.is_some() {

@@ -87,6 +87,11 @@ impl Queues {
         self.queues.get(&key)
     }
 
+    /// Those with keys in a range, ascending.
+    pub(super) fn range(&self, keys: std::ops::Range<QueueKey>) -> impl Iterator<Item = (&QueueKey, &Queue)> {
+        self.queues.range(keys)
+    }
+
     /// How many there are.
     pub(super) fn count(&self) -> usize {
         self.queues.len()

@@ -48,10 +48,11 @@ impl<T: TableStore> Machine<T> {
             match self.cursors.get(&key) {
                 None => receive.start != StartFrom::First || entries.is_some_and(|queue| queue.end > 0),
                 Some(cursor) => {
+                    let limit = || if receive.fifo { self.spreads.limit(key) } else { u64::MAX };
                     let next = || {
                         cursor.has_returned(now_ms)
                             || !matches!(receive.filter, Filter::Sql(_))
-                                && entries.is_some_and(|queue| cursor.has_fresh(queue, receive))
+                                && entries.is_some_and(|queue| cursor.has_fresh(queue, receive, limit()))
                     };
                     cursor.has_granted(receive.attempt, now_ms) || (has_room && next())
                 }
@@ -61,9 +62,11 @@ impl<T: TableStore> Machine<T> {
 
     /// What is fresh in a queue for a consumer group that has begun to read it. `None` if it has
     /// not, or takes nothing fresh until it has settled something.
-    pub fn fresh(&self, consumer: ConsumerId, queue: QueueKey) -> Option<Fresh> {
-        let cursor = self.cursors.get(&CursorKey { consumer, queue })?;
+    pub fn fresh(&self, receive: &Receive, queue: QueueKey) -> Option<Fresh> {
+        let key = CursorKey { consumer: receive.consumer, queue };
+        let cursor = self.cursors.get(&key)?;
         let (first, end) = self.queues.bounds(queue);
+        let end = if receive.fifo { end.min(self.spreads.limit(key)) } else { end };
         (cursor.unsettled.len() < UNSETTLED_MAX).then(|| Fresh { next: cursor.next.max(first), end })
     }
 
@@ -148,16 +151,16 @@ impl Cursor {
     }
 
     /// Whether there is something fresh to lease, to park or to pass over a long stretch of.
-    fn has_fresh(&self, queue: &Queue, receive: &Receive) -> bool {
+    fn has_fresh(&self, queue: &Queue, receive: &Receive, limit: u64) -> bool {
         if self.unsettled.len() >= UNSETTLED_MAX {
             return false;
         }
         let mut next = self.next.max(queue.first);
-        let mut scanned = 0;
-        while next < queue.end && scanned < RECEIVE_SCAN_MAX {
+        let (mut scanned, end) = (0, queue.end.min(limit));
+        while next < end && scanned < RECEIVE_SCAN_MAX {
             // What is not in memory is not worth reading: say yes.
             let Some(block) = queue.tail_block(next) else { return true };
-            while let Some(entry) = block.entry(next) {
+            while let Some(entry) = block.entry(next).filter(|_| next < end) {
                 if receive.filter.wants(entry.tag_hash) {
                     return self.has_room_for(receive, next, entry.order_hash);
                 }

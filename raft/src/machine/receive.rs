@@ -195,14 +195,15 @@ impl<T: TableStore> Machine<T> {
         batch: &mut Batch<'_>,
     ) -> Result<(), MachineFailure> {
         let (first, _) = self.queues.bounds(key.queue);
+        let limit = if batch.command.fifo { self.spreads.limit(key) } else { u64::MAX };
         let cursor = self.cursors.get_mut(&key).expect("reading has begun");
         let begun_at = cursor.next;
         cursor.next = cursor.next.max(first);
-        while !batch.is_full(cursor) {
+        while !batch.is_full(cursor) && cursor.next < limit {
             let Some(block) = self.queues.block(self.progress.tables(), key.queue, cursor.next)? else {
                 break;
             };
-            if !batch.take_fresh(key.queue, &block, first_lease, cursor) {
+            if !batch.take_fresh(key.queue, &block, (first_lease, limit), cursor) {
                 break;
             }
         }
@@ -228,12 +229,18 @@ impl Batch<'_> {
         ttl_ms != 0 && stored_ms.saturating_add(ttl_ms) <= self.stamp_ms
     }
 
-    /// Leases what is wanted of a block, from the cursor's next offset on. Answers whether to go on.
-    fn take_fresh(&mut self, queue: QueueKey, block: &Block, first_lease: u64, cursor: &mut Cursor) -> bool {
+    /// Leases what is wanted of a block, from the cursor's next offset on, below `limit`. Answers whether to go on.
+    fn take_fresh(
+        &mut self,
+        queue: QueueKey,
+        block: &Block,
+        (first_lease, limit): (u64, u64),
+        cursor: &mut Cursor,
+    ) -> bool {
         let choice = self.command.wanted.of(queue.number);
         let expired = self.is_expired(block.stored_ms);
         while let Some(entry) = block.entry(cursor.next) {
-            if self.is_full(cursor) {
+            if self.is_full(cursor) || cursor.next >= limit {
                 return false;
             }
             if expired {

@@ -54,6 +54,7 @@ impl<T: TableStore> Machine<T> {
         if let Some(rejected) = self.consumer_is_gone(consumer).or_else(|| self.topic_is_gone(topic)) {
             return rejected;
         }
+        self.forget_cleared(topic, consumer);
         let at = |number| CursorKey { consumer, queue: QueueKey { topic, number } };
         let cursors = self.cursors.range(at(0)..=at(u32::MAX));
         let Some(last_lease) = cursors.map(|(_, cursor)| cursor.last_lease).max() else {

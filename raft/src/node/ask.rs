@@ -55,6 +55,8 @@ impl NodeInner {
         deadline: Instant,
     ) -> Result<Answered, RequestError> {
         let (mut doubt, mut waited) = (None, None);
+        // What this node does not hold its leader answers.
+        let source = if self.groups.get(group).is_some() { source } else { Source::Leader };
         loop {
             let answer = match (source, self.leader(group)) {
                 (Source::Replica, _) | (Source::Leader, Leader::Here) => {
@@ -246,6 +248,19 @@ fn answer_at_once(group: &Group, question: Question) -> Result<Answer, AskError>
                 order_hash,
                 clock::now_ms(),
             )))
+        }
+        Question::Unsettled { topic, generation, consumers } => {
+            let replica = group.replica();
+            let unsettled = |consumer| replica.broker().unsettled_before(topic, generation, consumer);
+            Ok(Answer::Unsettled(consumers.into_iter().map(unsettled).collect()))
+        }
+        Question::Known { topic, generation, ids } => {
+            let replica = group.replica();
+            let machine = replica.broker();
+            let known =
+                |(id, window_ms)| machine.known(topic, id, window_ms, clock::now_ms()).map(Into::into);
+            let is_sealed = machine.spread_generation(topic) >= generation;
+            Ok(Answer::Known(is_sealed.then(|| ids.into_iter().map(known).collect())))
         }
         Question::Pull(_) | Question::Transactions { .. } => {
             Err(AskError::Failed("this question is answered elsewhere".to_owned()))

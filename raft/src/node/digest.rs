@@ -27,7 +27,7 @@ pub struct ReplicaDigest {
 
 impl Node {
     /// A checksum over the rows of every replica of a group, each with the applied index that it is of: replicas at
-    /// the same index have the same one (rule R4). Asks every node; what one did not answer is told in its place.
+    /// the same index have the same one (rule R4). Asks every node that holds it; what one did not answer is told in its place.
     ///
     /// Each node reads all rows of its replica, past its caches; it applies on meanwhile. One at a time on a node, and
     /// no longer than until the deadline: at most [`crate::limits::DIGEST_TIME_MAX`].
@@ -39,7 +39,7 @@ impl Node {
         group: GroupId,
         deadline: Instant,
     ) -> Result<Vec<(NodeId, Result<ReplicaDigest, String>)>, RequestError> {
-        self.inner.group(group)?;
+        self.inner.must_exist(group)?;
         Ok(self.inner.digests(group, deadline).await)
     }
 
@@ -105,13 +105,12 @@ impl NodeInner {
         group: GroupId,
         deadline: Instant,
     ) -> Vec<(NodeId, Result<ReplicaDigest, String>)> {
-        let members = self.members.known();
-        let asked = members.iter().map(|info| async move {
-            let digest = match info.id == self.id {
+        let asked = self.holders(group).into_iter().map(|id| async move {
+            let digest = match id == self.id {
                 true => self.own_digest(group, deadline).await.map_err(|error| error.to_string()),
-                false => self.digest_of_peer(info.id, group, deadline).await,
+                false => self.digest_of_peer(id, group, deadline).await,
             };
-            (info.id, digest)
+            (id, digest)
         });
         futures::future::join_all(asked).await
     }

@@ -5,6 +5,7 @@
 //! the others are down knows whom to look for. Data without it, of a node that has an id in its configuration, is that
 //! node's: earlier versions wrote no such file.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -45,6 +46,12 @@ pub(crate) struct Identity {
     pub removed: bool,
     /// The broker groups that there were when this was written.
     pub broker_groups: u32,
+    /// Those of them that it is not to hold.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub not_held: BTreeSet<GroupId>,
+    /// Those of them whose replica moved to another node: what is left of it is deleted at the next start.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub leaving: BTreeSet<GroupId>,
     /// The nodes that there were, this one included.
     pub members: Vec<NodeInfo>,
 }
@@ -56,6 +63,7 @@ pub(crate) struct Found {
     pub tag: u64,
     pub founder: bool,
     pub broker_groups: u32,
+    pub not_held: BTreeSet<GroupId>,
     pub members: Vec<NodeInfo>,
 }
 
@@ -71,6 +79,8 @@ impl Identity {
             settled: found.founder,
             removed: false,
             broker_groups: found.broker_groups,
+            not_held: found.not_held,
+            leaving: BTreeSet::new(),
             members: found.members,
         }
     }
@@ -187,6 +197,7 @@ fn configured(options: &NodeOptions) -> Found {
         tag: options.fingerprint(),
         founder: true,
         broker_groups: options.broker_groups,
+        not_held: BTreeSet::new(),
         members: options.members.clone(),
     }
 }
@@ -243,9 +254,30 @@ pub(crate) fn former(data: &Path) -> PathBuf {
     data.join(FORMER)
 }
 
-/// The groups that a node opens when it starts.
-pub(crate) fn groups(options: &NodeOptions) -> impl Iterator<Item = GroupId> + use<> {
-    (0..=options.broker_groups).map(GroupId)
+/// Deletes the replicas of which this node wrote down that they moved to others. Nothing else is deleted (rule R6).
+pub(crate) fn delete_what_left(
+    options: &NodeOptions,
+    mut identity: Identity,
+) -> Result<Identity, StartError> {
+    for group in std::mem::take(&mut identity.leaving) {
+        let path = options.data.join(GROUPS).join(group.to_string());
+        let failed = |source| StartError::Data { path: path.clone(), source };
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => tracing::info!(%group, "the replica that moved to another node is deleted"),
+        }
+        identity.not_held.insert(group);
+        identity.write(&options.data).map_err(failed)?;
+    }
+    Ok(identity)
+}
+
+/// The groups that a node opens when it starts: those that it is to hold, and those of which it has something all the
+/// same (rule R6).
+pub(crate) fn groups(options: &NodeOptions, identity: &Identity) -> Vec<GroupId> {
+    let is_there = |group: &GroupId| options.data.join(GROUPS).join(group.to_string()).exists();
+    let all = (0..=options.broker_groups).map(GroupId);
+    all.filter(|group| !identity.not_held.contains(group) || is_there(group)).collect()
 }
 
 #[cfg(test)]

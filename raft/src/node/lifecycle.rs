@@ -96,7 +96,8 @@ pub(crate) async fn start(mut options: NodeOptions) -> Result<Node, StartError> 
     let disk: Arc<dyn Disk> = seams::disk();
     let groups = Groups::new();
     let snapshot_pace = Arc::new(Pace::new(options.tuning.snapshot_bytes_per_s));
-    for id in identity::groups(&options) {
+    let identity = identity::delete_what_left(&options, identity)?;
+    for id in identity::groups(&options, &identity) {
         let setup = GroupSetup {
             id,
             node: options.id,
@@ -165,6 +166,7 @@ impl NodeInner {
         self.spawn(self.clone().register());
         self.spawn(self.clone().heed_feature_level());
         self.spawn(self.clone().settle());
+        self.spawn(self.clone().follow_elsewhere());
         tick::start(&self);
     }
 
@@ -309,7 +311,7 @@ impl NodeInner {
     }
 
     pub(crate) async fn until_ready_to_serve(&self, deadline: Instant) -> Result<(), RequestError> {
-        for id in self.groups.ids() {
+        for id in self.all_groups() {
             loop {
                 match self.leader(id) {
                     Leader::Here if self.group(id)?.serves(self.id) => break,
@@ -470,7 +472,7 @@ impl NodeInner {
         }
         self.stopping.store(true, Ordering::Relaxed);
         self.stop.send_replace(true);
-        for group in self.groups.values() {
+        for group in self.groups.open() {
             let _ = timeout_at(deadline, group.raft.shutdown()).await;
             if let Err(error) = group.replica().durability().flush() {
                 tracing::warn!(group = %group.id, %error, "the tables could not be flushed");

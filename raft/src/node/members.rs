@@ -1,7 +1,8 @@
 //! Who is in the cluster, as this node knows: what it started with, and what `meta` has said since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -11,6 +12,9 @@ use crate::names::{GroupId, NodeId};
 use crate::node::identity::Identity;
 use crate::node::peers::PeerWatch;
 use crate::node::{Node, NodeInner};
+
+/// How often it is asked whether a replica that is to go may go.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Who is in the cluster.
 pub(crate) struct Members {
@@ -95,8 +99,10 @@ impl NodeInner {
             let now = catalog.borrow_and_update().clone();
             self.follow(&now, &watch);
             self.open_new_groups(&now).await;
+            let again = self.leave_what_moved().await;
             tokio::select! {
                 () = self.stopped() => return,
+                () = tokio::time::sleep(ASK_AGAIN), if again => {}
                 changed = catalog.changed() => if changed.is_err() { return },
             }
         }
@@ -113,9 +119,15 @@ impl NodeInner {
         }
         let groups = catalog.groups.iter().map(|group| group.0).max().unwrap_or(0);
         let identity = self.members.identity();
-        if identity.members != members || identity.broker_groups < groups {
+        let not_held: BTreeSet<GroupId> =
+            catalog.groups.iter().copied().filter(|group| !catalog.holds(self.id, *group)).collect();
+        // A catalog that does not know of a group yet says nothing of who holds it.
+        let is_old = catalog.groups.len() < identity.broker_groups as usize;
+        let not_held = if is_old { identity.not_held.clone() } else { not_held };
+        if identity.members != members || identity.broker_groups < groups || identity.not_held != not_held {
             self.note(move |identity| {
                 identity.members = members;
+                identity.not_held = not_held;
                 identity.broker_groups = identity.broker_groups.max(groups);
             });
         }
@@ -142,7 +154,12 @@ impl NodeInner {
     }
 
     async fn open_new_groups(self: &Arc<Self>, catalog: &Catalog) {
-        for id in catalog.groups.iter().filter(|id| self.groups.get(**id).is_none()) {
+        let held = catalog.groups.iter().filter(|id| catalog.holds(self.id, **id));
+        for id in held.filter(|id| self.groups.get(**id).is_none()) {
+            if self.groups.has_left(*id) {
+                tracing::warn!(group = %id, "this node held the group before: it takes it again when it is restarted");
+                continue;
+            }
             tracing::info!(group = %id, "a broker group is new: this node makes its replica");
             match Group::open(self.setup(*id)).await {
                 Ok(group) => {

@@ -150,7 +150,8 @@ impl NodeInner {
         command: Bytes,
         deadline: Instant,
     ) -> Result<(), RequestError> {
-        let brokers: Vec<GroupId> = self.groups.ids().filter(|group| *group != GroupId::META).collect();
+        let brokers = self.all_groups().into_iter().filter(|group| *group != GroupId::META);
+        let brokers: Vec<GroupId> = brokers.collect();
         let all = brokers.into_iter().map(|group| self.submit_done(group, command.clone(), deadline));
         futures::future::join_all(all).await.into_iter().collect()
     }
@@ -163,7 +164,7 @@ impl NodeInner {
     ) -> Vec<Result<Outcome, RequestError>> {
         let Some(first) = commands.first().map(|(group, _)| *group) else { return Vec::new() };
         if commands.iter().all(|(group, _)| *group == first) {
-            if let Err(error) = self.group(first) {
+            if let Err(error) = self.must_exist(first) {
                 return commands.iter().map(|_| Err(error.clone())).collect();
             }
             let commands = commands.into_iter().map(|(_, command)| command).collect();
@@ -177,7 +178,7 @@ impl NodeInner {
             part.1.push(command);
         }
         let parts = groups.into_iter().map(|(group, (places, commands))| async move {
-            let results = match self.group(group) {
+            let results = match self.must_exist(group) {
                 Ok(_) => self.submit_all(group, commands, deadline).await,
                 Err(error) => commands.iter().map(|_| Err(error.clone())).collect(),
             };

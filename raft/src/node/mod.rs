@@ -2,6 +2,7 @@
 
 mod ask;
 mod backup;
+mod clearing;
 mod clients;
 mod counters;
 mod data_lock;
@@ -9,6 +10,7 @@ mod dead_letters;
 mod digest;
 mod doubt;
 mod edges;
+mod elsewhere;
 mod entrance;
 mod failover;
 pub(crate) mod failure;
@@ -26,16 +28,19 @@ mod lite_idle;
 mod measures;
 mod members;
 mod metadata;
+mod moves;
 mod nodes;
 mod options;
 pub(crate) mod peers;
 mod places;
 mod presence;
+mod publish;
 mod pull;
 mod receive;
 mod rejoin;
 mod releases;
 mod replicas;
+mod respread;
 mod retention;
 mod route;
 mod server;
@@ -69,6 +74,7 @@ pub use find::{FoundMessage, MessagePage, MessageQuery};
 pub use lag::{Lag, LagReport};
 pub use lifecycle::StartError;
 pub use measures::{BrokerMeasures, GroupMeasures, Measures, Routed, TransactionMeasures};
+pub use moves::Move;
 pub use nodes::Removal;
 pub use options::{DiskMarks, NodeOptions, Retention, Tuning};
 pub use space::{DiskLevel, DiskStatus};
@@ -91,8 +97,8 @@ use crate::node::space::Space;
 use crate::node::timekeeping::PeerClocks;
 use crate::outcome::Outcome;
 use crate::request::{
-    DeadLetter, DeadLettersWanted, Delivered, NewConsumer, NewTopic, Publish, Published, Receipt, Receive,
-    Rejection, RequestError, ResendResult,
+    DeadLetter, DeadLettersWanted, Delivered, NewConsumer, NewTopic, Receipt, Receive, Rejection,
+    RequestError, ResendResult,
 };
 use crate::settings::{GroupChange, TopicSettings};
 use crate::spans::SpanSink;
@@ -138,11 +144,7 @@ pub(crate) struct NodeInner {
 
 impl NodeInner {
     pub(crate) fn group(&self, id: GroupId) -> Result<&Group, RequestError> {
-        self.groups.get(id).ok_or_else(|| {
-            RequestError::Rejected(Rejection::Invalid(format!(
-                "there is no broker group {id} in this cluster"
-            )))
-        })
+        self.groups.get(id).ok_or_else(|| no_such_group(id))
     }
 
     /// Starts a task that ends when the node stops; [`Node::drain`] waits for it.
@@ -162,6 +164,10 @@ impl NodeInner {
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
+}
+
+fn no_such_group(id: GroupId) -> RequestError {
+    RequestError::Rejected(Rejection::Invalid(format!("there is no broker group {id} in this cluster")))
 }
 
 /// What a command was answered, if that is not what its kind is answered with.
@@ -187,9 +193,9 @@ impl Node {
         self.inner.id
     }
 
-    /// The groups of the cluster, `meta` first.
+    /// The groups of the cluster, `meta` first, whether this node holds them or not.
     pub fn groups(&self) -> Vec<GroupId> {
-        self.inner.groups.ids().collect()
+        self.inner.all_groups()
     }
 
     /// What `meta` holds, as far as this node has applied it.
@@ -215,7 +221,10 @@ impl Node {
 
     /// The leader of a group as this node sees it.
     pub fn leader_of(&self, group: GroupId) -> Option<NodeId> {
-        self.inner.groups.get(group).and_then(|group| group.leader())
+        match self.inner.groups.get(group) {
+            Some(group) => group.leader(),
+            None => self.inner.groups.elsewhere.leader(group),
+        }
     }
 
     /// Waits until every group has a leader that serves, as this node sees it.
@@ -293,27 +302,6 @@ impl Node {
     /// [`Rejection::ConsumerNotFound`].
     pub async fn delete_consumer(&self, name: &str, deadline: Instant) -> Result<(), RequestError> {
         self.inner.delete_consumer(name, deadline).await
-    }
-
-    /// Puts messages into the log, one answer for each, in order. Waits out elections until the
-    /// deadline; a repeated proposal is told apart by its message id.
-    pub async fn publish(
-        &self,
-        messages: Vec<Publish>,
-        deadline: Instant,
-    ) -> Vec<Result<Published, RequestError>> {
-        if let Some(refusal) = self.inner.space.refusal(self.inner.id) {
-            return vec![Err(refusal); messages.len()];
-        }
-        let by_group = messages.iter().map(|message| (message.group, command::encode_publish(message)));
-        let outcomes = self.inner.submit_by_group(by_group.collect(), deadline).await;
-        outcomes
-            .into_iter()
-            .map(|outcome| match outcome? {
-                Outcome::Published(published) => Ok(published),
-                other => Err(unexpected(other)),
-            })
-            .collect()
     }
 
     /// Leases messages. Answers at once if there are some, else waits for one until `wait_until`;
@@ -465,6 +453,7 @@ impl Node {
         to: StartFrom,
         deadline: Instant,
     ) -> Result<(), RequestError> {
+        self.inner.forget_cleared(consumer, topic, deadline).await?;
         let commands: Vec<(GroupId, Bytes)> = topic
             .groups()
             .into_iter()

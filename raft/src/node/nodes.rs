@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::group::Group;
+use crate::features::FeatureLevel;
 use crate::machine::MetaAction;
 use crate::names::{GroupId, NodeId};
-use crate::node::route::{NotDone, invalid};
+use crate::node::route::{Leader, NotDone, invalid};
 use crate::node::{Node, NodeInner};
 use crate::request::RequestError;
 
@@ -45,32 +45,34 @@ impl Node {
         self.inner.step_aside(deadline).await
     }
 
-    /// Adds broker groups, on all nodes, and waits until they have leaders. Their ids.
+    /// Adds broker groups, on these nodes or on all, and waits until they have leaders. Their ids.
     ///
     /// # Errors
-    /// [`crate::request::Rejection::Invalid`] if there would be too many.
-    pub async fn add_groups(&self, count: u32, deadline: Instant) -> Result<Vec<GroupId>, RequestError> {
-        self.inner.add_groups(count, deadline).await
+    /// [`crate::request::Rejection::Invalid`] if there would be too many, or the nodes are not one, three or five that
+    /// answer, or the cluster is below the feature level [`FeatureLevel::PLACEMENT`].
+    pub async fn add_groups(
+        &self,
+        count: u32,
+        nodes: Option<Vec<NodeId>>,
+        deadline: Instant,
+    ) -> Result<Vec<GroupId>, RequestError> {
+        self.inner.add_groups(count, nodes, deadline).await
     }
 }
 
 impl NodeInner {
     async fn remove_node(&self, node: NodeId, deadline: Instant) -> Result<Removal, RequestError> {
         let is_member = self.members.known().iter().any(|info| info.id == node);
-        let groups: Vec<&Group> = self.groups.values().collect();
+        let catalog = self.catalog.borrow().clone();
+        let mut groups = self.all_groups();
+        groups.retain(|group| catalog.holds(node, *group));
         let mut removal = Removal { groups: groups.len() as u32, ..Removal::default() };
         if is_member {
             for group in groups {
-                let until = deadline.min(Instant::now() + STEP_WITHIN);
-                match self.change_voters(group.id, node, false, until).await {
-                    Ok(change) if change.done => {}
-                    Ok(_) => return Ok(removal),
-                    // It had none of this group, or lost it the last time.
-                    Err(_) if !self.has_replica(group, node) => {}
-                    Err(error) => return Err(error),
+                let until = || deadline.min(Instant::now() + STEP_WITHIN);
+                if !self.let_go(group, node, until()).await? {
+                    return Ok(removal);
                 }
-                self.change_replica(group.id, node, false, deadline.min(Instant::now() + STEP_WITHIN))
-                    .await?;
                 removal.groups_done += 1;
                 if Instant::now() >= deadline {
                     return Ok(removal);
@@ -81,11 +83,20 @@ impl NodeInner {
         Ok(Removal { done: true, groups_done: removal.groups, groups: removal.groups })
     }
 
-    fn has_replica(&self, group: &Group, node: NodeId) -> bool {
-        use openraft::async_runtime::WatchReceiver;
-        let metrics = group.raft.server_metrics();
-        let metrics = metrics.borrow_watched();
-        metrics.membership_config.membership().get_node(&node.0).is_some()
+    /// Takes a node's vote in a group, and its place among the replicas. Whether that is done.
+    pub(crate) async fn let_go(
+        &self,
+        group: GroupId,
+        node: NodeId,
+        deadline: Instant,
+    ) -> Result<bool, RequestError> {
+        match self.change_voters(group, node, false, deadline).await {
+            Ok(change) if change.done => self.change_replica(group, node, false, deadline).await?,
+            Ok(_) => return Ok(false),
+            // It had none of this group, or lost it the last time. One with a vote is not let go.
+            Err(error) => self.change_replica(group, node, false, deadline).await.map_err(|_| error)?,
+        }
+        Ok(true)
     }
 
     async fn step_aside(&self, deadline: Instant) -> Result<Vec<GroupId>, RequestError> {
@@ -121,12 +132,27 @@ impl NodeInner {
         Ok(handed_on)
     }
 
-    async fn add_groups(&self, count: u32, deadline: Instant) -> Result<Vec<GroupId>, RequestError> {
+    async fn add_groups(
+        &self,
+        count: u32,
+        nodes: Option<Vec<NodeId>>,
+        deadline: Instant,
+    ) -> Result<Vec<GroupId>, RequestError> {
         let before = self.catalog.borrow().groups.clone();
         let meta = self.group(GroupId::META)?;
-        let founders = meta.raft.voter_ids().map(NodeId).collect();
-        self.change(MetaAction::AddGroups { count, founders }, deadline).await.and_then(refused)?;
+        let placed = nodes.is_some();
+        if placed {
+            self.needs(FeatureLevel::PLACEMENT)?;
+        }
+        let founders = match nodes {
+            Some(nodes) => self.check_holders(nodes)?,
+            None => meta.raft.voter_ids().map(NodeId).collect(),
+        };
+        // Who has just founded the cluster may not be listed yet.
         let mut catalog = self.catalog.clone();
+        let listed = catalog.wait_for(|catalog| founders.iter().all(|id| catalog.nodes.contains_key(id)));
+        let _ = tokio::time::timeout_at(deadline.min(Instant::now() + STEP_WITHIN), listed).await;
+        self.change(MetaAction::AddGroups { count, founders, placed }, deadline).await.and_then(refused)?;
         let wanted = before.len() + count as usize;
         let seen = catalog.wait_for(|catalog| catalog.groups.len() >= wanted);
         let groups = match tokio::time::timeout_at(deadline, seen).await {
@@ -139,7 +165,7 @@ impl NodeInner {
         };
         let new: Vec<GroupId> = groups.into_iter().filter(|group| !before.contains(group)).collect();
         for group in &new {
-            while self.groups.get(*group).and_then(Group::leader).is_none() {
+            while matches!(self.leader(*group), Leader::Nobody) {
                 if Instant::now() >= deadline {
                     return Err(RequestError::NoLeader { group: *group });
                 }
@@ -148,10 +174,26 @@ impl NodeInner {
         }
         Ok(new)
     }
+
+    /// An even number of holders bears no more failures than the odd one below it; who does not answer cannot begin.
+    fn check_holders(&self, mut nodes: Vec<NodeId>) -> Result<Vec<NodeId>, RequestError> {
+        nodes.sort_unstable();
+        nodes.dedup();
+        if !matches!(nodes.len(), 1 | 3 | 5) {
+            let why = format!("a broker group is on one, three or five nodes; {} are named", nodes.len());
+            return Err(invalid(why));
+        }
+        match nodes.iter().find(|id| !self.presence.is_up(**id)) {
+            Some(id) => {
+                Err(invalid(format!("node {id} does not answer: start it first, or name another one")))
+            }
+            None => Ok(nodes),
+        }
+    }
 }
 
 /// A refusal of `meta` as the caller gets it.
-fn refused(outcome: crate::outcome::Outcome) -> Result<(), RequestError> {
+pub(crate) fn refused(outcome: crate::outcome::Outcome) -> Result<(), RequestError> {
     match outcome {
         crate::outcome::Outcome::Done => Ok(()),
         other => Err(crate::node::unexpected(other)),

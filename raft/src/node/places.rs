@@ -34,22 +34,29 @@ impl Node {
     }
 
     /// As [`Node::places`], from what this node's replicas have applied, which may lag the leaders
-    /// by a moment. For overviews: it asks nobody.
+    /// by a moment. For overviews: it asks nobody but for groups that this node does not hold.
     ///
     /// # Errors
-    /// If this node does not hold one of the groups.
-    pub fn own_places(
+    /// As [`Node::places`], for such a group.
+    pub async fn own_places(
         &self,
         topic: &Topic,
         consumer: Option<ConsumerId>,
+        deadline: Instant,
     ) -> Result<Vec<QueuePlace>, RequestError> {
-        let mut places = Vec::with_capacity(topic.queues.len());
-        for (number, group) in topic.queues.iter().enumerate() {
-            let queue = QueueKey { topic: topic.id, number: number as u32 };
-            let group = self.inner.group(*group)?;
-            places.push(group.replica().broker().queue_place(queue, consumer));
+        let mut places = BTreeMap::new();
+        for id in topic.groups() {
+            let queues: Vec<QueueKey> = topic.queues_of(id).collect();
+            let found = match self.inner.groups.get(id) {
+                Some(group) => {
+                    let replica = group.replica();
+                    queues.iter().map(|queue| replica.broker().queue_place(*queue, consumer)).collect()
+                }
+                None => self.group_places(id, queues.clone(), consumer, deadline).await?,
+            };
+            places.extend(queues.into_iter().zip(found));
         }
-        Ok(places)
+        Ok(places.into_values().collect())
     }
 
     /// As [`Node::places`], of one queue.
@@ -129,6 +136,7 @@ impl Node {
         deadline: Instant,
     ) -> Result<(), RequestError> {
         let (group, queue) = queue_of(topic, number)?;
+        self.inner.forget_cleared(consumer, topic, deadline).await?;
         let command = command::encode_set_offset(consumer, queue, to);
         self.inner.submit_done(group, command, deadline).await
     }
@@ -144,6 +152,7 @@ impl Node {
         topic: &Topic,
         deadline: Instant,
     ) -> Result<(), RequestError> {
+        self.inner.forget_cleared(consumer, topic, deadline).await?;
         let command = command::encode_delete_subscription(consumer, topic.id);
         let groups = topic.groups();
         let all = groups.into_iter().map(|group| self.inner.submit_done(group, command.clone(), deadline));

@@ -15,7 +15,7 @@ use proto::peer;
 use tokio::time::{Instant, timeout};
 
 use crate::group::Group;
-use crate::names::NodeId;
+use crate::names::{GroupId, NodeId};
 use crate::node::NodeInner;
 use crate::node::peers::Lane;
 
@@ -71,7 +71,7 @@ pub(crate) async fn has_voice(node: &Arc<NodeInner>, group: &Group) -> bool {
 pub(crate) async fn quorum_has_voice(node: &NodeInner, group: &Group) {
     let members = node.founders(group.id).len();
     loop {
-        let replicas = replicas(node, group).await;
+        let replicas = replicas(node, group.id).await;
         let voices = replicas.iter().filter(|(_, replica)| replica.role != NO_VOICE).count();
         if voices + 1 > members / 2 {
             return;
@@ -81,7 +81,7 @@ pub(crate) async fn quorum_has_voice(node: &NodeInner, group: &Group) {
 }
 
 /// Who leads a group, as the others say: the leader of the newest term that one of them knows.
-pub(crate) async fn leader_elsewhere(node: &NodeInner, group: &Group) -> Option<NodeId> {
+pub(crate) async fn leader_elsewhere(node: &NodeInner, group: GroupId) -> Option<NodeId> {
     let replicas = replicas(node, group).await;
     let led = replicas.iter().map(|(_, replica)| replica).filter(|replica| replica.leader != 0);
     led.max_by_key(|replica| replica.term).map(|replica| NodeId(replica.leader))
@@ -91,10 +91,10 @@ pub(crate) async fn leader_elsewhere(node: &NodeInner, group: &Group) -> Option<
 async fn origin(node: &NodeInner, group: &Group) -> Origin {
     let mut told = Instant::now();
     loop {
-        let members = node.members.known().len();
+        let members = node.holders(group.id).len().max(1);
         // One of every majority that this node is in is among so many others.
         let witnesses_min = members - (members / 2 + 1) + 1;
-        let others = replicas(node, group).await;
+        let others = replicas(node, group.id).await;
         let begun = others.iter().any(|(_, replica)| has_begun(replica));
         // Who is empty too has nothing to tell.
         let witnesses =
@@ -122,17 +122,17 @@ fn has_begun(replica: &peer::ReplicaStatus) -> bool {
 }
 
 /// What the other members say of their replicas of a group.
-async fn replicas(node: &NodeInner, group: &Group) -> Vec<(NodeId, peer::ReplicaStatus)> {
+async fn replicas(node: &NodeInner, group: GroupId) -> Vec<(NodeId, peer::ReplicaStatus)> {
     let members = node.members.known();
     let others = members.iter().map(|info| info.id).filter(|id| *id != node.id);
     let asked = others.map(|id| async move { Some((id, status_of(node, group, id).await?)) });
     join_all(asked).await.into_iter().flatten().collect()
 }
 
-async fn status_of(node: &NodeInner, group: &Group, id: NodeId) -> Option<peer::ReplicaStatus> {
+async fn status_of(node: &NodeInner, group: GroupId, id: NodeId) -> Option<peer::ReplicaStatus> {
     let mut client = node.peers.client(id, Lane::Control).ok()?;
     let answer = timeout(ANSWER_WITHIN, client.status(peer::StatusRequest {})).await.ok()?.ok()?.into_inner();
-    answer.replicas.into_iter().find(|replica| replica.group == group.id.0)
+    answer.replicas.into_iter().find(|replica| replica.group == group.0)
 }
 
 /// Gives the replica its voice.
@@ -184,7 +184,7 @@ fn followed(group: &Group) -> Option<(NodeId, u64)> {
 
 /// How far the leader's log goes, if it leads in that term still.
 async fn ask(node: &NodeInner, group: &Group, leader: NodeId, term: u64) -> Option<Goal> {
-    let replica = status_of(node, group, leader).await?;
+    let replica = status_of(node, group.id, leader).await?;
     let leads = replica.leader == leader.0 && replica.term == term;
     leads.then_some(Goal { leader, term, index: replica.last_index })
 }

@@ -41,7 +41,7 @@ impl NodeInner {
         present: bool,
         deadline: Instant,
     ) -> Result<(), RequestError> {
-        self.group(group)?;
+        self.must_exist(group)?;
         loop {
             match self.leader(group) {
                 Leader::Here => {
@@ -58,7 +58,7 @@ impl NodeInner {
                 }
                 // A replica that nobody knows of hears of no leader; the others have.
                 Leader::Nobody => {
-                    let leader = rejoin::leader_elsewhere(self, self.group(group)?).await;
+                    let leader = rejoin::leader_elsewhere(self, group).await;
                     if let Some(leader) = leader
                         && self.ask_for_replica(leader, group, node, present, deadline).await?
                     {

@@ -56,9 +56,13 @@ struct Pending {
 impl NodeInner {
     /// Who leads `group`. A leader whose process is known to be gone does not count.
     pub(crate) fn leader(&self, group: GroupId) -> Leader {
-        let leader = |group: &Group| group.stall.successor().or_else(|| group.leader());
-        match self.groups.get(group).and_then(leader) {
-            Some(id) if id == self.id => Leader::Here,
+        let (leader, is_held) = match self.groups.get(group) {
+            Some(group) => (group.stall.successor().or_else(|| group.leader()), true),
+            None => (self.groups.elsewhere.leader(group), false),
+        };
+        match leader {
+            Some(id) if id == self.id && is_held => Leader::Here,
+            Some(id) if id == self.id => Leader::Nobody,
             Some(id) if !self.presence.is_gone(id) => Leader::At(id),
             _ => Leader::Nobody,
         }
@@ -78,7 +82,7 @@ impl NodeInner {
                     tokio::time::sleep_until(wake).await;
                 }
             }
-            None => tokio::time::sleep_until(wake).await,
+            None => self.look_elsewhere(deadline).await,
         }
     }
 
@@ -87,7 +91,10 @@ impl NodeInner {
     pub(crate) fn superseded(&self, group: GroupId, leader: NodeId) -> BoxFuture<'static, ()> {
         // While this node's disk stands still its consensus knows nothing new.
         let knows = |group: &&Group| group.stall.successor().is_none();
-        let Some(group) = self.groups.get(group).filter(knows) else {
+        let Some(group) = self.groups.get(group) else {
+            return Box::pin(self.groups.elsewhere.superseded(group, leader));
+        };
+        let Some(group) = Some(group).filter(knows) else {
             return Box::pin(std::future::pending());
         };
         let mut metrics = group.raft.server_metrics();

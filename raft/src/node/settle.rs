@@ -24,7 +24,7 @@ const STEP_WITHIN: Duration = Duration::from_secs(5);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// So many entries a replica may be behind to count as level: under load there are always some.
-const LEVEL_WITHIN: u64 = 1024;
+pub(crate) const LEVEL_WITHIN: u64 = 1024;
 /// How often it is said what does not go on.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
@@ -87,6 +87,10 @@ impl NodeInner {
 
     /// One round over all groups. Whether nothing is left to do.
     async fn settle_once(&self) -> Result<bool, RequestError> {
+        let predecessors = self.predecessors();
+        if !self.take_placed(&predecessors).await? {
+            return Ok(false);
+        }
         // `meta` last: until then its catalog says whose place this node takes.
         let mut groups: Vec<&Group> = self.groups.values().collect();
         groups.rotate_left(1);
@@ -98,19 +102,36 @@ impl NodeInner {
         if !whole {
             return Ok(false);
         }
+        // As it is now: one that was only slow may be back.
         let predecessors = self.predecessors();
         for group in &groups {
             self.settle_votes(group, &predecessors).await?;
         }
         for predecessor in predecessors {
-            for group in &groups {
-                self.change_replica(group.id, predecessor, false, Instant::now() + STEP_WITHIN).await?;
+            for group in self.all_groups() {
+                self.change_replica(group, predecessor, false, Instant::now() + STEP_WITHIN).await?;
             }
             let removal = MetaAction::RemoveNode { node: predecessor };
             self.change(removal, Instant::now() + STEP_WITHIN).await?;
             tracing::info!(node = %predecessor, by = %self.id, "a node that lost its data is replaced, and removed");
         }
         Ok(true)
+    }
+
+    /// Groups that were placed on a node whose place this one takes are this one's to hold. Whether it has opened them.
+    async fn take_placed(&self, predecessors: &[NodeId]) -> Result<bool, RequestError> {
+        let catalog = self.catalog.borrow().clone();
+        for (group, holders) in &catalog.holders {
+            if !holders.contains(&self.id) && predecessors.iter().any(|id| holders.contains(id)) {
+                let place = MetaAction::Place { group: *group, node: self.id, holds: true };
+                self.change(place, Instant::now() + STEP_WITHIN).await?;
+            }
+        }
+        let catalog = self.catalog.borrow().clone();
+        let placed = |group: &GroupId| catalog.holders.contains_key(group) && catalog.holds(self.id, *group);
+        let lost = |group: &GroupId| predecessors.iter().any(|id| catalog.holds(*id, *group));
+        let mut mine = catalog.groups.iter().filter(|group| placed(group) || lost(group));
+        Ok(mine.all(|group| self.groups.get(*group).is_some()))
     }
 
     /// The nodes of the same name that are not there any more.
@@ -141,8 +162,9 @@ impl NodeInner {
             self.change_voters(group.id, replaced, false, until()).await?;
         }
         let members = self.members.known();
+        let holders = self.holders(group.id);
         let stay = members.iter().map(|info| info.id).filter(|id| !predecessors.contains(id));
-        let stay: Vec<NodeId> = stay.collect();
+        let stay: Vec<NodeId> = stay.filter(|id| holders.contains(id)).collect();
         // This one first, then others that have waited for the number to become odd.
         let others = stay.iter().copied().filter(|id| *id != self.id && self.presence.is_up(*id));
         for candidate in std::iter::once(self.id).chain(others) {

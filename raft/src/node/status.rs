@@ -52,6 +52,8 @@ pub struct GroupStatus {
     pub voters: Vec<NodeId>,
     /// The replicas that answered.
     pub replicas: Vec<ReplicaStatus>,
+    /// The nodes that are to hold it, ascending, if not all are.
+    pub placed: Option<Vec<NodeId>>,
 }
 
 /// How one node is.
@@ -210,7 +212,12 @@ impl NodeInner {
         let (programs, answers): (Vec<_>, Vec<_>) =
             futures::future::join_all(asked).await.into_iter().unzip();
         let programs = programs.into_iter().flatten().collect();
-        let groups = self.groups.ids().map(|id| group_status(id, &answers)).collect();
+        let catalog = self.catalog.borrow().clone();
+        let status = |id: GroupId| {
+            let placed = catalog.holders.get(&id).map(|holders| holders.iter().copied().collect());
+            GroupStatus { placed, ..group_status(id, &answers) }
+        };
+        let groups = self.all_groups().into_iter().map(status).collect();
         let disk = |(info, answer): &(NodeInfo, Option<peer::StatusResponse>)| {
             Some((info.id, disk_in(answer.as_ref()?.disk.as_ref()?)))
         };
@@ -230,8 +237,15 @@ impl NodeInner {
 
 /// Puts together what the nodes say of one group: the newest term knows the leader.
 fn group_status(group: GroupId, answers: &[(NodeInfo, Option<peer::StatusResponse>)]) -> GroupStatus {
-    let mut status =
-        GroupStatus { group, leader: None, term: 0, committed: 0, voters: Vec::new(), replicas: Vec::new() };
+    let mut status = GroupStatus {
+        group,
+        leader: None,
+        term: 0,
+        committed: 0,
+        voters: Vec::new(),
+        replicas: Vec::new(),
+        placed: None,
+    };
     let mut known_by = (0, false, 0);
     for (info, answer) in answers {
         let Some(replica) = answer

@@ -11,7 +11,7 @@ use crate::group::Group;
 use crate::names::GroupId;
 use crate::node::route::Leader;
 use crate::node::{NodeInner, retention, space, stall};
-use crate::node::{lite_idle, releases, timekeeping, transactions};
+use crate::node::{clearing, lite_idle, releases, respread, timekeeping, transactions};
 
 /// How often the leader looks for leases to renew.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
@@ -37,7 +37,10 @@ pub(crate) fn start_group(node: &Arc<NodeInner>, group: &Group) {
     node.spawn(keep_flushing(node.clone(), group.clone()));
     node.spawn(stall::keep_looking(node.clone(), group.clone()));
     node.spawn(keep_snapshotting(node.clone(), group.clone()));
-    if group.id != GroupId::META {
+    if group.id == GroupId::META {
+        node.spawn(respread::keep_spreading(node.clone(), group.clone()));
+    } else {
+        node.spawn(clearing::keep_clearing(node.clone(), group.clone()));
         node.spawn(keep_renewing(node.clone(), group.clone()));
         node.spawn(releases::keep_releasing(node.clone(), group.clone()));
         node.spawn(lite_idle::keep_expiring(node.clone(), group.clone()));

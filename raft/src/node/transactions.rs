@@ -256,7 +256,7 @@ impl Node {
         deadline: Instant,
     ) -> Result<Vec<HalfMessage>, RequestError> {
         let mut found = Vec::new();
-        for group in self.inner.groups.ids().filter(|group| *group != GroupId::META) {
+        for group in self.inner.all_groups().into_iter().filter(|group| *group != GroupId::META) {
             let question = Question::Transactions { max: max.min(TRANSACTIONS_LISTED_MAX) };
             let answer = self.inner.ask(group, question, Source::Leader, deadline, deadline).await?;
             let (Answer::Transactions(places), records) = answer else {

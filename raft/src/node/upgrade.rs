@@ -32,6 +32,18 @@ impl Node {
 }
 
 impl NodeInner {
+    /// Refuses what the cluster does not write yet.
+    pub(crate) fn needs(&self, level: FeatureLevel) -> Result<(), RequestError> {
+        let now = self.catalog.borrow().feature_level;
+        match level <= now {
+            true => Ok(()),
+            false => Err(invalid(format!(
+                "this needs feature level {level}, and the cluster is at {now}: once no node is to run an older version \
+                 again, `ledgermq cluster feature-level --raise`"
+            ))),
+        }
+    }
+
     async fn raise_feature_level(
         &self,
         to: Option<FeatureLevel>,

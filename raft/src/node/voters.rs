@@ -105,7 +105,7 @@ impl NodeInner {
         votes: bool,
         deadline: Instant,
     ) -> Result<VoterChange, RequestError> {
-        self.group(group)?;
+        self.must_exist(group)?;
         loop {
             match self.leader(group) {
                 Leader::Here => {

@@ -230,7 +230,7 @@ async fn broker_groups_come_to_a_running_cluster() {
     let nodes = crowd.found().await;
     let (topic, consumer) = topic(&nodes[0]).await;
     let load = Load::start(&nodes[0], &topic);
-    let new = nodes[2].add_groups(2, soon()).await.expect("no refusal");
+    let new = nodes[2].add_groups(2, None, soon()).await.expect("no refusal");
     assert_eq!(new, [GroupId(2), GroupId(3)]);
     let wide = NewTopic {
         name: "wide".into(),

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use raft::catalog::TopicType;
 use raft::features::FeatureLevel;
 use raft::node::{Node, NodeOptions};
 use raft::request::{Rejection, RequestError};
 
-use crate::cluster::{Cluster, soon};
+use crate::cluster::{Cluster, PATIENCE, soon};
 
 const OLD: FeatureLevel = FeatureLevel(7);
 const NEW: FeatureLevel = FeatureLevel(8);
@@ -91,6 +92,22 @@ async fn who_missed_that_the_level_was_raised_ends_when_it_hears_of_it() {
     let why = tokio::time::timeout_at(soon(), node.failed()).await.expect("it ends");
     assert!(why.contains("the cluster is at feature level 8, and this version knows only 7"), "{why}");
     assert!(node.is_outdated());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_older_version_could_not_read_is_not_written() {
+    let mut cluster = Cluster::of(1, 1);
+    start(&mut cluster, 1, FeatureLevel::FIRST).await;
+    cluster.node(1).ready(soon()).await.expect("a leader for each group");
+    let topic = cluster.topic("t", TopicType::Fifo, 1).await;
+    let spread = cluster.node(1).spread_topic(&topic.name, PATIENCE, soon()).await;
+    let Err(RequestError::Rejected(Rejection::Invalid(why))) = spread else { panic!("{spread:?}") };
+    assert!(why.contains("needs feature level 2, and the cluster is at 1"), "{why}");
+    cluster.stop(1).await;
+    start(&mut cluster, 1, FeatureLevel::NEWEST).await;
+    cluster.node(1).ready(soon()).await.expect("a leader for each group");
+    cluster.node(1).raise_feature_level(None, soon()).await.expect("it reads all");
+    cluster.node(1).spread_topic(&topic.name, PATIENCE, soon()).await.expect("now it may");
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -8,6 +8,8 @@ mod retention;
 mod rig;
 mod rules;
 mod scripts;
+mod spread;
+mod spread_order;
 mod steps;
 mod waiting;
 mod witness;

@@ -5,7 +5,8 @@ use raft::catalog::{ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
 use raft::command::FrameBuilder;
 use raft::features::FeatureLevel;
 use raft::machine::{
-    AppliedFrame, FrameContext, MachineFailure, MetaAction, MetaCommand, MetaMachine, StateMachine,
+    AppliedFrame, FrameContext, MachineFailure, MetaAction, MetaCommand, MetaMachine, SpreadAction,
+    StateMachine,
 };
 use raft::names::{GroupId, NodeId, TopicId};
 use raft::outcome::Outcome;
@@ -274,6 +275,75 @@ fn a_topic_that_is_widened_remembers_over_what_message_groups_are_spread() {
     assert_eq!(meta.machine.catalog().topics["a"].ordered().len(), 4);
 }
 
+fn widen(queues: u32) -> MetaAction {
+    let (name, settings) = ("a".into(), TopicSettings::default());
+    MetaAction::UpdateTopic { name, kind: None, queues: Some(queues), settings }
+}
+
+fn begin() -> MetaAction {
+    MetaAction::Spread(SpreadAction::Begin { name: "a".into(), within_ms: 100 })
+}
+
+#[test]
+fn message_groups_are_spread_by_a_step_that_is_begun_and_finished_once() {
+    let mut meta = Meta::with_groups(&[1, 2]);
+    let id = made(meta.act(topic("a", 4, false))).id;
+    assert_eq!(made(meta.act(begin())).mapping.spreading, None, "there is nothing to spread");
+    meta.act(widen(6));
+    let begun = made(meta.act(begin()));
+    let step = begun.mapping.spreading.expect("it has begun");
+    assert_eq!((step.generation, step.from, step.to, step.until_ms), (1, 4, 6, 107));
+    assert_eq!((begun.ordered().len(), begun.mapping.generation), (4, 0), "the old mapping holds");
+    meta.act(widen(8));
+    assert_eq!(made(meta.act(begin())).mapping.spreading, Some(step), "it goes on");
+    let finish = |generation| MetaAction::Spread(SpreadAction::Finish { topic: id, generation });
+    assert_eq!(made(meta.act(finish(2))).mapping.spreading, Some(step), "another one");
+    for _ in 0..2 {
+        let done = made(meta.act(finish(1)));
+        assert_eq!((done.ordered().len(), done.mapping.generation, done.mapping.spreading), (6, 1, None));
+        assert_eq!(done.mapping.steps.len(), 1);
+        assert_eq!(done.lite_groups(), [GroupId(1), GroupId(2)]);
+        meta.reopened();
+    }
+    let given_up = MetaAction::Spread(SpreadAction::GiveUp { topic: id, generation: 1, why: "late".into() });
+    assert_eq!(made(meta.act(given_up)).mapping.given_up, None, "it was finished");
+    let again = made(meta.act(begin())).mapping.spreading.expect("two queues are new since then");
+    assert_eq!((again.generation, again.from, again.to), (2, 6, 8));
+    meta.reopened();
+}
+
+#[test]
+fn a_step_that_is_given_up_leaves_the_mapping_under_a_new_generation() {
+    let mut meta = Meta::with_groups(&[1]);
+    let id = made(meta.act(topic("a", 4, false))).id;
+    meta.act(widen(8));
+    meta.act(begin());
+    let give_up = MetaAction::Spread(SpreadAction::GiveUp { topic: id, generation: 1, why: "late".into() });
+    for _ in 0..2 {
+        let topic = made(meta.act(give_up.clone()));
+        assert_eq!((topic.ordered().len(), topic.mapping.generation, topic.mapping.spreading), (4, 1, None));
+        assert_eq!(topic.mapping.given_up.as_ref().map(|it| it.why.as_str()), Some("late"));
+    }
+    let finish = MetaAction::Spread(SpreadAction::Finish { topic: id, generation: 1 });
+    assert_eq!(made(meta.act(finish)).ordered().len(), 4, "it was given up");
+    meta.reopened();
+    let again = made(meta.act(begin()));
+    assert_eq!((again.mapping.spreading.unwrap().generation, again.mapping.given_up), (2, None));
+    for kind in [TopicType::Lite, TopicType::Priority] {
+        let new = NewTopic {
+            name: "b".into(),
+            kind,
+            queues: 1,
+            if_not_exists: false,
+            settings: Default::default(),
+        };
+        meta.act(MetaAction::CreateTopic(new));
+        let begin = MetaAction::Spread(SpreadAction::Begin { name: "b".into(), within_ms: 1 });
+        assert!(matches!(meta.act(begin), Outcome::Rejected(Rejection::Invalid(_))), "{kind:?}");
+        meta.act(MetaAction::DeleteTopic { name: "b".into() });
+    }
+}
+
 #[test]
 fn ids_of_nodes_are_given_out_once() {
     let mut meta = Meta::with_groups(&[1]);
@@ -324,6 +394,7 @@ fn broker_groups_come_with_those_who_begin_them() {
     let add = |count, founders: &[u64]| MetaAction::AddGroups {
         count,
         founders: founders.iter().map(|id| NodeId(*id)).collect(),
+        placed: false,
     };
     assert_eq!(meta.act(add(2, &[1])), Outcome::Done);
     let catalog = meta.machine.catalog();
@@ -355,4 +426,44 @@ fn an_action_of_a_newer_version_stops_the_machine() {
         let failure = meta.applied(&raft::command::encode_meta(0, newer)).unwrap_err();
         assert!(failure.to_string().contains("action fly of `meta` is unknown to this build"), "{failure}");
     }
+}
+
+#[test]
+fn broker_groups_are_placed_on_nodes_and_on_others_later() {
+    let mut meta = Meta::with_groups(&[1]);
+    for id in 1..=4 {
+        let text = |what: &str| format!("{what}{id}");
+        let (name, grpc, http, peer) = (text("n"), text("g"), text("h"), text("p"));
+        meta.act(MetaAction::RegisterNode(NodeInfo {
+            id: NodeId(id),
+            name,
+            grpc,
+            http,
+            peer,
+            incarnation: id,
+        }));
+    }
+    let founders = vec![NodeId(1), NodeId(2), NodeId(3)];
+    assert_eq!(meta.act(MetaAction::AddGroups { count: 1, founders, placed: true }), Outcome::Done);
+    let place = |group, node, holds| MetaAction::Place { group: GroupId(group), node: NodeId(node), holds };
+    let catalog = meta.machine.catalog();
+    assert!(catalog.holds(NodeId(3), GroupId(2)) && !catalog.holds(NodeId(4), GroupId(2)));
+    assert!(catalog.holds(NodeId(4), GroupId(1)), "what is not placed is everywhere");
+    assert_eq!(meta.act(place(2, 4, true)), Outcome::Done);
+    assert_eq!(meta.act(place(2, 1, false)), Outcome::Done);
+    assert_eq!(meta.act(place(2, 1, false)), Outcome::Done, "it may be repeated");
+    assert_eq!(meta.act(MetaAction::RemoveNode { node: NodeId(2) }), Outcome::Done);
+    let expected = [NodeId(3), NodeId(4)];
+    assert!(meta.machine.catalog().holders[&GroupId(2)].iter().eq(expected.iter()));
+    assert_eq!(meta.act(place(2, 3, false)), Outcome::Done);
+    for nonsense in [
+        place(2, 4, false),
+        place(2, 9, true),
+        place(1, 4, true),
+        place(7, 4, true),
+        MetaAction::RemoveNode { node: NodeId(4) },
+    ] {
+        assert!(matches!(meta.act(nonsense), Outcome::Rejected(Rejection::Invalid(_))));
+    }
+    meta.reopened();
 }

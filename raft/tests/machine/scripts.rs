@@ -348,6 +348,7 @@ fn queue(words: &Words) -> QueueKey {
 fn command(line: &str) -> Bytes {
     let words = Words::of(line.split_whitespace());
     let consumer = ConsumerId(words.number("c", 1) as u32);
+    let keys = words.text("keys").into_iter().flat_map(|keys| keys.split(','));
     match words.plain[0].as_str() {
         "publish" => encode_publish(&Publish {
             queue: queue(&words),
@@ -359,10 +360,9 @@ fn command(line: &str) -> Bytes {
                 due_ms: words.text("due").map(|due| EPOCH_MS + time_ms(due)),
                 check_after_ms: words.text("check").map(time_ms),
                 dedup_window_ms: words.text("window").map(time_ms),
-                key_hashes: words
-                    .text("keys")
-                    .map_or(vec![], |keys| keys.split(',').map(|key| hash64(key.as_bytes())).collect()),
+                key_hashes: keys.map(|key| hash64(key.as_bytes())).collect(),
                 lite_hash: words.text("lite").map(|name| hash64(name.as_bytes())),
+                generation: words.number("generation", 0) as u32,
             },
             record: Bytes::from(words.text("body").unwrap_or("x").to_string()),
         }),

@@ -29,6 +29,7 @@ pub mod lease;
 pub mod left;
 pub mod lite;
 pub mod pending;
+pub mod spread;
 pub mod timer;
 
 use std::ops::ControlFlow;

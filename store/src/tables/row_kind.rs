@@ -50,6 +50,10 @@ pub enum RowKind {
     Ended = 0x69,
     /// The newest lease of a consumer group in a topic that it left: see [`super::left`].
     Left = 0x6d,
+    /// Where the queues of a topic stood when its message groups were spread anew: see [`super::spread`].
+    Spread = 0x70,
+    /// What a consumer group has settled of what came before that: see [`super::spread`].
+    Cleared = 0x71,
 }
 
 impl RowKind {
@@ -86,6 +90,8 @@ impl RowKind {
             RowKind::LiteNumber => "lite topic number",
             RowKind::Ended => "ended",
             RowKind::Left => "left topic",
+            RowKind::Spread => "spread",
+            RowKind::Cleared => "cleared",
             RowKind::Key => "key",
             RowKind::Journal => "journal",
         };

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 pub(crate) use service::serve;
 
 use crate::catalog::NodeInfo;
-use crate::names::NodeId;
+use crate::names::{GroupId, NodeId};
 use crate::node::identity::Found;
 use crate::node::lifecycle::StartError;
 use crate::node::options::NodeOptions;
@@ -108,7 +108,8 @@ fn founder(options: &NodeOptions, own: &NodeInfo, founders: Vec<NodeInfo>) -> Fo
     tracing::info!(%node, founders = founders.len(), "the cluster is new: this node is one of its founders");
     // The same on all of them, whatever they call themselves.
     let tag = NodeOptions { members: founders.clone(), ..options.clone() }.fingerprint();
-    Found { node, tag, founder: true, broker_groups: options.broker_groups, members: founders }
+    let (broker_groups, not_held) = (options.broker_groups, BTreeSet::new());
+    Found { node, tag, founder: true, broker_groups, not_held, members: founders }
 }
 
 async fn ask_all(options: &NodeOptions, own: &NodeInfo) -> Vec<Answer> {
@@ -156,6 +157,7 @@ async fn join(options: &NodeOptions, own: &NodeInfo, seed: &str) -> Result<Found
         tag: answer.tag,
         founder: false,
         broker_groups: answer.broker_groups,
+        not_held: answer.not_held.into_iter().map(GroupId).collect(),
         members: answer.members.into_iter().map(unwire).collect(),
     })
 }

@@ -72,6 +72,7 @@ impl Doorkeeper {
             tag: node.members.tag(),
             members: members.iter().map(wire).collect(),
             broker_groups: groups.unwrap_or(node.options.broker_groups),
+            not_held: node.catalog.borrow().holders.keys().map(|group| group.0).collect(),
         })
     }
 }
