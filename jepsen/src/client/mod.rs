@@ -143,6 +143,25 @@ impl Client {
     async fn persist<T>(
         &mut self,
         total: Duration,
+        call: impl AsyncFnMut(&Client, Duration) -> Attempt<T>,
+    ) -> Ended<T> {
+        self.try_on(total, true, call).await
+    }
+
+    /// As [`Client::persist`], of what has no identity: an attempt in doubt is the last one, for it may still arrive, and
+    /// take effect behind what comes later.
+    async fn persist_until_in_doubt<T>(
+        &mut self,
+        total: Duration,
+        call: impl AsyncFnMut(&Client, Duration) -> Attempt<T>,
+    ) -> Ended<T> {
+        self.try_on(total, false, call).await
+    }
+
+    async fn try_on<T>(
+        &mut self,
+        total: Duration,
+        repeats_in_doubt: bool,
         mut call: impl AsyncFnMut(&Client, Duration) -> Attempt<T>,
     ) -> Ended<T> {
         let deadline = Instant::now() + total;
@@ -178,7 +197,8 @@ impl Client {
             if !definite {
                 doubt = Some(why.clone());
             }
-            if Instant::now() + backoff >= deadline {
+            let is_over = doubt.is_some() && !repeats_in_doubt;
+            if is_over || Instant::now() + backoff >= deadline {
                 return match doubt {
                     None => Ended::Fail { code: None, why },
                     Some(why) => Ended::Info { why },

@@ -96,7 +96,7 @@ impl Client {
         ended.await.map(|answer| u64::try_from(answer.offset).unwrap_or_default())
     }
 
-    /// Stores how far a pull consumer has read.
+    /// Stores how far a pull consumer has read. Who stores last is right, so it is not repeated when it is in doubt.
     pub async fn update_offset(
         &mut self,
         group: &str,
@@ -110,7 +110,7 @@ impl Client {
             message_queue: message_queue(topic, queue as i32),
             offset: offset as i64,
         };
-        let ended = self.persist(total, async |client: &Client, timeout| {
+        let ended = self.persist_until_in_doubt(total, async |client: &Client, timeout| {
             let result = client.messaging().update_offset(client.request(wire.clone(), timeout)).await;
             judged(result, |answer: &v2::UpdateOffsetResponse| answer.status.clone())
         });
