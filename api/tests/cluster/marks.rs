@@ -95,7 +95,12 @@ impl SmallDisk {
     }
 
     fn client(&self) -> Client {
-        let uri = format!("http://{}", self.local.endpoint);
+        self.client_of(1)
+    }
+
+    fn client_of(&self, node: u16) -> Client {
+        let (host, port) = self.local.endpoint.rsplit_once(':').expect("an address");
+        let uri = format!("http://{host}:{}", port.parse::<u16>().expect("a port") + 10 * (node - 1));
         Client::over(Endpoint::from_shared(uri).expect("a URI").connect_lazy(), "client")
     }
 }
@@ -129,7 +134,7 @@ async fn until(client: &Client, taken: bool) {
 }
 
 /// Fills the disk with something that is not ours, and makes room again.
-async fn refuses_and_takes(small: &mut SmallDisk) {
+async fn refuses_and_takes(small: &mut SmallDisk, nodes: u16) {
     let client = small.client();
     for number in 0..20 {
         client.send(message("demo", &number.to_string())).await;
@@ -140,7 +145,10 @@ async fn refuses_and_takes(small: &mut SmallDisk) {
 
     small.run("left=$(df --output=avail -B1 \"$disk\" | tail -1)");
     small.run(&format!("fallocate -l $((left - {LEFT_BYTES})) \"$disk/ballast\""));
-    until(&client, false).await;
+    // Wherever the command goes: each node hears of it in its own time.
+    for node in 1..=nodes {
+        until(&small.client_of(node), false).await;
+    }
     let refused = small.local.client(&["send", "probe", "--body", "no room", "--timeout", "1s"]);
     assert_eq!(refused.code, 1, "{refused:?}");
     assert!(refused.err.contains("% full") && refused.err.contains("larger disk"), "{refused:?}");
@@ -161,7 +169,7 @@ async fn refuses_and_takes(small: &mut SmallDisk) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_is_written_full_is_cleaned_and_takes_messages_again() {
     let Some(mut small) = SmallDisk::start(1) else { return };
-    refuses_and_takes(&mut small).await;
+    refuses_and_takes(&mut small, 1).await;
 
     // More than the room that is left below the mark: it goes on because the oldest goes.
     let client = small.client();
@@ -186,5 +194,5 @@ async fn a_disk_that_is_written_full_is_cleaned_and_takes_messages_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_of_one_node_refuses_messages_at_all_of_them() {
     let Some(mut small) = SmallDisk::start(3) else { return };
-    refuses_and_takes(&mut small).await;
+    refuses_and_takes(&mut small, 3).await;
 }
