@@ -104,9 +104,9 @@ fn is_duration(text: &str) -> bool {
 }
 
 fn manifests() -> Vec<(PathBuf, Value)> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/chaos-mesh");
+    let directory = Path::new("../deploy/chaos-mesh");
     let paths =
-        std::fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+        std::fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     let paths = paths.map(|entry| entry.unwrap().path());
     let paths = paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     let read = |path: PathBuf| {
