@@ -16,14 +16,14 @@ use super::broker::each_row;
 use super::progress::Progress;
 use super::spread_steps::SpreadAction;
 use super::{AppliedFrame, FrameContext, MachineFailure, StateMachine};
-use crate::catalog::{Catalog, ConsumerGroup, DEAD_LETTERS_PREFIX, Mapping, NodeInfo, Topic, TopicType};
+use crate::catalog::{Catalog, DEAD_LETTERS_PREFIX, Mapping, NodeInfo, Topic, TopicType};
 use crate::command::{Command, CommandError, Commands, encode_meta};
 use crate::features::FeatureLevel;
 use crate::limits::{META_REQUESTS_MAX, QUEUES_MAX};
-use crate::names::{ConsumerId, GroupId, NodeId, TopicId};
+use crate::names::{GroupId, NodeId, TopicId};
 use crate::outcome::Outcome;
 use crate::request::{NewConsumer, NewTopic, Rejection};
-use crate::settings::{GroupChange, GroupSettings, TopicSettings};
+use crate::settings::{GroupChange, TopicSettings};
 
 /// A command of `meta`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +126,7 @@ impl MetaCommand {
 pub(super) struct Counters {
     catalog_version: u64,
     last_topic: u32,
-    last_consumer: u32,
+    pub(super) last_consumer: u32,
     last_request: u64,
     /// The highest id that a node was given.
     #[serde(default)]
@@ -314,70 +314,6 @@ impl<T: TableStore> MetaMachine<T> {
         Ok(self.put_topic(topic))
     }
 
-    fn update_consumer(&mut self, name: &str, change: GroupChange) -> Result<ConsumerGroup, Rejection> {
-        let found = self.catalog.consumers.get(name).cloned();
-        let mut consumer = found.ok_or(Rejection::ConsumerNotFound { name: name.to_string() })?;
-        consumer.max_attempts = change.max_attempts.unwrap_or(consumer.max_attempts);
-        consumer.settings.change(change);
-        check_consumer(consumer.max_attempts, &consumer.settings)?;
-        if self.catalog.consumers.get(name) == Some(&consumer) {
-            return Ok(consumer);
-        }
-        consumer.revision += 1;
-        Ok(self.put_consumer(consumer))
-    }
-
-    fn create_consumer(&mut self, new: NewConsumer) -> Result<ConsumerGroup, Rejection> {
-        if let Some(consumer) = self.catalog.consumers.get(&new.name) {
-            return match new.if_not_exists {
-                true => Ok(consumer.clone()),
-                false => Err(Rejection::AlreadyExists { what: "consumer group".into(), name: new.name }),
-            };
-        }
-        self.check_queues(1)?;
-        check_consumer(new.max_attempts, &new.settings)?;
-        let dead_letters = self.dead_letters_of(&new.name);
-        self.counters.last_consumer += 1;
-        let consumer = ConsumerGroup {
-            id: ConsumerId(self.counters.last_consumer),
-            name: new.name,
-            fifo: new.fifo,
-            max_attempts: new.max_attempts,
-            start: new.start,
-            dead_letters,
-            created_ms: self.progress.stamp_ms(),
-            revision: 0,
-            settings: new.settings,
-        };
-        Ok(self.put_consumer(consumer))
-    }
-
-    /// The topic of a consumer group's dead letters; an earlier group of the name may have left it.
-    fn dead_letters_of(&mut self, consumer: &str) -> TopicId {
-        let name = format!("{DEAD_LETTERS_PREFIX}{consumer}");
-        if let Some(topic) = self.catalog.topics.get(&name) {
-            return topic.id;
-        }
-        let id = self.new_topic_id();
-        let queues = self.catalog.groups.clone();
-        let created_ms = self.progress.stamp_ms();
-        let settings = TopicSettings::default();
-        let kind = TopicType::Normal;
-        let mapping = Mapping::default();
-        self.put_topic(Topic {
-            id,
-            name,
-            kind,
-            queues,
-            created_ms,
-            revision: 0,
-            settings,
-            spread: 0,
-            mapping,
-        })
-        .id
-    }
-
     pub(super) fn set_groups(&mut self, mut groups: Vec<GroupId>) -> Result<Outcome, Rejection> {
         groups.sort_unstable();
         groups.dedup();
@@ -404,7 +340,7 @@ impl<T: TableStore> MetaMachine<T> {
         Ok(Outcome::Done)
     }
 
-    fn check_queues(&self, queues: u32) -> Result<(), Rejection> {
+    pub(super) fn check_queues(&self, queues: u32) -> Result<(), Rejection> {
         if self.catalog.groups.is_empty() {
             return Err(Rejection::Invalid("the cluster has no broker group yet".into()));
         }
@@ -425,7 +361,7 @@ impl<T: TableStore> MetaMachine<T> {
         numbers.map(group_of).collect()
     }
 
-    fn new_topic_id(&mut self) -> TopicId {
+    pub(super) fn new_topic_id(&mut self) -> TopicId {
         self.counters.last_topic += 1;
         TopicId(self.counters.last_topic)
     }
@@ -434,12 +370,6 @@ impl<T: TableStore> MetaMachine<T> {
         self.put(CatalogKey::Topic(&topic.name), &topic);
         self.change().topics.insert(topic.name.clone(), topic.clone());
         topic
-    }
-
-    fn put_consumer(&mut self, consumer: ConsumerGroup) -> ConsumerGroup {
-        self.put(CatalogKey::Consumer(&consumer.name), &consumer);
-        self.change().consumers.insert(consumer.name.clone(), consumer.clone());
-        consumer
     }
 
     pub(super) fn put(&mut self, key: CatalogKey<'_>, value: &impl Serialize) {
@@ -520,13 +450,6 @@ fn action_named(json: &[u8]) -> Option<String> {
 
 fn invalid(why: &str) -> Outcome {
     Outcome::Rejected(Rejection::Invalid(why.to_string()))
-}
-
-fn check_consumer(max_attempts: u16, settings: &GroupSettings) -> Result<(), Rejection> {
-    if max_attempts == 0 {
-        return Err(Rejection::Invalid("max attempts must be at least 1".into()));
-    }
-    settings.retry.check().map_err(Rejection::Invalid)
 }
 
 pub(super) fn topic_not_found(name: &str) -> Rejection {

@@ -12,6 +12,7 @@ mod acknowledge;
 mod beginnings;
 mod broker;
 mod busy;
+mod consumers;
 mod cursor;
 mod dead_letter;
 mod delete;
