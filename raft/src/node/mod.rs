@@ -82,11 +82,11 @@ pub use status::{ClusterStatus, GroupStatus, NodeStatus, ProgramStatus, ReplicaS
 pub use transactions::{HalfMessage, TransactionChecks};
 pub use voters::VoterChange;
 
-use crate::catalog::{Catalog, ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
-use crate::command::{self, OffsetTarget};
+use crate::catalog::{Catalog, ConsumerGroup, NodeInfo, Topic, TopicType};
+use crate::command;
 use crate::consensus::snapshot::pace::Pace;
 use crate::group::Group;
-use crate::names::{ConsumerId, GroupId, NodeId, QueueKey};
+use crate::names::{GroupId, NodeId, QueueKey};
 use crate::node::failure::Failure;
 use crate::node::forward::Forwarder;
 use crate::node::groups::Groups;
@@ -440,35 +440,6 @@ impl Node {
     /// Says that a client is gone.
     pub fn client_gone(&self, client: u64) {
         self.inner.presence.client_gone(client);
-    }
-
-    /// Moves a consumer group in every queue of a topic.
-    ///
-    /// # Errors
-    /// If a group had no leader until the deadline.
-    pub async fn reset_offset(
-        &self,
-        consumer: ConsumerId,
-        topic: &Topic,
-        to: StartFrom,
-        deadline: Instant,
-    ) -> Result<(), RequestError> {
-        self.inner.forget_cleared(consumer, topic, deadline).await?;
-        let commands: Vec<(GroupId, Bytes)> = topic
-            .groups()
-            .into_iter()
-            .flat_map(|group| topic.queues_of(group).map(move |queue| (group, queue)))
-            .map(|(group, queue)| {
-                (group, command::encode_set_offset(consumer, queue, OffsetTarget::Start(to)))
-            })
-            .collect();
-        for outcome in self.inner.submit_by_group(commands, deadline).await {
-            match outcome? {
-                Outcome::Done => {}
-                other => return Err(unexpected(other)),
-            }
-        }
-        Ok(())
     }
 
     /// How full this node's disk was at the last look.

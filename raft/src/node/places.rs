@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::catalog::Topic;
+use crate::catalog::{StartFrom, Topic};
 use crate::command::{self, OffsetTarget};
 use crate::names::{ConsumerId, GroupId, QueueKey};
-use crate::node::Node;
 use crate::node::ask::Source;
+use crate::node::{Node, unexpected};
+use crate::outcome::Outcome;
 use crate::question::{Answer, Question, QueuePlace};
 use crate::request::{Rejection, RequestError};
 
@@ -121,6 +123,35 @@ impl Node {
             Answer::Offset(offset) => Ok(offset),
             other => Err(RequestError::Unknown { reason: format!("a question for an offset got {other:?}") }),
         }
+    }
+
+    /// Moves a consumer group in every queue of a topic.
+    ///
+    /// # Errors
+    /// If a group had no leader until the deadline.
+    pub async fn reset_offset(
+        &self,
+        consumer: ConsumerId,
+        topic: &Topic,
+        to: StartFrom,
+        deadline: Instant,
+    ) -> Result<(), RequestError> {
+        self.inner.forget_cleared(consumer, topic, deadline).await?;
+        let commands: Vec<(GroupId, Bytes)> = topic
+            .groups()
+            .into_iter()
+            .flat_map(|group| topic.queues_of(group).map(move |queue| (group, queue)))
+            .map(|(group, queue)| {
+                (group, command::encode_set_offset(consumer, queue, OffsetTarget::Start(to)))
+            })
+            .collect();
+        for outcome in self.inner.submit_by_group(commands, deadline).await {
+            match outcome? {
+                Outcome::Done => {}
+                other => return Err(unexpected(other)),
+            }
+        }
+        Ok(())
     }
 
     /// Moves a consumer group in one queue; what it held there is given back.
