@@ -7,8 +7,13 @@ pub mod local;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+const MORE_PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What a command printed, and how it ended.
 #[derive(Debug)]
@@ -60,6 +65,15 @@ pub fn ended(mut command: Command) -> Ended {
         code: status.code().unwrap_or(-1),
         out: String::from_utf8(stdout).expect("UTF-8"),
         err: String::from_utf8(stderr).expect("UTF-8"),
+    }
+}
+
+/// Waits until so many more were counted, so that what comes next meets traffic.
+pub fn until_more(counted: &AtomicU64, more: u64) {
+    let (wanted, deadline) = (counted.load(Ordering::Relaxed) + more, Instant::now() + MORE_PATIENCE);
+    while counted.load(Ordering::Relaxed) < wanted {
+        assert!(Instant::now() < deadline, "nothing goes on: {counted:?} of {wanted}");
+        std::thread::sleep(LOOK_EVERY);
     }
 }
 

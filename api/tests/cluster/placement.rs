@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::cli_process::local::Local;
+use crate::cli_process::until_more;
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Messages between two things that happen; every second one is for `g2`.
+const SENT_BETWEEN: u64 = 20;
 
 /// Five nodes; `g2` is on the first three.
 fn placed() -> Local {
@@ -70,10 +73,10 @@ fn who_does_not_hold_a_group_serves_it_while_its_leader_is_killed() {
     assert_eq!(group(&local, "g1")["placed"], Value::Null);
     assert!(dir(&local, 3, "g2").exists() && !dir(&local, 5, "g2").exists());
 
-    let ended = AtomicBool::new(false);
+    let (ended, counted) = (AtomicBool::new(false), AtomicU64::new(0));
     let sent = std::thread::scope(|scope| {
         let load = |node: u64| {
-            let (local, ended) = (&local, &ended);
+            let (local, ended, counted) = (&local, &ended, &counted);
             scope.spawn(move || {
                 let mut sent = BTreeSet::new();
                 let mut longest = Duration::ZERO;
@@ -82,17 +85,18 @@ fn who_does_not_hold_a_group_serves_it_while_its_leader_is_killed() {
                     local.client_of(node, &["send", "orders", "--body", &body, "--timeout", "30s"]).code(0);
                     longest = longest.max(began.elapsed());
                     sent.insert(body);
+                    counted.fetch_add(1, Ordering::Relaxed);
                 }
                 println!("the longest send through node {node} took {longest:?}");
                 sent
             })
         };
         let loads = [load(4), load(5)];
-        std::thread::sleep(Duration::from_secs(2));
+        until_more(&counted, SENT_BETWEEN);
         for _ in 0..2 {
             let leader = local.leader("g2");
             local.local(&["kill", &leader.to_string()]).code(0);
-            std::thread::sleep(Duration::from_secs(3));
+            until_more(&counted, SENT_BETWEEN);
             local.local(&["restart", &leader.to_string()]).code(0);
         }
         ended.store(true, Ordering::Relaxed);

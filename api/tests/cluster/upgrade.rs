@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::cli_process::local::Local;
-use crate::cli_process::{Ended, by, ended, ledgermq, skipped};
+use crate::cli_process::{Ended, by, ended, ledgermq, skipped, until_more};
 
 /// Names the binary of the older version: the last one that landed, where a check keeps it.
 const PREVIOUS: &str = "LEDGERMQ_PREVIOUS";
@@ -38,12 +38,7 @@ impl Load {
     }
 
     fn until_more(&self) {
-        let (wanted, deadline) =
-            (self.sent.load(Ordering::Relaxed) + SENT_BETWEEN, Instant::now() + PATIENCE);
-        while self.sent.load(Ordering::Relaxed) < wanted {
-            assert!(Instant::now() < deadline, "nothing is sent any more");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until_more(&self.sent, SENT_BETWEEN);
     }
 }
 
