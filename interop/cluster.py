@@ -21,6 +21,10 @@ class ClusterError(Exception):
     """The cluster did not do what the run needs: not a violation, but no result either."""
 
 
+# However full the disk of this machine is.
+ENVIRONMENT = {"LEDGERMQ_DISK__SPARE_BYTES": "0"}
+
+
 class Cluster:
     def __init__(self, binary, data, base_port, slow):
         self.binary = str(binary)
@@ -32,7 +36,7 @@ class Cluster:
     def run(self, *arguments, timeout=30):
         done = subprocess.run(
             [self.binary, *map(str, arguments)], capture_output=True, text=True,
-            timeout=timeout * self.slow, stdin=subprocess.DEVNULL, check=False,
+            timeout=timeout * self.slow, stdin=subprocess.DEVNULL, check=False, env={**os.environ, **ENVIRONMENT},
         )
         if done.returncode != 0:
             raise ClusterError(f"ledgermq {' '.join(map(str, arguments))}: exit {done.returncode}: {done.stderr.strip()}")

@@ -44,6 +44,10 @@ def check(holds, what):
         raise Failed(what)
 
 
+# However full the disk of this machine is.
+ENVIRONMENT = {"LEDGERMQ_DISK__SPARE_BYTES": "0"}
+
+
 class Cluster:
     """A cluster of `ledgermq local`."""
 
@@ -53,7 +57,7 @@ class Cluster:
     def run(self, *arguments, code=0, environment=None):
         """Runs a command and returns what it printed; its exit code must be `code`."""
         command = [str(self.binary), *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(environment or {})})
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **ENVIRONMENT, **(environment or {})})
         if done.returncode != code:
             raise Failed(f"{' '.join(command)} ended with {done.returncode}, not {code}:\n{done.stdout}{done.stderr}")
         return done.stdout if code == 0 else done.stderr

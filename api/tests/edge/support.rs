@@ -88,7 +88,7 @@ impl Server {
             tuning: Tuning {
                 segment_bytes: store::limits::SEGMENT_BYTES_MIN,
                 // Dozens of servers side by side fill a small disk; that is not what is tested here.
-                disk: DiskMarks { spare_bytes: 0, ..DiskMarks::default() },
+                disk: DiskMarks::never(),
                 ..Tuning::default()
             },
             transaction_checks: TransactionChecks {

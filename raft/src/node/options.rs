@@ -140,6 +140,13 @@ impl Default for DiskMarks {
     }
 }
 
+impl DiskMarks {
+    /// Marks that no disk passes, for who shares one with others and does not care.
+    pub fn never() -> DiskMarks {
+        DiskMarks { spare_bytes: 0, ..DiskMarks::default() }
+    }
+}
+
 impl Default for Tuning {
     fn default() -> Tuning {
         Tuning {

@@ -7,7 +7,7 @@ use raft::catalog::{ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
 use raft::features::FeatureLevel;
 use raft::hash::hash64;
 use raft::names::{GroupId, NodeId, QueueKey};
-use raft::node::{Node, NodeOptions, Tuning};
+use raft::node::{DiskMarks, Node, NodeOptions, Tuning};
 use raft::request::{
     Delivered, Extras, Filter, NewConsumer, NewTopic, Publish, Receive, RequestError, TopicRules,
 };
@@ -61,7 +61,7 @@ impl Cluster {
             peer_bind: self.members[id as usize - 1].peer.parse().expect("an address"),
             data: self.dir.path().join(id.to_string()),
             broker_groups: self.broker_groups,
-            tuning: Tuning { segment_bytes: 8 << 20, ..Tuning::default() },
+            tuning: Tuning { segment_bytes: 8 << 20, disk: DiskMarks::never(), ..Tuning::default() },
             transaction_checks: Default::default(),
             reads_up_to: FeatureLevel::NEWEST,
         }

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use raft::catalog::{ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
 use raft::features::FeatureLevel;
 use raft::names::{GroupId, NodeId};
-use raft::node::{ClusterStatus, Node, NodeOptions, Tuning};
+use raft::node::{ClusterStatus, DiskMarks, Node, NodeOptions, Tuning};
 use raft::request::{NewConsumer, NewTopic};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -40,7 +40,7 @@ impl Crowd {
             peer_bind: at.peer.parse().expect("an address"),
             data: self.dir.path().join(name),
             broker_groups: 1,
-            tuning: Tuning { segment_bytes: 8 << 20, ..Tuning::default() },
+            tuning: Tuning { segment_bytes: 8 << 20, disk: DiskMarks::never(), ..Tuning::default() },
             transaction_checks: Default::default(),
             reads_up_to: FeatureLevel::NEWEST,
         }

@@ -8,7 +8,7 @@ use raft::catalog::{ConsumerGroup, NodeInfo, StartFrom, Topic, TopicType};
 use raft::features::FeatureLevel;
 use raft::hash::hash64;
 use raft::names::{GroupId, NodeId, QueueKey};
-use raft::node::{Node, NodeOptions, ReplicaStatus, Tuning};
+use raft::node::{DiskMarks, Node, NodeOptions, ReplicaStatus, Tuning};
 use raft::request::{Delivered, Extras, Filter, NewConsumer, NewTopic, Publish, Receive, TopicRules};
 use store::record::MessageRecord;
 use tempfile::TempDir;
@@ -43,6 +43,7 @@ impl Cluster {
             segment_bytes: 1 << 20,
             tail_cache_bytes: 256 << 10,
             snapshot_entries_kept: 4,
+            disk: DiskMarks::never(),
             ..Tuning::default()
         };
         change(&mut tuning);

@@ -284,7 +284,7 @@ const QUOTA_BYTES: u64 = 64 << 20;
 async fn a_full_disk_takes_no_messages_until_the_oldest_are_gone() {
     let change = |tuning: &mut Tuning| {
         eager(tuning);
-        tuning.disk.quota_bytes = QUOTA_BYTES;
+        (tuning.disk.quota_bytes, tuning.disk.spare_bytes) = (QUOTA_BYTES, QUOTA_BYTES);
         tuning.disk.look_every = Duration::from_millis(50);
         // Filled faster than it is cleaned: what is refused is seen for sure.
         (tuning.disk.warn_percent, tuning.disk.clean_percent, tuning.disk.refuse_percent) = (40, 50, 60);
