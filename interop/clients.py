@@ -117,7 +117,7 @@ def command(language, home):
 class Program:
     """One running client program: a few streams, a history file, and an end by closing its input."""
 
-    def __init__(self, language, name, work, endpoint, rate, streams):
+    def __init__(self, language, name, work, endpoint, rate, streams, environment):
         self.name = f"{language.name} {name}"
         self.streams = streams
         self.history = work / f"{language.name}-{name}.jsonl"
@@ -130,7 +130,8 @@ class Program:
                  "--client", language.name, "--rate", str(rate), *streams],
                 stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=work,
                 # The clients log below the home directory.
-                env={**os.environ, "HOME": str(home), "INTEROP_NODE_MODULES": str(CACHE / "interop-node" / "node_modules")},
+                env={**os.environ, **environment, "HOME": str(home),
+                     "INTEROP_NODE_MODULES": str(CACHE / "interop-node" / "node_modules")},
             )
 
     def events(self):

@@ -7,7 +7,6 @@ goes only to processes that this cluster started.
 import json
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import time
@@ -26,33 +25,38 @@ ENVIRONMENT = {"LEDGERMQ_DISK__SPARE_BYTES": "0"}
 
 
 class Cluster:
-    def __init__(self, binary, data, base_port, slow):
+    """With `access` every request must be signed, and the commands are those of the administrator."""
+
+    def __init__(self, binary, data, base_port, slow, access=False):
+        self.access = access
         self.binary = str(binary)
         self.data = pathlib.Path(data)
         self.base_port = base_port
         self.slow = slow
         self.endpoint = f"127.0.0.1:{base_port}"
+        self.environment = dict(ENVIRONMENT)
+        if access:
+            self.environment["LEDGERMQ_ACCESS_KEY"] = "admin"
+            self.environment["LEDGERMQ_SECRET_KEY_FILE"] = str(self.data / "access" / "admin-secret")
 
     def run(self, *arguments, timeout=30):
         done = subprocess.run(
             [self.binary, *map(str, arguments)], capture_output=True, text=True,
-            timeout=timeout * self.slow, stdin=subprocess.DEVNULL, check=False, env={**os.environ, **ENVIRONMENT},
+            timeout=timeout * self.slow, stdin=subprocess.DEVNULL, check=False, env={**os.environ, **self.environment},
         )
         if done.returncode != 0:
             raise ClusterError(f"ledgermq {' '.join(map(str, arguments))}: exit {done.returncode}: {done.stderr.strip()}")
         return done.stdout
 
     def start(self, nodes):
+        flags = ["--access"] if self.access else []
         self.run("local", "start", "--nodes", nodes, "--detach", "--data", self.data, "--base-port", self.base_port,
-                 timeout=60)
+                 *flags, timeout=60)
         return self.settle()
 
     def stop(self):
         if self.data.exists():
             self.run("local", "stop", "--data", self.data, timeout=60)
-
-    def remove(self):
-        shutil.rmtree(self.data, ignore_errors=True)
 
     def create_topic(self, name, kind):
         self.run("topic", "create", name, "--type", kind, "--endpoint", self.endpoint)
@@ -60,6 +64,16 @@ class Cluster:
     def create_group(self, name, fifo):
         flags = ["--fifo"] if fifo else []
         self.run("group", "create", name, "--from", "first", *flags, "--endpoint", self.endpoint)
+
+    def client_environment(self, prefix):
+        """Makes a user that may use topics and consumer groups with this prefix and nothing else; what tells a client
+        program who it is."""
+        if not self.access:
+            return {}
+        made = json.loads(self.run("user", "create", prefix, "--endpoint", self.endpoint, "-o", "json"))
+        for resource, actions in ((f"topic:{prefix}-*", "publish,subscribe"), (f"group:{prefix}-*", "subscribe")):
+            self.run("acl", "create", prefix, "--resource", resource, "--actions", actions, "--endpoint", self.endpoint)
+        return {"INTEROP_ACCESS_KEY": prefix, "INTEROP_SECRET_KEY": made["secret_key"]}
 
     def status(self):
         return json.loads(self.run("local", "status", "--data", self.data, "-o", "json"))

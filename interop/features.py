@@ -23,8 +23,8 @@ PROGRAMS = {
 }
 
 
-def problems(language, cluster, work, slow):
-    """Runs the program of a language, if it has one. A sentence for each thing that did not hold."""
+def problems(language, cluster, work, slow, user):
+    """Runs the program of a language, if it has one, as a user (an environment). A sentence for each thing that did not hold."""
     if language.name not in PROGRAMS:
         return []
     delay, transaction, lite = (f"{language.name}-{kind}" for kind in ("delay", "transaction", "lite"))
@@ -41,7 +41,7 @@ def problems(language, cluster, work, slow):
     home.mkdir(exist_ok=True)
     command = [*PROGRAMS[language.name](home), "--endpoint", cluster.endpoint, "--delay", delay,
                "--transaction", transaction, "--lite", lite, "--group", group]
-    environment = {**os.environ, "HOME": str(home),
+    environment = {**os.environ, **user, "HOME": str(home),
                    "INTEROP_NODE_MODULES": str(clients.CACHE / "interop-node" / "node_modules")}
     try:
         ended = subprocess.run(list(map(str, command)), cwd=work, env=environment, check=False, text=True,

@@ -1,4 +1,5 @@
-"""Runs the five official clients against three nodes while the leader is killed again and again.
+"""Runs the five official clients against three nodes while the leader is killed again and again, with access control on;
+and what else they can do with access control off as well.
 
     python3 run.py [--binary PATH] [--language NAME]... [--kills N] [--rolling-restarts N] [--keep]
 
@@ -81,7 +82,7 @@ def say(text):
     print(f"[{time.monotonic() - BEGAN:4.0f} s] {text}", flush=True)
 
 
-def run_language(language, cluster, work, options, slow):
+def run_language(language, cluster, work, options, slow, user):
     """Returns (events, kills, restarts, expected streams)."""
     topics, groups, producing, consuming, audit = streams(language)
     for topic, kind in topics.items():
@@ -92,7 +93,7 @@ def run_language(language, cluster, work, options, slow):
     programs = []
 
     def start(name, specs):
-        programs.append(clients.Program(language, name, work, cluster.endpoint, RATE, specs))
+        programs.append(clients.Program(language, name, work, cluster.endpoint, RATE, specs, user))
         wait_until(lambda: is_ready(programs[-1]), 30 * slow)
         return programs[-1]
 
@@ -190,10 +191,11 @@ def run_all(languages, cluster, work, options, slow):
     for language in languages:
         directory = work / language.name
         directory.mkdir()
-        lacking = features.problems(language, cluster, directory, slow)
+        user = cluster.client_environment(language.name)
+        lacking = features.problems(language, cluster, directory, slow, user)
         for sentence in lacking:
             print(f"VIOLATED: {sentence}")
-        events, kills, restarts, expected = run_language(language, cluster, directory, options, slow)
+        events, kills, restarts, expected = run_language(language, cluster, directory, options, slow, user)
         found = checks.violations(events, kills, restarts, expected, language.never_retries, options.kills)
         report(language, events, kills, found)
         gaps += checks.gaps_ms(events, kills)
@@ -214,6 +216,19 @@ def run_all(languages, cluster, work, options, slow):
     else:
         passed += 1
     return passed, failures
+
+
+def run_open(languages, cluster, work, slow):
+    """The features once more where access is not controlled, with clients that have no credentials; what did not hold."""
+    failures = []
+    cluster.start(NODES)
+    for language in languages:
+        directory = work / f"{language.name}-open"
+        directory.mkdir()
+        say(f"{language.name}: features, without access control")
+        lacking = features.problems(language, cluster, directory, slow, {})
+        failures += [f"{language.name} without access control: {sentence[:SHOWN_CHARACTERS]}" for sentence in lacking]
+    return failures
 
 
 def parse():
@@ -250,10 +265,14 @@ def main():
         print(f"{binary} is not there: run `make build` first", file=sys.stderr)
         return 2
     work = pathlib.Path(tempfile.mkdtemp(prefix="ledgermq-interop-"))
-    cluster = Cluster(binary, work / "data", free_base_port(), slow)
+    cluster = Cluster(binary, work / "data", free_base_port(), slow, access=True)
     failures = ["not run to its end"]
     try:
         passed, failures = run_all(languages, cluster, work, options, slow)
+        cluster.stop()
+        cluster = Cluster(binary, work / "open", free_base_port(), slow)
+        lacking = run_open(languages, cluster, work, slow)
+        passed, failures = passed + (not lacking), failures + lacking
         # Again, at the end: whoever has only the last lines of a log shall know what failed.
         for failure in failures:
             print(f"FAILED: {failure}")
@@ -267,7 +286,6 @@ def main():
         if failures or options.keep:
             print(f"histories and data are in {work}")
         else:
-            cluster.remove()
             subprocess.run(["rm", "-rf", "--", str(work)], check=False)
 
 

@@ -152,7 +152,7 @@ def run_language(language, life, work):
     programs = []
 
     def start(name, specs):
-        programs.append(clients.Program(language, name, work, pods.endpoint, RATE, specs))
+        programs.append(clients.Program(language, name, work, pods.endpoint, RATE, specs, {}))
         wait_until(lambda: is_ready(programs[-1]), 30 * pods.slow)
         return programs[-1]
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
+use raft::access::{Action, Target};
 use raft::catalog::NodeInfo;
 use raft::hash::hash64;
 use raft::node::Node;
@@ -14,6 +15,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::demand::Demands;
+use crate::access::gate::Gate;
+use crate::convert::status::Fault;
 use crate::edge_options::{EdgeOptions, InvalidOption};
 use crate::limits::{RELEASES_MAX, SEARCHES_MAX, SESSION_SWEEP_INTERVAL};
 use crate::messaging::caller::Caller;
@@ -73,6 +77,8 @@ pub struct EdgeState {
     pub node: Node,
     /// What this edge was told at start.
     pub options: EdgeOptions,
+    /// Who may do what.
+    pub gate: Gate,
     /// Clients heard of lately.
     pub sessions: Registry,
     /// Which lite topics the clients read.
@@ -106,6 +112,7 @@ impl EdgeState {
     fn new(node: Node, options: EdgeOptions) -> EdgeState {
         let limits = &options.limits;
         EdgeState {
+            gate: Gate::new(options.access.clone()),
             searches: Semaphore::new(SEARCHES_MAX),
             long_polls: Semaphore::new(limits.long_polls.min(Semaphore::MAX_PERMITS)),
             send_kib: Semaphore::new((limits.send_bytes_in_flight / 1024).min(Semaphore::MAX_PERMITS)),
@@ -123,6 +130,70 @@ impl EdgeState {
             releases: Arc::new(Semaphore::new(RELEASES_MAX)),
             store_host: OnceLock::new(),
         }
+    }
+
+    /// Whether the caller may do all that the request demands.
+    ///
+    /// # Errors
+    /// [`Fault::Unauthorized`], [`Fault::Forbidden`].
+    pub fn admit(&self, caller: &Caller, request: &impl Demands) -> Result<(), Fault> {
+        match self.gate.is_closed() {
+            true => self.gate.admit(&self.node.catalog(), &self.options.cluster, caller, request),
+            false => Ok(()),
+        }
+    }
+
+    /// As [`EdgeState::admit`]; and the client's id.
+    ///
+    /// # Errors
+    /// As [`EdgeState::admit`], and [`Fault::ClientIdRequired`].
+    pub fn admit_client<'c>(&self, caller: &'c Caller, request: &impl Demands) -> Result<&'c str, Fault> {
+        self.admit(caller, request)?;
+        caller.client_id()
+    }
+
+    /// Goes on with `work` for as long as the caller may do what the request demands: what lasts is asked again when users
+    /// or rules change.
+    ///
+    /// # Errors
+    /// What `work` says, or as [`EdgeState::admit`].
+    pub async fn while_admitted<T, E: Into<Fault>>(
+        &self,
+        caller: &Caller,
+        request: &impl Demands,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Fault> {
+        if !self.gate.is_closed() {
+            return work.await.map_err(Into::into);
+        }
+        tokio::select! {
+            biased;
+            done = work => done.map_err(Into::into),
+            refused = self.until_refused(caller, request) => Err(refused),
+        }
+    }
+
+    /// Waits until the caller may no longer do what the request demands.
+    pub async fn until_refused(&self, caller: &Caller, request: &impl Demands) -> Fault {
+        let mut changes = self.node.catalog_changes();
+        let mut users = changes.borrow_and_update().users.clone();
+        loop {
+            // What came between the first look and this one counts as well.
+            if let Err(fault) = self.admit(caller, request) {
+                return fault;
+            }
+            let other = changes.wait_for(|catalog| !Arc::ptr_eq(&catalog.users, &users));
+            match other.await.map(|catalog| catalog.users.clone()) {
+                Ok(changed) => users = changed,
+                // The node stops: whatever waits ends by itself.
+                Err(_) => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Whether the caller may do this one thing.
+    pub fn may(&self, caller: &Caller, action: Action, target: Target<'_>) -> bool {
+        !self.gate.is_closed() || self.gate.may(&self.node.catalog(), caller, action, target)
     }
 
     /// The nodes that can be reached now.

@@ -9,6 +9,7 @@ use raft::catalog::{StartFrom, TopicType};
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::access::gate::AccessControl;
 use crate::limits;
 use crate::traces::Traces;
 
@@ -47,12 +48,15 @@ pub struct EdgeOptions {
     /// The cluster's name, for `ledgermq cluster status`. Set by the boot code, not by the file.
     #[serde(skip)]
     pub cluster: String,
+    /// Whether access is controlled. Set by the boot code, not by the file.
+    #[serde(skip)]
+    pub access: AccessControl,
     /// What traces calls; none: nothing does. Set by the boot code, not by the file.
     #[serde(skip)]
     pub traces: Option<Arc<Traces>>,
 }
 
-/// TLS on the gRPC port. Plaintext is always spoken too: the first byte tells them apart.
+/// TLS on the gRPC port. Plaintext is spoken too, unless [`TlsOptions::only`]: the first byte tells them apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsOptions {
@@ -60,6 +64,8 @@ pub struct TlsOptions {
     pub cert: Option<PathBuf>,
     /// Its private key in PEM.
     pub key: Option<PathBuf>,
+    /// Who does not speak TLS is not spoken to.
+    pub only: bool,
     /// Where a self-signed certificate is kept. Set by the boot code, not by the file.
     #[serde(skip)]
     pub directory: PathBuf,
@@ -103,6 +109,7 @@ impl Default for EdgeOptions {
             transaction_check_after: limits::TRANSACTION_CHECK_AFTER,
             limits: EdgeLimits::default(),
             cluster: String::new(),
+            access: AccessControl::Off,
             traces: None,
         }
     }

@@ -5,6 +5,7 @@
 //! .proto files stop in [`convert`] and in the service files themselves; the client half (`client`,
 //! `bench`, `cli`) speaks them, and knows nothing of the edge.
 
+pub mod access;
 pub mod admin;
 mod backup;
 mod bench;
@@ -28,6 +29,7 @@ pub mod messaging;
 pub mod metrics;
 mod options;
 mod orphans;
+mod port;
 pub mod quota;
 mod rebalance;
 pub mod rocketmq_admin;

@@ -26,6 +26,10 @@ pub const HEADER_LIST_BYTES_MAX: u32 = 64 << 10;
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// And closed when it does not answer.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How often it is looked whether a certificate has changed.
+pub const CERTIFICATES_LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Connections of the HTTP port.
+pub const HTTP_CONNECTIONS_MAX: usize = 512;
 /// A connection must say its first byte, and finish its TLS handshake, within this time.
 pub const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(20);
 /// Connections accepted by the kernel and not yet by us.
@@ -104,6 +108,8 @@ pub const PROPERTIES_BYTES_MAX: usize = 16_384;
 pub const TOPIC_NAME_BYTES_MAX: usize = 127;
 /// Longest name of a retry or dead-letter topic.
 pub const SYSTEM_TOPIC_NAME_BYTES_MAX: usize = 255;
+/// Longest name of a user.
+pub const USER_NAME_BYTES_MAX: usize = 64;
 /// Longest consumer group name.
 pub const GROUP_NAME_BYTES_MAX: usize = 120;
 /// A message group must be shorter.

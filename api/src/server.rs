@@ -1,38 +1,26 @@
-//! The gRPC port: TLS and plaintext, told apart by the first byte.
+//! The gRPC port.
 
-use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use proto::admin::admin_server::AdminServer;
 use proto::v2;
 use proto::v2::messaging_service_server::MessagingServiceServer;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use crate::admin::AdminService;
 use crate::client_port;
 use crate::edge::{EdgeError, EdgeState};
 use crate::limits;
 use crate::messaging::Messaging;
+use crate::port::Accepting;
 use crate::rocketmq_admin::RocketmqAdmin;
 use crate::stand_in;
-use crate::tls;
-
-/// The first byte of every TLS connection: the content type "handshake". HTTP/2 begins with `P`.
-const TLS_HANDSHAKE: u8 = 0x16;
+use crate::tls::PortTls;
 
 /// Listens and serves until the state says stop. Answers with the address that is bound.
 ///
@@ -42,7 +30,8 @@ pub async fn start(
     state: Arc<EdgeState>,
 ) -> Result<(SocketAddr, JoinHandle<Result<(), EdgeError>>), EdgeError> {
     let wanted = state.options.bind;
-    let acceptor = tls::acceptor(&state.options.tls)?;
+    let tls = Arc::new(PortTls::read(&state.options.tls)?);
+    let acceptor = tls.acceptor(&[b"h2"])?;
     let bind = |source| EdgeError::Bind { address: wanted, source };
     let listener = client_port::own(wanted, !state.options.stand_in_for.is_empty()).map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
@@ -53,6 +42,7 @@ pub async fn start(
     let accepting = |listener, ready| Accepting {
         listener,
         acceptor: acceptor.clone(),
+        tls_only: state.options.tls.only,
         ready,
         room: room.clone(),
         closing: state.closing.clone(),
@@ -71,6 +61,7 @@ pub async fn start(
             Err(error) => tracing::warn!(%neighbour, %error, "cannot stand in for a neighbour"),
         }
     }
+    tokio::spawn(tls.keep_fresh(state.stopping.clone()));
     let (closing, stopping) = (state.closing.clone(), state.stopping.clone());
     let closed = stopping.clone();
     tokio::spawn(async move {
@@ -142,158 +133,4 @@ pub(crate) async fn services(state: Arc<EdgeState>) -> Result<Routes, EdgeError>
         .add_service(reflection_v1)
         .add_service(reflection_v1alpha);
     Ok(routes.routes())
-}
-
-/// The task that accepts connections. It alone owns the listener.
-struct Accepting {
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-    ready: mpsc::Sender<io::Result<Connection>>,
-    room: Arc<Semaphore>,
-    closing: CancellationToken,
-}
-
-impl Accepting {
-    async fn run(self) {
-        let mut opening = JoinSet::new();
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                // First: who is in the queue of a listener when it closes would be reset.
-                accepted = self.listener.accept() => accepted,
-                () = self.closing.cancelled() => break,
-                Some(_) = opening.join_next(), if !opening.is_empty() => continue,
-            };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(limits::ACCEPT_RETRY_PAUSE).await;
-                    continue;
-                }
-            };
-            // Beyond the bound a connection is closed at once, so that its client tries another node.
-            let Ok(permit) = self.room.clone().try_acquire_owned() else {
-                tracing::warn!("too many connections: one is closed");
-                continue;
-            };
-            opening.spawn(open(stream, permit, self.acceptor.clone(), self.ready.clone()));
-        }
-        drop(self.listener);
-        // Who was taken in at the last moment is served, and told to go like the others.
-        let opened = async { while opening.join_next().await.is_some() {} };
-        let _ = timeout(limits::CLOSING_GRACE, opened).await;
-    }
-}
-
-/// Brings a connection through its first bytes, and hands it to the HTTP/2 server.
-async fn open(
-    stream: TcpStream,
-    permit: OwnedSemaphorePermit,
-    acceptor: TlsAcceptor,
-    ready: mpsc::Sender<io::Result<Connection>>,
-) {
-    let connecting = async {
-        stream.set_nodelay(true)?;
-        let info = stream.connect_info();
-        let mut first = [0u8; 1];
-        let io = match stream.peek(&mut first).await? {
-            0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
-            _ if first[0] == TLS_HANDSHAKE => Transport::Tls(Box::new(acceptor.accept(stream).await?)),
-            _ => Transport::Plain(stream),
-        };
-        Ok(Connection { io, info, _permit: permit, ended: CancellationToken::new().drop_guard() })
-    };
-    match timeout(limits::FIRST_BYTES_TIMEOUT, connecting).await {
-        // A send fails only when the server is gone.
-        Ok(Ok(connection)) => drop(ready.send(Ok(connection)).await),
-        Ok(Err(error)) => tracing::debug!(%error, "a connection ended in its first bytes"),
-        Err(_) => tracing::debug!("a connection said nothing for too long"),
-    }
-}
-
-enum Transport {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-/// A connection of either kind. Its place is free again when it is dropped.
-pub(crate) struct Connection {
-    io: Transport,
-    info: TcpConnectInfo,
-    _permit: OwnedSemaphorePermit,
-    ended: DropGuard,
-}
-
-impl Connection {
-    /// Cancelled when the connection is over.
-    pub(crate) fn ended(&self) -> CancellationToken {
-        self.ended.token().clone()
-    }
-}
-
-impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
-
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.info.clone()
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match &mut self.io {
-            Transport::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Transport::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match &mut self.io {
-            Transport::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Transport::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match &mut self.io {
-            Transport::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-            Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match &self.io {
-            Transport::Plain(stream) => stream.is_write_vectored(),
-            Transport::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.io {
-            Transport::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Transport::Tls(stream) => Pin::new(stream).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.io {
-            Transport::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Transport::Tls(stream) => Pin::new(stream).poll_shutdown(context),
-        }
-    }
 }

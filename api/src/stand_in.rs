@@ -27,7 +27,8 @@ use tower::util::MapRequestLayer;
 
 use crate::edge::EdgeState;
 use crate::limits;
-use crate::server::{self, Connection};
+use crate::port::Connection;
+use crate::server;
 
 /// In the `user-agent` of clients that fail what a GOAWAY finds in their queue.
 const FAILS_AT_GOAWAY: &str = "tonic/";

@@ -1,4 +1,4 @@
-//! The certificate of the gRPC port: the configured one, or one that this node makes for itself.
+//! The certificate of the gRPC and the HTTP port: the configured one, or one that this node makes for itself.
 //!
 //! Java and Go dial TLS by default and trust any certificate, so a node must speak TLS as it comes.
 
@@ -6,42 +6,132 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use rustls::ServerConfig;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 
 use crate::edge::EdgeError;
 use crate::edge_options::TlsOptions;
+use crate::limits::CERTIFICATES_LOOK_EVERY;
 
 const CERT_FILE: &str = "self-signed.cert.pem";
 const KEY_FILE: &str = "self-signed.key.pem";
 
-/// An acceptor for HTTP/2 over TLS.
-///
-/// # Errors
-/// When a certificate or key cannot be read, made or used.
-pub fn acceptor(options: &TlsOptions) -> Result<TlsAcceptor, EdgeError> {
-    let (cert, key) = match (&options.cert, &options.key) {
-        (Some(cert), Some(key)) => (cert.clone(), key.clone()),
-        _ => self_signed(&options.directory)?,
-    };
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&cert)
-        .and_then(Iterator::collect)
-        .map_err(|error| failure(&cert, error))?;
-    if chain.is_empty() {
-        return Err(failure(&cert, "there is no certificate in it"));
+/// The certificate of a port. Exchanged while it is used: a new connection gets what the files held last.
+#[derive(Debug)]
+pub struct PortTls {
+    cert: PathBuf,
+    key: PathBuf,
+    served: Arc<Served>,
+    stamps: Mutex<Stamps>,
+}
+
+/// When the files were changed last, and how long they are.
+type Stamps = [Option<(SystemTime, u64)>; 2];
+
+#[derive(Debug)]
+struct Served(RwLock<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Served {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.read().unwrap_or_else(PoisonError::into_inner).clone())
     }
-    let private = PrivateKeyDer::from_pem_file(&key).map_err(|error| failure(&key, error))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private))
-        .map_err(|error| failure(&cert, error))?;
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+impl PortTls {
+    /// Reads what is configured; without that a certificate is made, once.
+    ///
+    /// # Errors
+    /// When a certificate or key cannot be read, made or used.
+    pub fn read(options: &TlsOptions) -> Result<PortTls, EdgeError> {
+        let (cert, key) = match (&options.cert, &options.key) {
+            (Some(cert), Some(key)) => (cert.clone(), key.clone()),
+            _ => self_signed(&options.directory)?,
+        };
+        let stamps = Mutex::new(stamps(&cert, &key));
+        let served = Arc::new(Served(RwLock::new(Arc::new(certified(&cert, &key)?))));
+        Ok(PortTls { cert, key, served, stamps })
+    }
+
+    /// An acceptor that offers these protocols. TLS 1.2 and 1.3.
+    ///
+    /// # Errors
+    /// When no version of TLS can be spoken.
+    pub fn acceptor(&self, protocols: &[&[u8]]) -> Result<TlsAcceptor, EdgeError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| failure(&self.cert, error))?
+            .with_no_client_auth()
+            .with_cert_resolver(self.served.clone());
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+
+    /// Takes what the files hold now, if they have changed; whether they had.
+    ///
+    /// # Errors
+    /// When they cannot be used: what was read before stays.
+    pub fn reload(&self) -> Result<bool, EdgeError> {
+        let now = stamps(&self.cert, &self.key);
+        if now == *self.stamps.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(false);
+        }
+        let new = Arc::new(certified(&self.cert, &self.key)?);
+        *self.served.0.write().unwrap_or_else(PoisonError::into_inner) = new;
+        *self.stamps.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        Ok(true)
+    }
+
+    /// Takes changed files until it is told to stop.
+    pub async fn keep_fresh(self: Arc<PortTls>, stopping: CancellationToken) {
+        let mut told = String::new();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(CERTIFICATES_LOOK_EVERY) => {}
+                () = stopping.cancelled() => return,
+            }
+            match self.reload() {
+                Ok(false) => {}
+                Ok(true) => {
+                    told.clear();
+                    tracing::info!(cert = %self.cert.display(), "the certificate was exchanged");
+                }
+                // Both files are rarely written in one moment: it is tried again, and told once.
+                Err(error) if told != error.to_string() => {
+                    told = error.to_string();
+                    tracing::error!(%error, "a changed certificate cannot be used: the old one stays");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+fn certified(cert: &Path, key: &Path) -> Result<CertifiedKey, EdgeError> {
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(cert)
+        .and_then(Iterator::collect)
+        .map_err(|error| failure(cert, error))?;
+    if chain.is_empty() {
+        return Err(failure(cert, "there is no certificate in it"));
+    }
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| failure(key, error))?;
+    let provider = rustls::crypto::ring::default_provider();
+    CertifiedKey::from_der(chain, private, &provider).map_err(|error| failure(cert, error))
+}
+
+fn stamps(cert: &Path, key: &Path) -> Stamps {
+    [cert, key].map(|path| {
+        let found = fs::metadata(path).ok()?;
+        Some((found.modified().ok()?, found.len()))
+    })
 }
 
 /// The node's own certificate, made once. Made again only if both files are missing: half a pair
@@ -90,11 +180,11 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let data = tempfile::tempdir().unwrap();
         let options = options(data.path());
-        acceptor(&options).unwrap();
+        PortTls::read(&options).unwrap();
         let key = options.directory.join(KEY_FILE);
         let first = fs::read(&key).unwrap();
         assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
-        acceptor(&options).unwrap();
+        PortTls::read(&options).unwrap();
         assert_eq!(fs::read(&key).unwrap(), first);
     }
 
@@ -106,11 +196,43 @@ mod tests {
             cert: Some(cert.to_owned()),
             key: Some(key.to_owned()),
             directory: data.path().to_owned(),
+            only: false,
         };
-        let error = acceptor(&configured(&cert, &key)).err().unwrap().to_string();
+        let error = PortTls::read(&configured(&cert, &key)).err().unwrap().to_string();
         assert!(error.contains("a.pem"), "{error}");
         fs::write(&cert, "no certificate").unwrap();
-        let error = acceptor(&configured(&cert, &key)).err().unwrap().to_string();
+        let error = PortTls::read(&configured(&cert, &key)).err().unwrap().to_string();
         assert!(error.contains("a.pem") && error.contains("no certificate"), "{error}");
+    }
+
+    #[test]
+    fn a_changed_certificate_is_taken_and_a_broken_one_is_not() {
+        let data = tempfile::tempdir().unwrap();
+        let (cert, key) = (data.path().join("a.pem"), data.path().join("b.pem"));
+        let write = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let made = rcgen::generate_simple_self_signed(names).unwrap();
+            fs::write(&cert, made.cert.pem()).unwrap();
+            fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        };
+        write(&["one.test"]);
+        let options = TlsOptions { cert: Some(cert.clone()), key: Some(key.clone()), ..options(data.path()) };
+        let tls = PortTls::read(&options).unwrap();
+        let served = || tls.served.0.read().unwrap().cert[0].clone();
+        let first = served();
+        assert!(!tls.reload().unwrap());
+        write(&["another.test", "and-one-more.test"]);
+        assert!(tls.reload().unwrap() && served() != first);
+        let second = served();
+        fs::write(&key, "no key").unwrap();
+        assert!(tls.reload().unwrap_err().to_string().contains("b.pem"));
+        // A key of another certificate is no better.
+        fs::write(
+            &key,
+            rcgen::generate_simple_self_signed(["x".to_owned()]).unwrap().signing_key.serialize_pem(),
+        )
+        .unwrap();
+        assert!(tls.reload().is_err());
+        assert_eq!(served(), second);
     }
 }

@@ -25,7 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 DEPLOY = HERE.parent
 CHART = DEPLOY / "helm" / "ledgermq"
 # Sections that the chart writes by itself.
-OWN_SECTIONS = {"cluster", "node", "grpc", "http", "peer"}
+OWN_SECTIONS = {"cluster", "node", "grpc", "http", "peer", "access"}
 
 
 class Checks:

@@ -38,8 +38,12 @@ type role struct {
 	stream  string
 }
 
+// config is signed if the environment has a user.
 func (r *role) config(group string) *mq.Config {
-	return &mq.Config{Endpoint: r.endpoint, ConsumerGroup: group, Credentials: &credentials.SessionCredentials{}}
+	user := &credentials.SessionCredentials{
+		AccessKey: os.Getenv("INTEROP_ACCESS_KEY"), AccessSecret: os.Getenv("INTEROP_SECRET_KEY"),
+	}
+	return &mq.Config{Endpoint: r.endpoint, ConsumerGroup: group, Credentials: user}
 }
 
 func (r *role) pause(pause time.Duration) {

@@ -7,6 +7,8 @@ const { parseArgs } = require('node:util');
 const { performance } = require('node:perf_hooks');
 const { setTimeout: delay } = require('node:timers/promises');
 
+const broker = require('./broker');
+
 // The packages live in a cache outside the checkout.
 const { Producer, PushConsumer, SimpleConsumer, ConsumeResult, FilterExpression } = require(
   path.join(process.env.INTEROP_NODE_MODULES || path.join(__dirname, 'node_modules'), 'rocketmq-client-nodejs'),
@@ -66,7 +68,7 @@ function describe(error) {
 }
 
 async function produce(stream, mode, kind, topic) {
-  const producer = new Producer({ endpoints: options.endpoint, namespace: '', topics: [topic], logger });
+  const producer = new Producer({ ...broker(options.endpoint), topics: [topic], logger });
   await producer.startup();
   write({ op: 'ready', stream });
   const inFlight = [];
@@ -129,8 +131,7 @@ function recordDelivery(stream, group, message) {
 
 async function push(stream, kind, topic, group, filter) {
   const consumer = new PushConsumer({
-    endpoints: options.endpoint,
-    namespace: '',
+    ...broker(options.endpoint),
     consumerGroup: group,
     subscriptions: new Map([[topic, expression(filter)]]),
     logger,
@@ -149,8 +150,7 @@ async function push(stream, kind, topic, group, filter) {
 
 async function simple(stream, kind, topic, group, filter) {
   const consumer = new SimpleConsumer({
-    endpoints: options.endpoint,
-    namespace: '',
+    ...broker(options.endpoint),
     consumerGroup: group,
     subscriptions: new Map([[topic, expression(filter)]]),
     awaitDuration: AWAIT_MS,

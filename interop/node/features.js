@@ -8,6 +8,7 @@ const { parseArgs } = require('node:util');
 const client = require(
   path.join(process.env.INTEROP_NODE_MODULES || path.join(__dirname, 'node_modules'), 'rocketmq-client-nodejs'),
 );
+const broker = require('./broker');
 const lite = require('./lite');
 const { Producer, SimpleConsumer } = client;
 // As the protocol numbers them: 1 commit, 2 rollback.
@@ -26,7 +27,7 @@ const quiet = { debug() {}, info() {}, warn() {}, error: (...args) => process.st
 
 function consumer(topic) {
   return new SimpleConsumer({
-    endpoints: options.endpoint, namespace: '', consumerGroup: `${options.group}-${topic}`, awaitDuration: 5_000,
+    ...broker(options.endpoint), consumerGroup: `${options.group}-${topic}`, awaitDuration: 5_000,
     subscriptions: new Map([[topic, '*']]), logger: quiet,
   });
 }
@@ -90,7 +91,7 @@ async function main() {
     },
   };
   const producer = new Producer({
-    endpoints: options.endpoint, namespace: '', topics: [options.delay, options.transaction, options.lite], checker, logger: quiet,
+    ...broker(options.endpoint), topics: [options.delay, options.transaction, options.lite], checker, logger: quiet,
   });
   await producer.startup();
   await delays(producer);

@@ -3,6 +3,8 @@
 
 const assert = require('node:assert');
 
+const broker = require('./broker');
+
 const PATIENCE_MS = 60_000;
 const SILENCE_MS = 2_000;
 const QUOTA = 1_000;
@@ -36,7 +38,7 @@ async function run({ LitePushConsumerBuilder, ConsumeResult }, options, quiet, p
 
   await send('begin', 'one', 'two', 'three');
   const consumer = await new LitePushConsumerBuilder()
-    .setClientConfiguration({ endpoints: options.endpoint, namespace: '', logger: quiet })
+    .setClientConfiguration({ ...broker(options.endpoint), logger: quiet })
     .setConsumerGroup(`${options.group}-lite-push`)
     .bindTopic(options.lite)
     .setMessageListener(messageListener)

@@ -7,10 +7,9 @@ import sys
 import threading
 import time
 
+from configuration import configuration
 from rocketmq import (
-    ClientConfiguration,
     ConsumeResult,
-    Credentials,
     FilterExpression,
     Message,
     MessageListener,
@@ -38,10 +37,6 @@ class History:
     def write(self, **event):
         with self._lock:
             self._file.write(json.dumps({"client": self._client, **event}) + "\n")
-
-
-def configuration(options):
-    return ClientConfiguration(options.endpoint, Credentials())
 
 
 def build_message(client, mode, kind, topic, n):

@@ -5,9 +5,8 @@ import sys
 import time
 
 import lite
+from configuration import configuration
 from rocketmq import (
-    ClientConfiguration,
-    Credentials,
     FilterExpression,
     Message,
     Producer,
@@ -26,10 +25,6 @@ def parse():
     for name in ("endpoint", "delay", "transaction", "lite", "group"):
         parser.add_argument(f"--{name}", required=True)
     return parser.parse_args()
-
-
-def configuration(options):
-    return ClientConfiguration(options.endpoint, Credentials())
 
 
 def message(topic, body, due=None):

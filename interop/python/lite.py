@@ -3,7 +3,8 @@
 import threading
 import time
 
-from rocketmq import ClientConfiguration, Credentials, Message
+from configuration import configuration
+from rocketmq import Message
 from rocketmq.v5.consumer import LitePushConsumer, LiteSimpleConsumer
 from rocketmq.v5.consumer.push.message_listener import ConsumeResult, MessageListener
 
@@ -23,8 +24,7 @@ class Simple:
 
     def __init__(self, options):
         self.arrived = set()
-        configuration = ClientConfiguration(options.endpoint, Credentials())
-        self.consumer = LiteSimpleConsumer(options.lite, configuration, f"{options.group}-lite-simple", 5)
+        self.consumer = LiteSimpleConsumer(options.lite, configuration(options), f"{options.group}-lite-simple", 5)
         self.consumer.startup()
 
     def look(self):
@@ -42,8 +42,7 @@ class Push(MessageListener):
 
     def __init__(self, options):
         self.arrived = set()
-        configuration = ClientConfiguration(options.endpoint, Credentials())
-        self.consumer = LitePushConsumer(configuration, f"{options.group}-lite-push", options.lite, self)
+        self.consumer = LitePushConsumer(configuration(options), f"{options.group}-lite-push", options.lite, self)
         self.consumer.startup()
         self.came = threading.Event()
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::Users;
 use crate::features::FeatureLevel;
 use crate::names::{ConsumerId, GroupId, NodeId, QueueKey, TopicId};
 use crate::settings::{GroupSettings, TopicSettings};
@@ -259,6 +260,9 @@ pub struct Catalog {
     /// What the logs may hold: see [`crate::features`].
     #[serde(default)]
     pub feature_level: FeatureLevel,
+    /// Users by name. Not for any text: their secrets are sealed, but nobody's business.
+    #[serde(skip)]
+    pub users: Users,
     /// The nodes that hold a broker group, if it was placed on some. Every node holds one that is not listed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub holders: BTreeMap<GroupId, BTreeSet<NodeId>>,

@@ -11,7 +11,8 @@
 //! - A jump forward by more than the bound releases nothing early; one within it moves the log's time
 //!   by [`SLEW_MS`] a second at most.
 //! - A node that starts with a wrong wall clock stamps nothing by it, not even if it leads at once: the
-//!   first frame waits until the peers' clocks are known, [`SETTLED_WAIT_MAX`] at most.
+//!   first frame waits until the peers' clocks are known, [`SETTLED_WAIT_MAX`] at most. Until then it takes the
+//!   middle of all if it is off by more than [`SKEW_AT_START_MAX_MS`].
 //! - A single node, or a pair, can only tell a jump while it runs, not a wrong clock at its start.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,9 @@ use crate::seams;
 
 /// Clocks that differ by more are not followed, but corrected.
 pub const SKEW_MAX_MS: u64 = 1_000;
+/// The same before the first stamp after a start. A process that starts knows nothing but its wall clock: were that taken
+/// for as long as it is not off by a second, a cluster that was killed as a whole could cut leases by nearly that.
+pub const SKEW_AT_START_MAX_MS: u64 = 100;
 /// So much the clock is moved at most, each time that it is led.
 pub const SLEW_MS: u64 = 5;
 /// How often the clock is led.
@@ -68,14 +72,14 @@ impl LogClock {
         self.anchor_ms = self.anchor_ms.saturating_add_signed(by_ms);
     }
 
-    /// `ahead_ms`: how far the clocks of peers are ahead of this one.
-    fn lead(&mut self, now: Instant, wall_ms: u64, ahead_ms: &[i64]) -> Led {
+    /// `ahead_ms`: how far the clocks of peers are ahead of this one. `bound_ms`: it may be off by so much from the middle.
+    fn lead(&mut self, now: Instant, wall_ms: u64, ahead_ms: &[i64], bound_ms: u64) -> Led {
         if ahead_ms.len() >= PEERS_MIN {
             let mut all: Vec<i64> = ahead_ms.iter().copied().chain([0]).collect();
             all.sort_unstable();
             // Of an even number the lower one: rather late than early.
             let middle = all[(all.len() - 1) / 2];
-            if middle.unsigned_abs() > SKEW_MAX_MS {
+            if middle.unsigned_abs() > bound_ms {
                 self.shift(middle);
                 return Led::Corrected(middle);
             }
@@ -127,7 +131,8 @@ pub(crate) fn lead(ahead_ms: &[i64]) -> Led {
     if seams::monotonic().saturating_duration_since(now) > READING_MAX {
         return Led::Unread;
     }
-    seams::process_clock().lock().lead(now, wall_ms, ahead_ms)
+    let bound_ms = if is_settled() { SKEW_MAX_MS } else { SKEW_AT_START_MAX_MS };
+    seams::process_clock().lock().lead(now, wall_ms, ahead_ms, bound_ms)
 }
 
 /// From now on the clock may be stamped by.
@@ -164,7 +169,7 @@ mod tests {
         for jump_ms in [3_600_000i64, -3_600_000, 1_001, -1_001] {
             let (mut clock, now) = after(10);
             let wall_ms = (START_MS + 10_000).saturating_add_signed(jump_ms);
-            assert_eq!(clock.lead(now, wall_ms, &[]), Led::WallJumped(jump_ms));
+            assert_eq!(clock.lead(now, wall_ms, &[], SKEW_MAX_MS), Led::WallJumped(jump_ms));
             assert_eq!(clock.now_ms(now), START_MS + 10_000, "a jump of {jump_ms} ms was followed");
         }
     }
@@ -174,7 +179,7 @@ mod tests {
         for (off_ms, moved_ms) in [(1_000i64, 5i64), (3, 3), (0, 0), (-2, -2), (-900, -5)] {
             let (mut clock, now) = after(10);
             let wall_ms = (START_MS + 10_000).saturating_add_signed(off_ms);
-            assert_eq!(clock.lead(now, wall_ms, &[]), Led::Agrees);
+            assert_eq!(clock.lead(now, wall_ms, &[], SKEW_MAX_MS), Led::Agrees);
             assert_eq!(clock.now_ms(now) as i64 - (START_MS + 10_000) as i64, moved_ms, "off by {off_ms} ms");
         }
     }
@@ -182,10 +187,13 @@ mod tests {
     #[test]
     fn a_clock_that_the_others_contradict_is_set_right() {
         let (mut clock, now) = after(10);
-        assert_eq!(clock.lead(now, START_MS + 10_000, &[-60_000, -60_010]), Led::Corrected(-60_000));
+        assert_eq!(
+            clock.lead(now, START_MS + 10_000, &[-60_000, -60_010], SKEW_MAX_MS),
+            Led::Corrected(-60_000)
+        );
         assert_eq!(clock.now_ms(now), START_MS - 50_000);
         // Its own wall clock is the one that is wrong, and stays without influence.
-        assert_eq!(clock.lead(now, START_MS + 10_000, &[0, -10]), Led::WallJumped(60_000));
+        assert_eq!(clock.lead(now, START_MS + 10_000, &[0, -10], SKEW_MAX_MS), Led::WallJumped(60_000));
         assert_eq!(clock.now_ms(now), START_MS - 50_000);
     }
 
@@ -193,7 +201,28 @@ mod tests {
     fn one_wrong_peer_moves_nobody_and_a_pair_cannot_tell() {
         for ahead_ms in [vec![3_600_000, 2], vec![-3_600_000, 2], vec![3_600_000]] {
             let (mut clock, now) = after(10);
-            assert_eq!(clock.lead(now, START_MS + 10_000, &ahead_ms), Led::Agrees, "{ahead_ms:?}");
+            assert_eq!(
+                clock.lead(now, START_MS + 10_000, &ahead_ms, SKEW_MAX_MS),
+                Led::Agrees,
+                "{ahead_ms:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn before_its_first_stamp_a_clock_is_held_to_the_middle_more_strictly() {
+        let wall_ms = START_MS + 10_000;
+        for (ahead_ms, led) in [
+            ([-640, -650], Led::Corrected(-640)),
+            ([640, 650], Led::Corrected(640)),
+            ([-90, -95], Led::Agrees),
+            // One peer that is off moves nobody.
+            ([640, 0], Led::Agrees),
+        ] {
+            let (mut clock, now) = after(10);
+            assert_eq!(clock.lead(now, wall_ms, &ahead_ms, SKEW_AT_START_MAX_MS), led, "{ahead_ms:?}");
+            let (mut clock, now) = after(10);
+            assert_eq!(clock.lead(now, wall_ms, &ahead_ms, SKEW_MAX_MS), Led::Agrees, "{ahead_ms:?}");
         }
     }
 }

@@ -23,8 +23,10 @@ impl FeatureLevel {
     pub const PLACEMENT: FeatureLevel = FeatureLevel(2);
     /// The receipt handle of a traced delivery may name its span.
     pub const TRACED_RECEIPTS: FeatureLevel = FeatureLevel(2);
+    /// There may be users and rules ([`crate::access`]).
+    pub const ACCESS: FeatureLevel = FeatureLevel(3);
     /// What this build can read.
-    pub const NEWEST: FeatureLevel = FeatureLevel(2);
+    pub const NEWEST: FeatureLevel = FeatureLevel(3);
 
     /// Whether it is the first one.
     pub fn is_first(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Commands, the deterministic state machine, the adapters to openraft, and the node that hosts
 //! many groups. No gRPC type of a client enters here, and no openraft type leaves.
 
+pub mod access;
 pub mod catalog;
 pub mod clock;
 pub mod command;
@@ -26,3 +27,4 @@ pub mod settings;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 pub mod spans;
+pub mod tls;

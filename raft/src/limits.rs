@@ -261,3 +261,15 @@ const _: () = assert!(COMMAND_BYTES_MAX < PEER_MESSAGE_BYTES_MAX / 4);
 const _: () = assert!(REPLICATE_BYTES_MAX >= FRAME_BYTES_TARGET);
 const _: () = assert!(FRAMES_IN_FLIGHT_EAGER < FRAMES_IN_FLIGHT_MAX);
 const _: () = assert!(SNAPSHOT_PART_BYTES_MAX + FRAME_BODY_BYTES_MAX < PEER_MESSAGE_BYTES_MAX);
+/// A handshake between nodes takes no longer.
+pub const PEER_HANDSHAKE_WAIT_MAX: Duration = Duration::from_secs(3);
+/// So many of them are under way at most; beyond that the oldest is given up.
+pub const PEER_HANDSHAKES_MAX: usize = 128;
+/// That peers are not taken is told no more often.
+pub const PEER_REFUSAL_TOLD_EVERY: Duration = Duration::from_secs(5);
+/// A cluster has no more users.
+pub const USERS_MAX: usize = 10_000;
+/// A user has no more rules.
+pub const RULES_PER_USER_MAX: usize = 1_000;
+/// A secret has no more bytes once it is sealed.
+pub const SEALED_SECRET_BYTES_MAX: usize = 512;

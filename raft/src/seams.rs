@@ -17,8 +17,6 @@ mod real {
 
     use store::commit_log::{CommitLog, LogIdentity, LogOptions, OpenError};
     use store::disk::{Disk, RealDisk};
-    use tonic::transport::server::TcpIncoming;
-    use tonic::transport::{Channel, Endpoint, Error};
 
     use crate::clock::ProcessClock;
     use crate::names::{GroupId, NodeId};
@@ -49,20 +47,7 @@ mod real {
         CommitLog::open(disk, dir, identity, options)
     }
 
-    /// A connection that is dialled when it is first used.
-    pub(crate) fn connect_lazy(endpoint: &Endpoint) -> Channel {
-        endpoint.connect_lazy()
-    }
-
-    /// A connection.
-    pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Channel, Error> {
-        endpoint.connect().await
-    }
-
-    /// What connects to a listener.
-    pub(crate) fn incoming(listener: TcpListener) -> TcpIncoming {
-        TcpIncoming::from(listener).with_nodelay(Some(true))
-    }
+    pub(crate) use crate::tls::{connect, connect_lazy, incoming};
 
     /// The service as it is.
     pub(crate) fn dated<S>(service: S) -> S {

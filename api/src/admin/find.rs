@@ -2,6 +2,7 @@
 
 use proto::admin::query_messages_request::By as Asked;
 use proto::admin::{self, QueryMessagesRequest, QueryMessagesResponse};
+use raft::access::{Action, Target};
 use raft::catalog::{Topic, TopicType};
 use raft::hash::hash64;
 use raft::limits::LITE_QUEUES_FROM;
@@ -18,6 +19,7 @@ use crate::convert::name::{DEAD_LETTERS, RETRIES};
 use crate::convert::status::Fault;
 use crate::edge::EdgeState;
 use crate::limits::{FOUND_MESSAGES_DEFAULT, FOUND_MESSAGES_MAX, SEARCHED_TOPICS_MAX};
+use crate::messaging::caller::Caller;
 
 pub(super) async fn query(
     edge: &EdgeState,
@@ -78,9 +80,11 @@ pub(super) fn known_topic(edge: &EdgeState, name: &str) -> Result<Topic, Fault> 
     topic.ok_or_else(|| Rejection::TopicNotFound { name: name.to_owned() }.into())
 }
 
-/// The copies of a message: in one topic, or wherever they are. Whether everything was looked at.
+/// The copies of a message: in one topic, or in all whose messages the caller may receive. Whether everything was looked
+/// at.
 pub(super) async fn copies(
     edge: &EdgeState,
+    caller: &Caller,
     id: &str,
     topic: &str,
     deadline: Instant,
@@ -88,7 +92,10 @@ pub(super) async fn copies(
     let _room = room(edge, deadline).await?;
     let catalog = edge.node.catalog();
     let topics: Vec<Topic> = match topic {
-        "" => catalog.topics.values().take(SEARCHED_TOPICS_MAX).cloned().collect(),
+        "" => {
+            let may_see = |topic: &&Topic| edge.may(caller, Action::Subscribe, Target::topic(&topic.name));
+            catalog.topics.values().filter(may_see).take(SEARCHED_TOPICS_MAX).cloned().collect()
+        }
         name => vec![known_topic(edge, name)?],
     };
     let mut cut = topic.is_empty() && catalog.topics.len() > SEARCHED_TOPICS_MAX;

@@ -4,6 +4,7 @@ use proto::admin::{
     CreateGroupRequest, DeleteGroupRequest, DeleteGroupResponse, DescribeGroupRequest, DescribeGroupResponse,
     GroupClient, GroupResponse, ListGroupsResponse, UpdateGroupRequest,
 };
+use raft::access::{Action, Target};
 use raft::catalog::{ConsumerGroup, Topic};
 use raft::request::{NewConsumer, Rejection};
 use raft::settings::{GroupChange, GroupSettings};
@@ -16,6 +17,7 @@ use crate::check;
 use crate::convert::status::Fault;
 use crate::edge::EdgeState;
 use crate::limits::{ATTEMPTS_MAX, DESCRIBED_TOPICS_MAX};
+use crate::messaging::caller::Caller;
 use crate::session::remote;
 
 pub(super) async fn create(
@@ -77,9 +79,11 @@ pub(super) async fn delete(
     Ok(DeleteGroupResponse {})
 }
 
-pub(super) fn list(edge: &EdgeState) -> ListGroupsResponse {
+/// Those that the caller may list.
+pub(super) fn list(edge: &EdgeState, caller: &Caller) -> ListGroupsResponse {
     let catalog = edge.node.catalog();
-    ListGroupsResponse { groups: catalog.consumers.values().map(wire_group).collect() }
+    let listed = |group: &&ConsumerGroup| edge.may(caller, Action::List, Target::group(&group.name));
+    ListGroupsResponse { groups: catalog.consumers.values().filter(listed).map(wire_group).collect() }
 }
 
 /// Which topics a group reads is nowhere written: they are those that its clients, on any node,

@@ -14,6 +14,7 @@ mod settings;
 mod topic;
 mod trace;
 mod transactions;
+mod users;
 mod why;
 
 use std::sync::Arc;
@@ -22,21 +23,25 @@ use proto::admin::admin_server::Admin;
 use proto::admin::{
     AddBrokerGroupsRequest, AddBrokerGroupsResponse, ChangeVotersRequest, ChangeVotersResponse,
     ClusterStatusRequest, ClusterStatusResponse, CopyRequest, CreateGroupRequest, CreateTopicRequest,
-    DeleteGroupRequest, DeleteGroupResponse, DeleteTopicRequest, DeleteTopicResponse, DescribeGroupRequest,
+    CreateUserRequest, DeleteGroupRequest, DeleteGroupResponse, DeleteRulesRequest, DeleteRulesResponse,
+    DeleteTopicRequest, DeleteTopicResponse, DeleteUserRequest, DeleteUserResponse, DescribeGroupRequest,
     DescribeGroupResponse, DescribeTopicRequest, DescribeTopicResponse, DigestReplicasRequest,
     DigestReplicasResponse, ExplainDeliveryRequest, ExplainDeliveryResponse, GroupOffsetsRequest,
     GroupOffsetsResponse, GroupResponse, ListDeadLettersRequest, ListDeadLettersResponse, ListGroupsRequest,
     ListGroupsResponse, ListTopicsRequest, ListTopicsResponse, ListTransactionsRequest,
-    ListTransactionsResponse, MoveReplicaRequest, MoveReplicaResponse, QueryMessagesRequest,
-    QueryMessagesResponse, RaiseFeatureLevelRequest, RaiseFeatureLevelResponse, RemoveNodeRequest,
-    RemoveNodeResponse, ResendDeadLettersRequest, ResendDeadLettersResponse, ResetOffsetRequest,
-    ResetOffsetResponse, SpreadTopicRequest, StepAsideRequest, StepAsideResponse, TopicResponse,
+    ListTransactionsResponse, ListUsersRequest, ListUsersResponse, MoveReplicaRequest, MoveReplicaResponse,
+    QueryMessagesRequest, QueryMessagesResponse, RaiseFeatureLevelRequest, RaiseFeatureLevelResponse,
+    RemoveNodeRequest, RemoveNodeResponse, ResendDeadLettersRequest, ResendDeadLettersResponse,
+    ResetOffsetRequest, ResetOffsetResponse, SetRuleRequest, SetRuleResponse, SpreadTopicRequest,
+    StepAsideRequest, StepAsideResponse, TestAccessRequest, TestAccessResponse, TopicResponse,
     TraceMessageRequest, TraceMessageResponse, TransferLeaderRequest, TransferLeaderResponse,
-    UpdateGroupRequest, UpdateTopicRequest,
+    UpdateGroupRequest, UpdateTopicRequest, UpdateUserRequest, UserResponse,
 };
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::access::demand::Demands;
+use crate::access::demands::WholeReplica;
 use crate::convert::status::Fault;
 use crate::edge::EdgeState;
 use crate::limits::ADMIN_TIMEOUT;
@@ -52,6 +57,13 @@ impl AdminService {
     /// Over this node.
     pub fn new(edge: Arc<EdgeState>) -> AdminService {
         AdminService { edge }
+    }
+
+    /// Takes a request apart whose caller may do what it demands.
+    fn admitted<R: Demands>(&self, request: Request<R>) -> Result<(Caller, R), Status> {
+        let (caller, request) = Caller::of(request);
+        self.edge.admit(&caller, &request).map_err(|fault| fault.grpc())?;
+        Ok((caller, request))
     }
 }
 
@@ -73,7 +85,7 @@ impl Admin for AdminService {
         &self,
         request: Request<CreateTopicRequest>,
     ) -> Result<Response<TopicResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(topic::create(&self.edge, request, deadline(&caller)).await)
     }
 
@@ -81,7 +93,7 @@ impl Admin for AdminService {
         &self,
         request: Request<UpdateTopicRequest>,
     ) -> Result<Response<TopicResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(topic::update(&self.edge, request, deadline(&caller)).await)
     }
 
@@ -89,7 +101,7 @@ impl Admin for AdminService {
         &self,
         request: Request<DeleteTopicRequest>,
     ) -> Result<Response<DeleteTopicResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(topic::delete(&self.edge, request, deadline(&caller)).await)
     }
 
@@ -97,7 +109,7 @@ impl Admin for AdminService {
         &self,
         request: Request<DescribeTopicRequest>,
     ) -> Result<Response<DescribeTopicResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(topic::describe(&self.edge, request, deadline(&caller)).await)
     }
 
@@ -105,7 +117,7 @@ impl Admin for AdminService {
         &self,
         request: Request<SpreadTopicRequest>,
     ) -> Result<Response<TopicResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(topic::spread(&self.edge, request, deadline(&caller)).await)
     }
 
@@ -113,7 +125,7 @@ impl Admin for AdminService {
         &self,
         request: Request<CreateGroupRequest>,
     ) -> Result<Response<GroupResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(group::create(&self.edge, request, deadline(&caller)).await)
     }
 
@@ -121,7 +133,7 @@ impl Admin for AdminService {
         &self,
         request: Request<UpdateGroupRequest>,
     ) -> Result<Response<GroupResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(group::update(&self.edge, request, deadline(&caller)).await)
     }
 
@@ -129,7 +141,7 @@ impl Admin for AdminService {
         &self,
         request: Request<DeleteGroupRequest>,
     ) -> Result<Response<DeleteGroupResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(group::delete(&self.edge, request, deadline(&caller)).await)
     }
 
@@ -137,7 +149,7 @@ impl Admin for AdminService {
         &self,
         request: Request<DescribeGroupRequest>,
     ) -> Result<Response<DescribeGroupResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(group::describe(&self.edge, &request, deadline(&caller)).await)
     }
 
@@ -145,7 +157,7 @@ impl Admin for AdminService {
         &self,
         request: Request<ResetOffsetRequest>,
     ) -> Result<Response<ResetOffsetResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(offsets::reset_offset(&self.edge, request, deadline(&caller)).await)
     }
 
@@ -153,7 +165,7 @@ impl Admin for AdminService {
         &self,
         request: Request<GroupOffsetsRequest>,
     ) -> Result<Response<GroupOffsetsResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(offsets::group_offsets(&self.edge, request, deadline(&caller)).await)
     }
 
@@ -161,7 +173,7 @@ impl Admin for AdminService {
         &self,
         request: Request<QueryMessagesRequest>,
     ) -> Result<Response<QueryMessagesResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(find::query(&self.edge, request, deadline(&caller)).await)
     }
 
@@ -169,23 +181,23 @@ impl Admin for AdminService {
         &self,
         request: Request<TraceMessageRequest>,
     ) -> Result<Response<TraceMessageResponse>, Status> {
-        let (caller, request) = Caller::of(request);
-        answer(trace::trace(&self.edge, request, deadline(&caller)).await)
+        let (caller, request) = self.admitted(request)?;
+        answer(trace::trace(&self.edge, &caller, request, deadline(&caller)).await)
     }
 
     async fn explain_delivery(
         &self,
         request: Request<ExplainDeliveryRequest>,
     ) -> Result<Response<ExplainDeliveryResponse>, Status> {
-        let (caller, request) = Caller::of(request);
-        answer(why::explain(&self.edge, request, deadline(&caller)).await)
+        let (caller, request) = self.admitted(request)?;
+        answer(why::explain(&self.edge, &caller, request, deadline(&caller)).await)
     }
 
     async fn list_transactions(
         &self,
         request: Request<ListTransactionsRequest>,
     ) -> Result<Response<ListTransactionsResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(transactions::list(&self.edge, request, deadline(&caller)).await)
     }
 
@@ -193,7 +205,7 @@ impl Admin for AdminService {
         &self,
         request: Request<ListDeadLettersRequest>,
     ) -> Result<Response<ListDeadLettersResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(dead_letters::list(&self.edge, request, deadline(&caller)).await)
     }
 
@@ -201,7 +213,7 @@ impl Admin for AdminService {
         &self,
         request: Request<ResendDeadLettersRequest>,
     ) -> Result<Response<ResendDeadLettersResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(dead_letters::resend(&self.edge, request, deadline(&caller)).await)
     }
 
@@ -209,7 +221,7 @@ impl Admin for AdminService {
         &self,
         request: Request<TransferLeaderRequest>,
     ) -> Result<Response<TransferLeaderResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(cluster::transfer_leader(&self.edge, request, deadline(&caller)).await)
     }
 
@@ -217,7 +229,7 @@ impl Admin for AdminService {
         &self,
         request: Request<ChangeVotersRequest>,
     ) -> Result<Response<ChangeVotersResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(cluster::change_voters(&self.edge, request, deadline(&caller)).await)
     }
 
@@ -225,7 +237,7 @@ impl Admin for AdminService {
         &self,
         request: Request<RemoveNodeRequest>,
     ) -> Result<Response<RemoveNodeResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(cluster::remove_node(&self.edge, request, deadline(&caller)).await)
     }
 
@@ -233,7 +245,7 @@ impl Admin for AdminService {
         &self,
         request: Request<StepAsideRequest>,
     ) -> Result<Response<StepAsideResponse>, Status> {
-        let (caller, _) = Caller::of(request);
+        let (caller, _) = self.admitted(request)?;
         answer(cluster::step_aside(&self.edge, deadline(&caller)).await)
     }
 
@@ -241,7 +253,7 @@ impl Admin for AdminService {
         &self,
         request: Request<RaiseFeatureLevelRequest>,
     ) -> Result<Response<RaiseFeatureLevelResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(cluster::raise_feature_level(&self.edge, request, deadline(&caller)).await)
     }
 
@@ -249,7 +261,7 @@ impl Admin for AdminService {
         &self,
         request: Request<AddBrokerGroupsRequest>,
     ) -> Result<Response<AddBrokerGroupsResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(cluster::add_broker_groups(&self.edge, request, deadline(&caller)).await)
     }
 
@@ -257,7 +269,7 @@ impl Admin for AdminService {
         &self,
         request: Request<MoveReplicaRequest>,
     ) -> Result<Response<MoveReplicaResponse>, Status> {
-        let (caller, request) = Caller::of(request);
+        let (caller, request) = self.admitted(request)?;
         answer(cluster::move_replica(&self.edge, request, deadline(&caller)).await)
     }
 
@@ -265,28 +277,85 @@ impl Admin for AdminService {
         &self,
         request: Request<DigestReplicasRequest>,
     ) -> Result<Response<DigestReplicasResponse>, Status> {
-        answer(digest::digest(&self.edge, request.get_ref()).await)
+        let (_, request) = self.admitted(request)?;
+        answer(digest::digest(&self.edge, &request).await)
     }
 
     async fn list_topics(
         &self,
         request: Request<ListTopicsRequest>,
     ) -> Result<Response<ListTopicsResponse>, Status> {
-        Ok(Response::new(topic::list(&self.edge, request.get_ref())))
+        let (caller, request) = self.admitted(request)?;
+        Ok(Response::new(topic::list(&self.edge, &caller, &request)))
     }
 
     async fn list_groups(
         &self,
-        _request: Request<ListGroupsRequest>,
+        request: Request<ListGroupsRequest>,
     ) -> Result<Response<ListGroupsResponse>, Status> {
-        Ok(Response::new(group::list(&self.edge)))
+        let (caller, _) = self.admitted(request)?;
+        Ok(Response::new(group::list(&self.edge, &caller)))
     }
 
     async fn cluster_status(
         &self,
-        _request: Request<ClusterStatusRequest>,
+        request: Request<ClusterStatusRequest>,
     ) -> Result<Response<ClusterStatusResponse>, Status> {
+        self.admitted(request)?;
         Ok(Response::new(cluster::status(&self.edge).await))
+    }
+
+    async fn create_user(
+        &self,
+        request: Request<CreateUserRequest>,
+    ) -> Result<Response<UserResponse>, Status> {
+        let (caller, request) = self.admitted(request)?;
+        answer(users::create(&self.edge, &caller, request, deadline(&caller)).await)
+    }
+
+    async fn update_user(
+        &self,
+        request: Request<UpdateUserRequest>,
+    ) -> Result<Response<UserResponse>, Status> {
+        let (caller, request) = self.admitted(request)?;
+        answer(users::update(&self.edge, &caller, request, deadline(&caller)).await)
+    }
+
+    async fn delete_user(
+        &self,
+        request: Request<DeleteUserRequest>,
+    ) -> Result<Response<DeleteUserResponse>, Status> {
+        let (caller, request) = self.admitted(request)?;
+        answer(users::delete(&self.edge, &caller, request, deadline(&caller)).await)
+    }
+
+    async fn list_users(
+        &self,
+        request: Request<ListUsersRequest>,
+    ) -> Result<Response<ListUsersResponse>, Status> {
+        let (_, request) = self.admitted(request)?;
+        answer(users::list(&self.edge, &request))
+    }
+
+    async fn set_rule(&self, request: Request<SetRuleRequest>) -> Result<Response<SetRuleResponse>, Status> {
+        let (caller, request) = self.admitted(request)?;
+        answer(users::set_rule(&self.edge, &caller, request, deadline(&caller)).await)
+    }
+
+    async fn delete_rules(
+        &self,
+        request: Request<DeleteRulesRequest>,
+    ) -> Result<Response<DeleteRulesResponse>, Status> {
+        let (caller, request) = self.admitted(request)?;
+        answer(users::delete_rules(&self.edge, &caller, request, deadline(&caller)).await)
+    }
+
+    async fn test_access(
+        &self,
+        request: Request<TestAccessRequest>,
+    ) -> Result<Response<TestAccessResponse>, Status> {
+        let (_, request) = self.admitted(request)?;
+        answer(users::test(&self.edge, &request))
     }
 
     type CopyReplicaStream = copy::Answers;
@@ -295,6 +364,8 @@ impl Admin for AdminService {
         &self,
         request: Request<Streaming<CopyRequest>>,
     ) -> Result<Response<copy::Answers>, Status> {
-        Ok(Response::new(copy::answer(self.edge.clone(), request.into_inner())))
+        let (caller, steps) = Caller::of(request);
+        self.edge.admit(&caller, &WholeReplica).map_err(|fault| fault.grpc())?;
+        Ok(Response::new(copy::answer(self.edge.clone(), steps)))
     }
 }

@@ -7,6 +7,7 @@ use proto::admin::{
     GroupBehindSpread, ListTopicsRequest, ListTopicsResponse, QueueStatus, SpreadTopicRequest, TopicResponse,
     UpdateTopicRequest,
 };
+use raft::access::{Action, Target};
 use raft::catalog::TopicType;
 use raft::request::{NewTopic, Rejection};
 use raft::settings::TopicSettings;
@@ -18,6 +19,7 @@ use crate::check;
 use crate::convert::status::Fault;
 use crate::edge::EdgeState;
 use crate::limits::{QUEUES_MAX, SPREAD_WITHIN};
+use crate::messaging::caller::Caller;
 
 pub(super) async fn create(
     edge: &EdgeState,
@@ -120,9 +122,13 @@ pub(super) async fn describe(
     Ok(DescribeTopicResponse { topic: Some(wire_topic(topic)), queues, behind_spread })
 }
 
-pub(super) fn list(edge: &EdgeState, request: &ListTopicsRequest) -> ListTopicsResponse {
+/// Those that the caller may list.
+pub(super) fn list(edge: &EdgeState, caller: &Caller, request: &ListTopicsRequest) -> ListTopicsResponse {
     let catalog = edge.node.catalog();
-    let listed = |name: &str| request.all || !check::name::is_system_topic(name);
+    let listed = |name: &str| {
+        (request.all || !check::name::is_system_topic(name))
+            && edge.may(caller, Action::List, Target::topic(name))
+    };
     let topics = catalog.topics.values().filter(|topic| listed(&topic.name)).map(wire_topic).collect();
     ListTopicsResponse { topics }
 }

@@ -10,13 +10,15 @@ use tokio::time::Instant;
 use super::find::{copies, wire_message};
 use crate::convert::status::Fault;
 use crate::edge::EdgeState;
+use crate::messaging::caller::Caller;
 
 pub(super) async fn trace(
     edge: &EdgeState,
+    caller: &Caller,
     request: TraceMessageRequest,
     deadline: Instant,
 ) -> Result<TraceMessageResponse, Fault> {
-    let (found, mut cut) = copies(edge, &request.id, &request.topic, deadline).await?;
+    let (found, mut cut) = copies(edge, caller, &request.id, &request.topic, deadline).await?;
     let mut messages = Vec::with_capacity(found.len());
     for (topic, message) in found {
         let (traced, events_cut) = trace_copy(edge, &topic, &message, deadline).await?;

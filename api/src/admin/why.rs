@@ -21,16 +21,18 @@ use crate::convert::name::DEAD_LETTERS;
 use crate::convert::status::Fault;
 use crate::delivery::filter;
 use crate::edge::EdgeState;
+use crate::messaging::caller::Caller;
 use crate::session::remote::{self, ClientReport};
 
 pub(super) async fn explain(
     edge: &EdgeState,
+    caller: &Caller,
     request: ExplainDeliveryRequest,
     deadline: Instant,
 ) -> Result<ExplainDeliveryResponse, Fault> {
     let catalog = edge.node.catalog();
     let group = known(catalog.consumers.get(&request.group), &request.group)?.clone();
-    let (found, cut) = copies(edge, &request.id, &request.topic, deadline).await?;
+    let (found, cut) = copies(edge, caller, &request.id, &request.topic, deadline).await?;
     let dead_letters = format!("{DEAD_LETTERS}{}", group.name);
     let buried = found.iter().any(|(topic, _)| topic.name == dead_letters);
     let Some((topic, message)) = found.into_iter().next() else { return Ok(not_found(&request, cut)) };

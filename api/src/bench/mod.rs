@@ -17,7 +17,7 @@ pub mod wire;
 
 use std::time::Duration;
 
-use crate::client::access::HostPort;
+use crate::client::access::{Headers, HostPort};
 
 /// Which messages are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ impl Kind {
 pub struct Load {
     /// Where the route is asked for.
     pub endpoint: HostPort,
+    /// Who sends and receives, and how it connects.
+    pub headers: Headers,
     /// Speak to `endpoint` only, whatever the route says.
     pub direct: bool,
     /// The topic.

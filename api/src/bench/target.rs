@@ -13,7 +13,7 @@ use tonic::{Request, Status, Streaming};
 
 use super::wire::EncodedCodec;
 use super::{Kind, Load};
-use crate::client::access::{Broker, ClientError, Headers};
+use crate::client::access::{Broker, ClientError};
 use crate::client::producer::Producer;
 use crate::client::session::{Role, Session};
 
@@ -31,7 +31,7 @@ pub struct Target {
 impl Target {
     /// Connects, and makes the topic if it is not there.
     pub async fn open(load: &Load) -> Result<Target, ClientError> {
-        let first = Broker::connect(load.endpoint.clone(), Headers::new()).await?;
+        let first = Broker::connect(load.endpoint.clone(), load.headers.of_another()).await?;
         let brokers = match load.direct {
             true => vec![first.clone()],
             false => {

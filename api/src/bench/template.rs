@@ -152,6 +152,7 @@ pub(super) mod tests {
 
     pub fn load(size: usize, batch: usize, message_groups: u32) -> Load {
         Load {
+            headers: crate::client::access::Headers::new(None).unwrap(),
             endpoint: "127.0.0.1:1".parse().unwrap(),
             direct: true,
             topic: "t".into(),

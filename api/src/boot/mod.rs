@@ -1,9 +1,11 @@
 //! One node as a process: from its options to its end.
 
+pub mod access;
 pub mod data_lock;
 pub mod logging;
 pub mod open_files;
 pub mod panic;
+pub mod peer_tls;
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -40,6 +42,7 @@ pub async fn run(options: Options, announce: impl FnOnce(&Options)) -> Result<()
     open_files::raise_limit();
     let _lock = DataLock::take(&options.node.data)?;
     let mut stop = StopSignals::listen()?;
+    let access = access::prepare(&options)?;
     let node = tokio::select! {
         node = start(&options) => node.map_err(|error| Failure::of_chain(&error))?,
         _ = stop.next() => return Ok(()),
@@ -48,11 +51,11 @@ pub async fn run(options: Options, announce: impl FnOnce(&Options)) -> Result<()
     let traces = traces(&options)?;
     let ports = async {
         let exporter = Exporter::new(node.clone(), &options.cluster.name, &options.node_name());
-        let http =
-            crate::http::serve(node.clone(), exporter.clone(), address("http.bind", &options.http.bind)?)
-                .await?;
+        let bind = address("http.bind", &options.http.bind)?;
+        let http = crate::http::serve(node.clone(), exporter.clone(), bind, &http_tls(&options)).await?;
         let shutdown = stopping.clone().cancelled_owned();
-        let edge_options = EdgeOptions { traces: traces.clone(), ..edge_options(&options)? };
+        let control = access.as_ref().map_or_else(Default::default, |access| access.control.clone());
+        let edge_options = EdgeOptions { traces: traces.clone(), access: control, ..edge_options(&options)? };
         let edge = edge::serve(node.clone(), edge_options, shutdown).await?;
         exporter.watch(&edge);
         anyhow::Ok((http, edge))
@@ -60,6 +63,9 @@ pub async fn run(options: Options, announce: impl FnOnce(&Options)) -> Result<()
     let (http, mut edge) = ports.await.map_err(|error| Failure::of_chain(&error))?;
     tracing::info!(node = %node.id(), name = options.node_name(), grpc = %edge.address, "listening");
     announce(&options);
+    if let Some(access) = access {
+        access::begin(access, node.clone(), stopping.clone());
+    }
 
     let result = tokio::select! {
         reason = node.failed() => Err(match node.is_removed() {
@@ -93,7 +99,11 @@ pub async fn run(options: Options, announce: impl FnOnce(&Options)) -> Result<()
 }
 
 async fn start(options: &Options) -> anyhow::Result<Node> {
-    Node::start(node_options(options)?).await.context("cannot start the node")
+    let node_options = node_options(options)?;
+    let tls = node_options.tls.clone();
+    let node = Node::start(node_options).await.context("cannot start the node")?;
+    peer_tls::keep_fresh(tls);
+    Ok(node)
 }
 
 /// Lets the edge finish first: its requests need the node.
@@ -125,9 +135,23 @@ fn traces(options: &Options) -> Result<Option<Arc<Traces>>, Failure> {
     Traces::start(&options).map(Some).map_err(Failure::Usage)
 }
 
+/// The certificate of the ports for clients and for HTTP.
+fn certificate(options: &Options) -> TlsOptions {
+    let file = |path: &PathBuf| (!path.as_os_str().is_empty()).then(|| path.clone());
+    TlsOptions {
+        cert: file(&options.grpc.tls_cert),
+        key: file(&options.grpc.tls_key),
+        directory: options.node.data.join(TLS_DIRECTORY),
+        only: false,
+    }
+}
+
+fn http_tls(options: &Options) -> TlsOptions {
+    TlsOptions { only: options.http.tls_only, ..certificate(options) }
+}
+
 fn edge_options(options: &Options) -> anyhow::Result<EdgeOptions> {
     let messaging = &options.messaging;
-    let file = |path: &PathBuf| (!path.as_os_str().is_empty()).then(|| path.clone());
     Ok(EdgeOptions {
         bind: address("grpc.bind", &options.grpc.bind)?,
         stand_in_for: options
@@ -136,11 +160,7 @@ fn edge_options(options: &Options) -> anyhow::Result<EdgeOptions> {
             .iter()
             .map(|neighbour| address("grpc.stand_in_for", neighbour))
             .collect::<anyhow::Result<_>>()?,
-        tls: TlsOptions {
-            cert: file(&options.grpc.tls_cert),
-            key: file(&options.grpc.tls_key),
-            directory: options.node.data.join(TLS_DIRECTORY),
-        },
+        tls: TlsOptions { only: options.grpc.tls_only, ..certificate(options) },
         auto_create_topics: messaging.auto_create_topics,
         auto_create_groups: messaging.auto_create_groups,
         default_queues: messaging.default_queues,
@@ -196,6 +216,7 @@ fn node_options(options: &Options) -> anyhow::Result<NodeOptions> {
             open_max: Duration::from_secs(3600 * u64::from(options.transactions.open_max_hours)),
         },
         reads_up_to: FeatureLevel::NEWEST,
+        tls: peer_tls::read(options)?,
     })
 }
 

@@ -3,7 +3,9 @@
 use crate::check::reserved;
 use crate::convert::name::{DEAD_LETTERS, RETRIES};
 use crate::convert::status::Fault;
-use crate::limits::{GROUP_NAME_BYTES_MAX, SYSTEM_TOPIC_NAME_BYTES_MAX, TOPIC_NAME_BYTES_MAX};
+use crate::limits::{
+    GROUP_NAME_BYTES_MAX, SYSTEM_TOPIC_NAME_BYTES_MAX, TOPIC_NAME_BYTES_MAX, USER_NAME_BYTES_MAX,
+};
 
 /// Whether a topic may have this name.
 ///
@@ -31,6 +33,20 @@ pub fn topic(name: &str) -> Result<(), Fault> {
         return illegal(format!("{name} is a system topic"));
     }
     Ok(())
+}
+
+/// Whether a user may have this name: it is the access key of its clients, and stands in a header.
+///
+/// # Errors
+/// [`Fault::BadRequest`] with a sentence.
+pub fn user(name: &str) -> Result<(), Fault> {
+    let fits = |letter: u8| letter.is_ascii_alphanumeric() || b"_-.".contains(&letter);
+    match (1..=USER_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(fits) {
+        true => Ok(()),
+        false => Err(Fault::BadRequest(format!(
+            "{name:?} is no name for a user: it has 1 to {USER_NAME_BYTES_MAX} letters, digits, '_', '-' and '.'"
+        ))),
+    }
 }
 
 /// Whether a consumer group may have this name.

@@ -10,11 +10,12 @@ use tokio::net::TcpListener;
 
 use super::exit::Failure;
 use super::output::{OutputArgs, line, progress, spinner};
+use super::target::CredentialArgs;
 use crate::bench::ceiling::{Ceiling, EchoProcess};
 use crate::bench::meter::Meter;
 use crate::bench::report::Report;
 use crate::bench::{Kind, Load, ceiling, e2e, echo, receive, send};
-use crate::client::access::{ClientError, HostPort};
+use crate::client::access::{ClientError, Headers, HostPort};
 use crate::options::values::parse_duration;
 
 /// Calls under way at once where nothing is said: sends, and receives.
@@ -103,6 +104,8 @@ pub struct LoadArgs {
 /// The shape of a load.
 #[derive(Clone, Debug, Args)]
 pub struct ShapeArgs {
+    #[command(flatten)]
+    credentials: CredentialArgs,
     /// The topic; made if it is not there [default: bench, or bench-fifo]
     #[arg(long)]
     topic: Option<String>,
@@ -156,7 +159,7 @@ fn size(text: &str) -> Result<usize, String> {
 }
 
 impl ShapeArgs {
-    fn load(&self, endpoint: HostPort, in_flight: usize) -> Load {
+    fn load(&self, endpoint: HostPort, in_flight: usize) -> Result<Load, Failure> {
         let kind = match (self.delay, self.message_groups) {
             (Some(delay), _) => Kind::Delayed(delay),
             (None, 0) => Kind::Normal,
@@ -165,7 +168,7 @@ impl ShapeArgs {
         self.load_of(kind, endpoint, in_flight)
     }
 
-    fn load_of(&self, kind: Kind, endpoint: HostPort, in_flight: usize) -> Load {
+    fn load_of(&self, kind: Kind, endpoint: HostPort, in_flight: usize) -> Result<Load, Failure> {
         let default = match kind {
             Kind::Normal => "bench",
             Kind::Fifo { .. } => "bench-fifo",
@@ -174,8 +177,9 @@ impl ShapeArgs {
             Kind::Lite { .. } => "bench-lite",
         };
         let topic = self.topic.clone().unwrap_or_else(|| default.to_owned());
-        Load {
+        Ok(Load {
             endpoint,
+            headers: self.credentials.headers()?,
             direct: self.direct,
             queues: self.queues,
             group: self.group.clone().unwrap_or_else(|| topic.clone()),
@@ -190,7 +194,7 @@ impl ShapeArgs {
             messages: self.messages,
             kind,
             hold: None,
-        }
+        })
     }
 }
 
@@ -199,18 +203,18 @@ impl BenchCommand {
         match self {
             BenchCommand::Send { load: args, transaction, commit, lite_topics } => {
                 let load = match (transaction, lite_topics) {
-                    (true, _) => args.shape.load_of(Kind::Half { commit }, args.endpoint, SENDS_IN_FLIGHT),
+                    (true, _) => args.shape.load_of(Kind::Half { commit }, args.endpoint, SENDS_IN_FLIGHT)?,
                     (false, Some(topics)) => {
-                        args.shape.load_of(Kind::Lite { topics }, args.endpoint, SENDS_IN_FLIGHT)
+                        args.shape.load_of(Kind::Lite { topics }, args.endpoint, SENDS_IN_FLIGHT)?
                     }
-                    (false, None) => args.shape.load(args.endpoint, SENDS_IN_FLIGHT),
+                    (false, None) => args.shape.load(args.endpoint, SENDS_IN_FLIGHT)?,
                 };
                 let bar = spinner("sending");
                 let result = send::run(&load, |meter| show(&bar, meter, &load)).await;
                 finish(&bar, result, &load, args.output)
             }
             BenchCommand::Receive { load: args, hold } => {
-                let mut load = args.shape.load(args.endpoint, POLLS_IN_FLIGHT);
+                let mut load = args.shape.load(args.endpoint, POLLS_IN_FLIGHT)?;
                 load.hold = hold;
                 if args.shape.batch == 1 {
                     load.batch = receive::BATCH_MAX;
@@ -220,7 +224,7 @@ impl BenchCommand {
                 finish(&bar, result, &load, args.output)
             }
             BenchCommand::E2e(args) => {
-                let load = args.shape.load(args.endpoint, SENDS_IN_FLIGHT);
+                let load = args.shape.load(args.endpoint, SENDS_IN_FLIGHT)?;
                 if load.size < STAMPED_BYTES_MIN {
                     return Err(Failure::Usage(format!(
                         "--size {}: a body of `bench e2e` has at least {STAMPED_BYTES_MIN} bytes",
@@ -259,14 +263,15 @@ async fn run_ceiling(
     let bar = spinner("echo");
     let process = EchoProcess::start().await.map_err(|error| Failure::io("start the echo server", &error))?;
     let at: HostPort = process.endpoint.parse().map_err(Failure::Failed)?;
-    let load = Load { direct: true, ..shape.load(at, SENDS_IN_FLIGHT) };
+    // Whatever the broker wants, the echo wants nothing.
+    let load = Load { direct: true, headers: Headers::new(None)?, ..shape.load(at, SENDS_IN_FLIGHT)? };
     let echo = send::run(&load, |meter| show(&bar, meter, &load)).await;
     drop(process);
     bar.finish_and_clear();
     let echo = echo?;
     let mut broker = None;
     if let Some(endpoint) = endpoint {
-        let load = shape.load(endpoint, SENDS_IN_FLIGHT);
+        let load = shape.load(endpoint, SENDS_IN_FLIGHT)?;
         let bar = spinner("broker");
         let report = send::run(&load, |meter| show(&bar, meter, &load)).await;
         bar.finish_and_clear();

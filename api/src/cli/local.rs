@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::exit::Failure;
 use super::output::{OutputArgs, spinner};
+use crate::access::first;
 use crate::local::launch::{self, Children};
 use crate::local::state::{LocalCluster, LocalDirectory, NODES_MAX};
 use crate::local::status;
@@ -92,6 +93,9 @@ pub struct StartArgs {
     /// The first node's port for clients [default: 8081, or as before]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..=65_000))]
     base_port: Option<u16>,
+    /// Control access: every request must be signed; `admin` may do everything, and its secret is in DIR/access
+    #[arg(long)]
+    access: bool,
     /// Return once every group has a leader, and leave the nodes running
     #[arg(long)]
     detach: bool,
@@ -106,8 +110,9 @@ impl LocalCommand {
         match self {
             LocalCommand::Start(args) => args.run().await,
             LocalCommand::Status { directory, output } => {
-                let cluster = LocalDirectory::new(&directory.data)?.existing()?;
-                let view = status::view(&cluster).await;
+                let directory = LocalDirectory::new(&directory.data)?;
+                let cluster = directory.existing()?;
+                let view = status::view(&cluster, directory.credentials(&cluster)?.as_ref()).await;
                 output.print(&view, || view.text());
                 Ok(())
             }
@@ -188,9 +193,9 @@ impl StartArgs {
             launch::stop(&directory).await?;
             return Err(failure);
         }
-        let view = status::view(&cluster).await;
+        let view = status::view(&cluster, directory.credentials(&cluster)?.as_ref()).await;
         let took = began.elapsed().as_secs_f32();
-        self.output.print(&view, || self.welcome(&cluster, &view.text(), took));
+        self.output.print(&view, || self.welcome(&directory, &cluster, &view.text(), took));
         if self.detach {
             return Ok(());
         }
@@ -206,7 +211,8 @@ impl StartArgs {
     fn cluster(&self, directory: &LocalDirectory) -> Result<LocalCluster, Failure> {
         let Some(mut old) = directory.read()? else {
             let (nodes, groups) = (self.nodes.unwrap_or(3), self.groups.unwrap_or(1));
-            return Ok(LocalCluster::new(nodes, groups, self.base_port.unwrap_or(8081)));
+            let new = LocalCluster::new(nodes, groups, self.base_port.unwrap_or(8081));
+            return Ok(LocalCluster { access: self.access, ..new });
         };
         if let Some(node) = old.nodes.iter().find(|node| node.is_alive()) {
             return Err(Failure::Failed(format!(
@@ -233,10 +239,17 @@ impl StartArgs {
             return Err(other("base-port", old.base_port.to_string()));
         }
         old.nodes.iter_mut().for_each(|node| node.process = None);
+        old.access |= self.access;
         Ok(old)
     }
 
-    fn welcome(&self, cluster: &LocalCluster, status: &str, took_s: f32) -> String {
+    fn welcome(
+        &self,
+        directory: &LocalDirectory,
+        cluster: &LocalCluster,
+        status: &str,
+        took_s: f32,
+    ) -> String {
         let endpoint = match cluster.base_port {
             8081 => String::new(),
             port => format!(" --endpoint 127.0.0.1:{port}"),
@@ -245,12 +258,20 @@ impl StartArgs {
             Some("ledgermq-data/local") => String::new(),
             _ => format!(" --data {}", self.directory.data.display()),
         };
+        let access = match cluster.access {
+            false => String::new(),
+            true => format!(
+                "\n  export LEDGERMQ_ACCESS_KEY={} LEDGERMQ_SECRET_KEY_FILE={}",
+                first::NAME,
+                directory.admin_secret().display()
+            ),
+        };
         let end = match self.detach {
             true => format!("  ledgermq local stop{data}"),
             false => "Ctrl-C stops the cluster; its data stays.".to_owned(),
         };
         format!(
-            "{status}\nEvery group has a leader after {took_s:.1} s. Try in another terminal:
+            "{status}\nEvery group has a leader after {took_s:.1} s. Try in another terminal:{access}
   ledgermq send demo --body hello{endpoint}
   ledgermq receive demo --group g{endpoint}
   ledgermq local kill node1{data}     (then send again)
@@ -271,7 +292,8 @@ async fn watch(directory: &LocalDirectory, children: &mut Children) {
                 return;
             }
         }
-        let view = status::view(&cluster).await;
+        let Ok(credentials) = directory.credentials(&cluster) else { return };
+        let view = status::view(&cluster, credentials.as_ref()).await;
         let nodes = view.nodes.iter().map(|node| {
             (
                 node.name.clone(),

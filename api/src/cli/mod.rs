@@ -1,5 +1,6 @@
 //! The command line. One file a command; each says what it needs, does it, and prints.
 
+mod acl;
 mod backup;
 mod bench;
 mod cluster;
@@ -33,6 +34,7 @@ pub mod target;
 mod topic;
 mod topic_spread;
 mod transaction;
+mod user;
 mod verify;
 mod voters;
 
@@ -92,6 +94,12 @@ enum Command {
     /// Look at the cluster, and move leaders
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
+    /// Make, list, change and delete users, where access is controlled
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Say what users may do, and ask whether they may
+    #[command(subcommand)]
+    Acl(acl::AclCommand),
     /// Measure a broker
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -164,6 +172,8 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Message(command) => command.run().await,
         Command::Transaction(command) => command.run().await,
         Command::Cluster(command) => command.run().await,
+        Command::User(command) => command.run().await,
+        Command::Acl(command) => command.run().await,
         Command::Bench(command) => command.run().await,
         Command::Verify(args) => args.run().await,
         Command::Log(command) => command.run(),

@@ -13,6 +13,8 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
 use super::ANSWER_BYTES_MAX;
+use super::credentials::Credentials;
+use super::tls::ClientTls;
 
 /// How long a connection may take to come up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -49,8 +51,11 @@ impl HostPort {
     }
 
     /// A channel that connects at its first call, and again after a loss.
-    pub fn channel(&self) -> Channel {
-        self.endpoint().connect_lazy()
+    fn channel(&self, tls: Option<&ClientTls>) -> Channel {
+        match tls {
+            None => self.endpoint().connect_lazy(),
+            Some(tls) => tls.connect_lazy(&self.endpoint()),
+        }
     }
 
     fn endpoint(&self) -> Endpoint {
@@ -112,6 +117,9 @@ pub enum ClientError {
     /// The broker answered with a gRPC status.
     #[error("{}", explain_status(.0))]
     Status(Box<Status>),
+    /// The credentials cannot be used.
+    #[error("{0}")]
+    Credentials(String),
     /// Out of time.
     #[error("no success within {} s; the last failure: {last}", .after.as_secs_f32())]
     OutOfTime {
@@ -122,8 +130,12 @@ pub enum ClientError {
     },
 }
 
+/// What to do about a signature that is missing or wrong.
+const SIGN: &str = "name a user with --access-key and the file of its secret with --secret-key-file";
+
 fn explain(code: Code, message: &str) -> String {
-    format!("the broker refused: {message} ({} {})", code.as_str_name(), code as i32)
+    let hint = if code == Code::Unauthorized { format!("; {SIGN}") } else { String::new() };
+    format!("the broker refused: {message} ({} {}){hint}", code.as_str_name(), code as i32)
 }
 
 fn explain_status(status: &Status) -> String {
@@ -134,6 +146,8 @@ fn explain_status(status: &Status) -> String {
         tonic::Code::DeadlineExceeded => {
             format!("no answer in time: the outcome is unknown ({})", status.message())
         }
+        tonic::Code::Unauthenticated => format!("the broker refused: {}; {SIGN}", status.message()),
+        tonic::Code::PermissionDenied => format!("the broker refused: {}", status.message()),
         _ if status.message().is_empty() => format!("the broker failed: {}", status.code().description()),
         _ => status.message().to_owned(),
     }
@@ -207,25 +221,49 @@ impl ClientError {
     }
 }
 
-/// The headers that an official client sends with every call.
+fn new_client_id() -> String {
+    let number: u32 = rand::random();
+    format!("ledgermq@{}@{number:08x}", std::process::id())
+}
+
+/// The headers that an official client sends with every call; and whether its connections have TLS.
 #[derive(Clone, Debug)]
 pub struct Headers {
     map: MetadataMap,
     client_id: String,
+    tls: Option<ClientTls>,
 }
 
 impl Headers {
-    /// Headers of a new client.
-    pub fn new() -> Self {
-        let number: u32 = rand::random();
-        let client_id = format!("ledgermq@{}@{number:08x}", std::process::id());
+    /// Headers of a new client, signed with its credentials if it has some.
+    ///
+    /// # Errors
+    /// [`ClientError::Credentials`].
+    pub fn new(credentials: Option<&Credentials>) -> Result<Self, ClientError> {
+        let client_id = new_client_id();
         let ascii = |text: &str| -> MetadataValue<Ascii> { text.parse().expect("plain ASCII") };
         let mut map = MetadataMap::new();
         map.insert("x-mq-client-id", ascii(&client_id));
         map.insert("x-mq-client-version", ascii(env!("CARGO_PKG_VERSION")));
         map.insert("x-mq-language", ascii("RUST"));
         map.insert("x-mq-protocol", ascii("v2"));
-        Headers { map, client_id }
+        if let Some(credentials) = credentials {
+            credentials.sign(&mut map).map_err(ClientError::Credentials)?;
+        }
+        Ok(Headers { map, client_id, tls: None })
+    }
+
+    /// Those of another client that is the same user.
+    pub fn of_another(&self) -> Headers {
+        let client_id = new_client_id();
+        let mut map = self.map.clone();
+        map.insert("x-mq-client-id", client_id.parse().expect("plain ASCII"));
+        Headers { map, client_id, tls: self.tls.clone() }
+    }
+
+    /// The same, and connections with TLS.
+    pub fn over(self, tls: Option<ClientTls>) -> Headers {
+        Headers { tls, ..self }
     }
 
     /// This client's id.
@@ -260,7 +298,11 @@ pub struct Broker {
 impl Broker {
     /// Connects now, so that a wrong address is told at once.
     pub async fn connect(endpoint: HostPort, headers: Headers) -> Result<Broker, ClientError> {
-        match endpoint.endpoint().connect().await {
+        let connected = match &headers.tls {
+            None => endpoint.endpoint().connect().await,
+            Some(tls) => tls.connect(&endpoint.endpoint()).await,
+        };
+        match connected {
             Ok(channel) => Ok(Broker { endpoint, channel, headers }),
             Err(error) => Err(ClientError::of_transport(&endpoint, &error, "no connection")),
         }
@@ -268,7 +310,7 @@ impl Broker {
 
     /// Connects at the first call.
     pub fn lazy(endpoint: HostPort, headers: Headers) -> Broker {
-        let channel = endpoint.channel();
+        let channel = endpoint.channel(headers.tls.as_ref());
         Broker { endpoint, channel, headers }
     }
 

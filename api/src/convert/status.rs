@@ -96,7 +96,10 @@ pub enum Fault {
     /// Nothing came within the long poll. Not an error to a consumer.
     #[error("no new message")]
     NoMessage,
-    /// No node can serve the topic.
+    /// It is not known who calls.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// Who calls may not do that, or no node can serve the topic.
     #[error("{0}")]
     Forbidden(String),
     /// Not built yet.
@@ -126,6 +129,7 @@ impl Fault {
         match self {
             Fault::ClientIdRequired => Code::ClientIdRequired,
             Fault::BadRequest(_) => Code::BadRequest,
+            Fault::Unauthorized(_) => Code::Unauthorized,
             Fault::IllegalTopic(_) => Code::IllegalTopic,
             Fault::IllegalGroup(_) => Code::IllegalConsumerGroup,
             Fault::IllegalTag(_) => Code::IllegalMessageTag,
@@ -187,6 +191,8 @@ impl Fault {
         match self {
             Fault::NotImplemented(_) => tonic::Status::unimplemented(text),
             Fault::NotFound(_) => tonic::Status::not_found(text),
+            Fault::Unauthorized(_) => tonic::Status::unauthenticated(text),
+            Fault::Forbidden(_) => tonic::Status::permission_denied(text),
             Fault::ClientSilent(_) => tonic::Status::deadline_exceeded(text),
             Fault::TooManyRequests(_) => tonic::Status::resource_exhausted(text),
             Fault::Request(RequestError::Rejected(rejection)) => match rejection {

@@ -1,5 +1,6 @@
 //! The HTTP port: is it there, does it serve, how does it do.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +10,19 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
+use axum::serve::Listener;
 use raft::node::Node;
 use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
+use crate::edge_options::TlsOptions;
+use crate::limits::{HTTP_CONNECTIONS_MAX, READY_CONNECTIONS_MAX};
 use crate::metrics::{self, Exporter};
+use crate::port::{Accepting, Connection};
+use crate::tls::PortTls;
 
 /// How long `/readyz` waits for leaders.
 const READY_TIMEOUT: Duration = Duration::from_millis(500);
@@ -22,23 +30,56 @@ const READY_TIMEOUT: Duration = Duration::from_millis(500);
 /// With more entries than this that are committed and not applied, a node is not ready.
 const READY_LAG_ENTRIES_MAX: u64 = 10_000;
 
+/// What connects, once it is through its first bytes.
+struct Ready {
+    connections: mpsc::Receiver<io::Result<Connection>>,
+    address: SocketAddr,
+}
+
+impl Listener for Ready {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        loop {
+            match self.connections.recv().await {
+                Some(Ok(connection)) => return (connection, self.address),
+                Some(Err(_)) => {}
+                // Nobody accepts any more: the server is about to end.
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.address)
+    }
+}
+
 /// The running server.
 #[derive(Debug)]
 pub struct HttpServer {
     /// Where it listens; the real port if port 0 was asked for.
     pub address: SocketAddr,
     task: JoinHandle<()>,
+    closing: CancellationToken,
 }
 
 impl HttpServer {
     /// Stops listening; answers under way are cut off.
     pub fn stop(self) {
+        self.closing.cancel();
         self.task.abort();
     }
 }
 
-/// Listens, and answers until it is stopped.
-pub async fn serve(node: Node, exporter: Arc<Exporter>, bind: SocketAddr) -> anyhow::Result<HttpServer> {
+/// Listens, and answers until it is stopped: with TLS and without, as the gRPC port and with its certificate.
+pub async fn serve(
+    node: Node,
+    exporter: Arc<Exporter>,
+    bind: SocketAddr,
+    tls: &TlsOptions,
+) -> anyhow::Result<HttpServer> {
     let listener = TcpListener::bind(bind)
         .await
         .with_context(|| format!("cannot listen on {bind} for HTTP: is another node running?"))?;
@@ -50,12 +91,25 @@ pub async fn serve(node: Node, exporter: Arc<Exporter>, bind: SocketAddr) -> any
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics::answer).with_state(exporter))
         .with_state(node);
+    let certificate = Arc::new(PortTls::read(tls)?);
+    let closing = CancellationToken::new();
+    let (ready, connections) = mpsc::channel(READY_CONNECTIONS_MAX);
+    let accepting = Accepting {
+        listener,
+        acceptor: certificate.acceptor(&[b"h2", b"http/1.1"])?,
+        tls_only: tls.only,
+        ready,
+        room: Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX)),
+        closing: closing.clone(),
+    };
+    tokio::spawn(accepting.run());
+    tokio::spawn(certificate.keep_fresh(closing.clone()));
     let task = tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, routes).await {
+        if let Err(error) = axum::serve(Ready { connections, address }, routes).await {
             tracing::error!(%error, "the HTTP server ended");
         }
     });
-    Ok(HttpServer { address, task })
+    Ok(HttpServer { address, task, closing })
 }
 
 /// Whether it has read its data (else nobody listens here), and joined.

@@ -39,6 +39,10 @@ pub async fn start(
     children: &mut Children,
 ) -> Result<(), Failure> {
     let lock = directory.lock()?;
+    if cluster.access {
+        directory.make_access()?;
+    }
+    let credentials = directory.credentials(cluster)?;
     for index in 0..cluster.nodes.len() {
         let node = &cluster.nodes[index];
         directory.write_config(cluster, node)?;
@@ -54,7 +58,7 @@ pub async fn start(
             if !node.is_alive() {
                 return Err(died(directory, node));
             }
-            led &= match status::ask(&node.grpc).await {
+            led &= match status::ask(&node.grpc, credentials.as_ref()).await {
                 Some(view) => view.is_led(cluster.groups) && status::listens(node).await,
                 None => false,
             };

@@ -7,7 +7,10 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::process::ProcessId;
+use crate::access::first;
+use crate::access::seal::{SealError, SealKey};
 use crate::cli::exit::Failure;
+use crate::client::credentials::Credentials;
 use crate::options::{Member, Options, SMALL_SEGMENT_BYTES};
 
 const STATE_FILE: &str = "local.json";
@@ -25,6 +28,9 @@ pub struct LocalCluster {
     pub groups: u32,
     /// The port of the first node's gRPC server.
     pub base_port: u16,
+    /// Whether access is controlled.
+    #[serde(default)]
+    pub access: bool,
     /// Its nodes.
     pub nodes: Vec<LocalNode>,
 }
@@ -83,6 +89,38 @@ impl LocalDirectory {
     /// A node's configuration.
     pub fn config_of(&self, node: &LocalNode) -> PathBuf {
         self.of_node(node).join("node.toml")
+    }
+
+    /// The file with the key that secrets are sealed with.
+    fn seal_key(&self) -> PathBuf {
+        self.0.join("access").join("seal-key")
+    }
+
+    /// The file with the first administrator's secret.
+    pub fn admin_secret(&self) -> PathBuf {
+        self.0.join("access").join("admin-secret")
+    }
+
+    /// Makes the key and the secret of the first administrator, if they are not there.
+    pub fn make_access(&self) -> Result<(), Failure> {
+        let failed = |error: SealError| Failure::Failed(error.to_string());
+        if !self.seal_key().exists() {
+            SealKey::make(&self.seal_key()).map_err(failed)?;
+        }
+        if !self.admin_secret().exists() {
+            // Any key will do for a secret.
+            SealKey::make(&self.admin_secret()).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Who this command is to the nodes.
+    pub fn credentials(&self, cluster: &LocalCluster) -> Result<Option<Credentials>, Failure> {
+        if !cluster.access {
+            return Ok(None);
+        }
+        let read = Credentials::with_secret_of(first::NAME, &self.admin_secret());
+        read.map(Some).map_err(Failure::Failed)
     }
 
     /// What is there; `None` if no cluster was ever started here.
@@ -149,6 +187,11 @@ impl LocalDirectory {
         options.http.bind.clone_from(&node.http);
         options.peer.bind.clone_from(&node.peer);
         options.log.segment_bytes = SMALL_SEGMENT_BYTES;
+        if cluster.access {
+            options.access.enabled = true;
+            options.access.seal_key = self.seal_key();
+            options.access.admin_secret = self.admin_secret();
+        }
         options
     }
 }
@@ -179,7 +222,7 @@ impl LocalCluster {
                 process: None,
             }
         };
-        LocalCluster { groups, base_port, nodes: (0..nodes).map(node).collect() }
+        LocalCluster { groups, base_port, access: false, nodes: (0..nodes).map(node).collect() }
     }
 
     /// The node with this id or name.

@@ -7,15 +7,16 @@ use proto::admin;
 use super::state::{LocalCluster, LocalNode};
 use crate::client::access::{Broker, Headers, HostPort};
 use crate::client::cluster_view::{ClusterView, NodeView};
+use crate::client::credentials::Credentials;
 
 /// A live node answers at once; one that does not must not hold up the others.
 const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Asks the living nodes, one after the other, until one answers; the processes are looked at here.
-pub async fn view(cluster: &LocalCluster) -> ClusterView {
+pub async fn view(cluster: &LocalCluster, credentials: Option<&Credentials>) -> ClusterView {
     let (mut groups, mut answered): (_, Vec<NodeView>) = (Vec::new(), Vec::new());
     for node in cluster.nodes.iter().filter(|node| node.is_alive()) {
-        if let Some(view) = ask(&node.grpc).await {
+        if let Some(view) = ask(&node.grpc, credentials).await {
             groups = view.groups;
             answered = view.nodes;
             break;
@@ -44,10 +45,10 @@ pub async fn listens(node: &LocalNode) -> bool {
 }
 
 /// What one node says; `None` if it does not answer.
-pub async fn ask(grpc: &str) -> Option<ClusterView> {
+pub async fn ask(grpc: &str, credentials: Option<&Credentials>) -> Option<ClusterView> {
     let endpoint: HostPort = grpc.parse().ok()?;
     let asked = async {
-        let broker = Broker::connect(endpoint, Headers::new()).await?;
+        let broker = Broker::connect(endpoint, Headers::new(credentials)?).await?;
         let request = broker.headers.request(admin::ClusterStatusRequest {}, ASK_TIMEOUT);
         broker.answer(broker.admin().cluster_status(request).await)
     };

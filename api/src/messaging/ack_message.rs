@@ -16,7 +16,7 @@ pub async fn ack_message(
     request: AckMessageRequest,
 ) -> AckMessageResponse {
     let language = caller.language();
-    if let Err(fault) = check(caller, &request) {
+    if let Err(fault) = check(edge, caller, &request) {
         return AckMessageResponse { status: Some(fault.status(language)), entries: Vec::new() };
     }
     let (group, topic) = (request.group.as_ref(), request.topic.as_ref());
@@ -51,8 +51,8 @@ pub async fn ack_message(
     AckMessageResponse { status: Some(status), entries }
 }
 
-fn check(caller: &Caller, request: &AckMessageRequest) -> Result<(), Fault> {
-    caller.client_id()?;
+fn check(edge: &EdgeState, caller: &Caller, request: &AckMessageRequest) -> Result<(), Fault> {
+    edge.admit_client(caller, request)?;
     match request.entries.len() {
         0 => Err(Fault::BadRequest("the acknowledgement has no entry".into())),
         count if count > ACK_ENTRIES_MAX => Err(Fault::BadRequest(format!(

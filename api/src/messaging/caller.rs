@@ -1,5 +1,6 @@
 //! Who calls, and how long it waits: what the headers say.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use raft::spans::SpanContext;
@@ -29,7 +30,8 @@ impl Caller {
         (Caller { headers, extensions }, body)
     }
 
-    fn header(&self, name: &'static str) -> Option<&str> {
+    /// The value of a header, if it is text.
+    pub(crate) fn header(&self, name: &'static str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
@@ -69,6 +71,12 @@ impl Caller {
     /// When the cluster must have answered, so that the answer reaches the client in time.
     pub fn deadline(&self) -> Instant {
         Instant::now() + budget(self.timeout())
+    }
+
+    /// The address that it calls from.
+    pub fn source(&self) -> Option<IpAddr> {
+        let remote = self.extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
+        remote.map(|address| address.ip().to_canonical())
     }
 
     /// What the client says of itself in its headers.

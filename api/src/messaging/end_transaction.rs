@@ -25,7 +25,7 @@ pub async fn end_transaction(
 }
 
 async fn end(edge: &EdgeState, caller: &Caller, request: EndTransactionRequest) -> Result<(), Fault> {
-    caller.client_id()?;
+    edge.admit_client(caller, &request)?;
     let deadline = caller.deadline();
     let resolution = match request.resolution() {
         TransactionResolution::Commit => Resolution::Commit,

@@ -26,7 +26,7 @@ async fn forward(
     caller: &Caller,
     request: &ForwardMessageToDeadLetterQueueRequest,
 ) -> Result<(), Fault> {
-    caller.client_id()?;
+    edge.admit_client(caller, request)?;
     let deadline = caller.deadline();
     let group = request.group.clone().unwrap_or_default();
     let consumer = resolve::known_consumer(edge, &full_name(&group, caller.namespace()), deadline).await?;

@@ -16,10 +16,15 @@ pub fn heartbeat(edge: &EdgeState, caller: &Caller, request: &HeartbeatRequest) 
                 .status(caller.language())
         }
         _ => {
-            if let Ok(client_id) = caller.client_id() {
-                edge.client_seen(client_id, caller);
+            match caller.client_id().map(|client_id| (client_id, edge.admit(caller, request))) {
+                Ok((client_id, Ok(()))) => {
+                    edge.client_seen(client_id, caller);
+                    ok()
+                }
+                Ok((_, Err(fault))) => fault.status(caller.language()),
+                // Nothing is noted, so nobody need be asked who it is.
+                Err(_) => ok(),
             }
-            ok()
         }
     };
     HeartbeatResponse { status: Some(status) }

@@ -141,8 +141,9 @@ impl MessagingService for Messaging {
         &self,
         request: Request<NotifyClientTerminationRequest>,
     ) -> Result<Response<NotifyClientTerminationResponse>, Status> {
-        let (caller, _) = Caller::of(request);
-        Ok(Response::new(notify_client_termination::notify_client_termination(&self.edge, &caller).await))
+        let (caller, request) = Caller::of(request);
+        let answer = notify_client_termination::notify_client_termination(&self.edge, &caller, &request);
+        Ok(Response::new(answer.await))
     }
 
     async fn receive_message(

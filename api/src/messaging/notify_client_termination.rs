@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use proto::v2::NotifyClientTerminationResponse;
+use proto::v2::{NotifyClientTerminationRequest, NotifyClientTerminationResponse};
 use tokio::time::Instant;
 
 use crate::convert::status::ok;
@@ -15,8 +15,9 @@ use crate::messaging::caller::Caller;
 pub async fn notify_client_termination(
     edge: &Arc<EdgeState>,
     caller: &Caller,
+    request: &NotifyClientTerminationRequest,
 ) -> NotifyClientTerminationResponse {
-    let status = match caller.client_id() {
+    let status = match edge.admit_client(caller, request) {
         Ok(client_id) => {
             edge.sessions.remove(client_id);
             edge.lite.remove(client_id);

@@ -23,7 +23,7 @@ pub async fn asked_queue(
 ) -> Result<(Topic, u32), Fault> {
     let resource = queue.and_then(|queue| queue.topic.clone()).unwrap_or_default();
     let id = queue.map_or(-1, |queue| queue.id);
-    let topic = resolve::topic(edge, &full_name(&resource, caller.namespace()), deadline).await?;
+    let topic = resolve::topic(edge, caller, &full_name(&resource, caller.namespace()), deadline).await?;
     match u32::try_from(id) {
         Ok(number) if (number as usize) < topic.queues.len() => Ok((topic, number)),
         _ => Err(Fault::BadRequest(format!(

@@ -113,7 +113,7 @@ fn living(pulled: Pulled, ttl_ms: Option<u64>) -> Pulled {
 }
 
 async fn pull(edge: &EdgeState, caller: &Caller, request: PullMessageRequest) -> Result<Batch, Fault> {
-    let client_id = caller.client_id()?;
+    let client_id = edge.admit_client(caller, &request)?;
     // Nothing is leased, so asking often costs little: there is no shortest wait.
     let max = Duration::from_millis(edge.options.limits.long_poll_max_ms);
     let bounds = PollBounds { min: Duration::ZERO, max };
@@ -142,7 +142,7 @@ async fn pull(edge: &EdgeState, caller: &Caller, request: PullMessageRequest) ->
     let from_replica = wanted.from_replica;
     let pulled = tokio::select! {
         biased;
-        pulled = edge.node.pull(wanted, wait_until, deadline) => pulled?,
+        pulled = edge.while_admitted(caller, &request, edge.node.pull(wanted, wait_until, deadline)) => pulled?,
         // A node that stops ends its long polls; the clients ask another.
         () = edge.stopping.cancelled() => return Err(RequestError::Stopping.into()),
     };

@@ -29,12 +29,12 @@ async fn assign(
     caller: &Caller,
     request: QueryAssignmentRequest,
 ) -> Result<Vec<Assignment>, Fault> {
-    let client_id = caller.client_id()?;
+    let client_id = edge.admit_client(caller, &request)?;
     let deadline = caller.deadline();
     let resource = request.topic.unwrap_or_default();
     let group = request.group.unwrap_or_default();
-    let topic = resolve::topic(edge, &full_name(&resource, caller.namespace()), deadline).await?;
-    let consumer = resolve::consumer(edge, &full_name(&group, caller.namespace()), deadline).await?;
+    let topic = resolve::topic(edge, caller, &full_name(&resource, caller.namespace()), deadline).await?;
+    let consumer = resolve::consumer(edge, caller, &full_name(&group, caller.namespace()), deadline).await?;
     let nodes = edge.live_nodes();
     // Who pulls keeps an offset for each queue, so it needs them all by number.
     let pulls = edge.sessions.kind(client_id) == Some(ClientType::PullConsumer);

@@ -28,10 +28,10 @@ async fn queues(
     caller: &Caller,
     request: QueryRouteRequest,
 ) -> Result<Vec<MessageQueue>, Fault> {
-    caller.client_id()?;
+    edge.admit_client(caller, &request)?;
     let resource = request.topic.unwrap_or_default();
     let name = full_name(&resource, caller.namespace());
-    let topic = resolve::topic(edge, &name, caller.deadline()).await?;
+    let topic = resolve::topic(edge, caller, &name, caller.deadline()).await?;
     let nodes = edge.live_nodes();
     Ok(message_queues(&topic, &resource, &nodes))
 }

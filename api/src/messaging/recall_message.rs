@@ -25,7 +25,7 @@ pub async fn recall_message(
 }
 
 async fn recall(edge: &EdgeState, caller: &Caller, request: RecallMessageRequest) -> Result<String, Fault> {
-    caller.client_id()?;
+    edge.admit_client(caller, &request)?;
     let deadline = caller.deadline();
     let (timer, message_id) = read_recall_handle(&request.recall_handle).ok_or_else(|| {
         Fault::BadRequest("the recall handle is not one of this cluster, or damaged".into())

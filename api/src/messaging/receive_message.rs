@@ -128,7 +128,7 @@ fn delivery_frame() -> Result<ReceiveMessageResponse, tonic::Status> {
 }
 
 async fn poll(edge: &EdgeState, caller: &Caller, request: ReceiveMessageRequest) -> Result<Batch, Fault> {
-    let client_id = caller.client_id()?;
+    let client_id = edge.admit_client(caller, &request)?;
     let bounds = PollBounds {
         min: Duration::from_millis(edge.options.limits.long_poll_min_ms),
         max: Duration::from_millis(edge.options.limits.long_poll_max_ms),
@@ -149,8 +149,8 @@ async fn poll(edge: &EdgeState, caller: &Caller, request: ReceiveMessageRequest)
     let resource = queue.and_then(|queue| queue.topic.clone()).unwrap_or_default();
     let topic_name = full_name(&resource, caller.namespace()).into_owned();
     let group = request.group.clone().unwrap_or_default();
-    let topic = resolve::topic(edge, &topic_name, deadline).await?;
-    let consumer = resolve::consumer(edge, &full_name(&group, caller.namespace()), deadline).await?;
+    let topic = resolve::topic(edge, caller, &topic_name, deadline).await?;
+    let consumer = resolve::consumer(edge, caller, &full_name(&group, caller.namespace()), deadline).await?;
 
     let wanted = Wanted {
         queue: polled_queue(&request, &topic, consumer.fifo),
@@ -173,7 +173,7 @@ async fn poll(edge: &EdgeState, caller: &Caller, request: ReceiveMessageRequest)
     };
     let delivered = tokio::select! {
         biased;
-        delivered = received => delivered?,
+        delivered = edge.while_admitted(caller, &request, received) => delivered?,
         // A node that stops ends its long polls; the clients ask another.
         () = edge.stopping.cancelled() => Vec::new(),
     };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use raft::access::{Action, Target};
 use raft::catalog::{Catalog, ConsumerGroup, Topic};
 use raft::names::{GroupId, QueueKey};
 use raft::request::{NewConsumer, NewTopic, Rejection};
@@ -12,15 +13,16 @@ use crate::convert::name::DEAD_LETTERS;
 use crate::convert::status::Fault;
 use crate::edge::EdgeState;
 use crate::limits::CATALOG_CATCH_UP;
+use crate::messaging::caller::Caller;
 
 /// The topic of this name.
 ///
 /// # Errors
 /// [`Fault::IllegalTopic`], [`Rejection::TopicNotFound`], or what the cluster says when it makes one.
-pub async fn topic(edge: &EdgeState, name: &str, deadline: Instant) -> Result<Topic, Fault> {
+pub async fn topic(edge: &EdgeState, caller: &Caller, name: &str, deadline: Instant) -> Result<Topic, Fault> {
     match edge.node.catalog().topics.get(name) {
         Some(topic) => Ok(topic.clone()),
-        None => missing_topic(edge, name, deadline).await,
+        None => missing_topic(edge, caller, name, deadline).await,
     }
 }
 
@@ -29,9 +31,15 @@ pub async fn topic(edge: &EdgeState, name: &str, deadline: Instant) -> Result<To
 ///
 /// # Errors
 /// As [`topic`].
-pub async fn missing_topic(edge: &EdgeState, name: &str, deadline: Instant) -> Result<Topic, Fault> {
+pub async fn missing_topic(
+    edge: &EdgeState,
+    caller: &Caller,
+    name: &str,
+    deadline: Instant,
+) -> Result<Topic, Fault> {
     check::name::topic(name)?;
-    if edge.options.auto_create_topics && !check::name::is_system_topic(name) {
+    let may_be_made = edge.options.auto_create_topics && !check::name::is_system_topic(name);
+    if may_be_made && edge.may(caller, Action::Create, Target::topic(name)) {
         let new = NewTopic {
             name: name.to_owned(),
             kind: edge.options.default_topic_type,
@@ -62,12 +70,17 @@ pub async fn known_topic(edge: &EdgeState, name: &str, deadline: Instant) -> Res
 ///
 /// # Errors
 /// [`Fault::IllegalGroup`], [`Rejection::ConsumerNotFound`], or what the cluster says when it makes one.
-pub async fn consumer(edge: &EdgeState, name: &str, deadline: Instant) -> Result<ConsumerGroup, Fault> {
+pub async fn consumer(
+    edge: &EdgeState,
+    caller: &Caller,
+    name: &str,
+    deadline: Instant,
+) -> Result<ConsumerGroup, Fault> {
     if let Some(consumer) = edge.node.catalog().consumers.get(name) {
         return Ok(consumer.clone());
     }
     check::name::group(name)?;
-    if edge.options.auto_create_groups {
+    if edge.options.auto_create_groups && edge.may(caller, Action::Create, Target::group(name)) {
         let new = NewConsumer {
             name: name.to_owned(),
             fifo: false,

@@ -29,7 +29,7 @@ pub async fn send_message(
     let _timed = edge.counts.send_begins();
     let language = caller.language();
     let count = request.messages.len();
-    match publish(edge, caller, request.messages).await {
+    match publish(edge, caller, request).await {
         Ok(entries) => {
             let status = match entries.as_slice() {
                 [only] => only.status.clone(),
@@ -52,9 +52,10 @@ pub async fn send_message(
 async fn publish(
     edge: &EdgeState,
     caller: &Caller,
-    messages: Vec<Message>,
+    request: SendMessageRequest,
 ) -> Result<Vec<SendResultEntry>, Fault> {
-    let client_id = caller.client_id()?;
+    let client_id = edge.admit_client(caller, &request)?;
+    let messages = request.messages;
     let topic_name = one_topic(&messages, caller)?;
     let _room = admit(edge, &messages)?;
     let deadline = caller.deadline();
@@ -63,7 +64,7 @@ async fn publish(
     let topic = match catalog.topics.get(&topic_name) {
         Some(topic) => topic,
         None => {
-            made = resolve::missing_topic(edge, &topic_name, deadline).await?;
+            made = resolve::missing_topic(edge, caller, &topic_name, deadline).await?;
             &made
         }
     };

@@ -29,6 +29,7 @@ pub fn handle(
     if let Some(group) = group {
         let name = full_name(group, caller.namespace());
         let known = catalog.consumers.get(name.as_ref());
+        known_if_closed(edge, known.is_some(), &name)?;
         if known.is_some_and(|known| known.id != handle.receipt.consumer) {
             return Err(Fault::InvalidReceipt(format!(
                 "the receipt handle is not one of consumer group {name}"
@@ -38,9 +39,19 @@ pub fn handle(
     if let Some(topic) = topic {
         let name = full_name(topic, caller.namespace());
         let known = catalog.topics.get(name.as_ref());
+        known_if_closed(edge, known.is_some(), &name)?;
         if known.is_some_and(|known| known.id != handle.receipt.queue.topic) {
             return Err(Fault::InvalidReceipt(format!("the receipt handle is not one of topic {name}")));
         }
     }
     Ok(handle)
+}
+
+/// Where access is controlled the names of a request are what its sender has rights on, so what they stand for must be
+/// known; a node that has not heard of it yet is asked again.
+fn known_if_closed(edge: &EdgeState, is_known: bool, name: &str) -> Result<(), Fault> {
+    match is_known || !edge.gate.is_closed() {
+        true => Ok(()),
+        false => Err(Fault::TooManyRequests(format!("{name} is not known to this node yet"))),
+    }
 }

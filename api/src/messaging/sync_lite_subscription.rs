@@ -30,7 +30,7 @@ pub async fn sync_lite_subscription(
 }
 
 async fn sync(edge: &EdgeState, caller: &Caller, request: SyncLiteSubscriptionRequest) -> Result<(), Fault> {
-    let client_id = caller.client_id()?;
+    let client_id = edge.admit_client(caller, &request)?;
     let deadline = caller.deadline();
     let action = request.action();
     let start = start(request.offset_option.as_ref());
@@ -39,7 +39,7 @@ async fn sync(edge: &EdgeState, caller: &Caller, request: SyncLiteSubscriptionRe
     if topic.kind != TopicType::Lite {
         return Err(Fault::IllegalTopic(format!("topic {} has no lite topics", topic.name)));
     }
-    let group = resolve::consumer(edge, &full_name(&group, caller.namespace()), deadline).await?;
+    let group = resolve::consumer(edge, caller, &full_name(&group, caller.namespace()), deadline).await?;
     for name in &request.lite_topic_set {
         lite_topic(name)?;
     }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
+use crate::access::demands::Signed;
 use crate::check;
 use crate::convert::name::full_name;
 use crate::convert::status::{ClientLanguage, Fault, ok};
@@ -53,7 +54,7 @@ async fn serve(
     mut inbound: Streaming<TelemetryCommand>,
     commands: &CommandSender,
 ) {
-    let client_id = match caller.client_id() {
+    let client_id = match edge.admit_client(caller, &Signed) {
         Ok(client_id) => client_id,
         Err(fault) => {
             let _ = commands.send(Ok(refusal(&fault, caller.language()))).await;
@@ -62,10 +63,16 @@ async fn serve(
     };
     edge.client_seen(client_id, caller);
     edge.sessions.stream_opened(client_id, commands.clone());
+    // What the client is: asked again whether it may be that when users or rules change.
+    let mut held = Settings::default();
     loop {
         let command = tokio::select! {
             command = inbound.message() => command,
             () = commands.closed() => return,
+            fault = edge.until_refused(caller, &held), if edge.gate.is_closed() => {
+                let _ = commands.send(Ok(refusal(&fault, caller.language()))).await;
+                return;
+            }
         };
         // The end of the client's half, or of its connection. Its settings stay.
         let Ok(Some(command)) = command else { return };
@@ -85,6 +92,7 @@ async fn serve(
             }
             _ => continue,
         };
+        held.clone_from(&wanted);
         let (answer, last) = match answer(edge, caller, client_id, wanted) {
             Ok(filled) => (Ok(filled), false),
             Err(fault @ Fault::BadRequest(_)) => {
@@ -108,6 +116,7 @@ fn answer(
     client_id: &str,
     wanted: Settings,
 ) -> Result<TelemetryCommand, Fault> {
+    edge.admit(caller, &wanted)?;
     settings::check(&wanted)?;
     let role = role(&wanted, caller)?;
     let catalog = edge.node.catalog();

@@ -21,12 +21,12 @@ pub async fn update_offset(
 }
 
 async fn update(edge: &EdgeState, caller: &Caller, request: UpdateOffsetRequest) -> Result<Status, Fault> {
-    edge.client_seen(caller.client_id()?, caller);
+    edge.client_seen(edge.admit_client(caller, &request)?, caller);
     let deadline = caller.deadline();
     let offset = asked_offset(request.offset)?;
     let (topic, number) = asked_queue(edge, caller, request.message_queue.as_ref(), deadline).await?;
     let group = request.group.unwrap_or_default();
-    let consumer = resolve::consumer(edge, &full_name(&group, caller.namespace()), deadline).await?;
+    let consumer = resolve::consumer(edge, caller, &full_name(&group, caller.namespace()), deadline).await?;
     let place = edge.node.place(&topic, number, None, deadline).await?;
     within(offset, number, place.state.end)?;
     edge.node.move_to(consumer.id, &topic, number, OffsetTarget::Offset(offset), deadline).await?;

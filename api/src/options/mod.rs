@@ -1,6 +1,7 @@
 //! What a node is configured with: a TOML file with defaults that run, and overrides from the
 //! environment (`LEDGERMQ_SECTION__KEY`). Every section stands for its consumer.
 
+pub mod access;
 pub mod keys;
 pub mod retention;
 pub mod tracing;
@@ -15,6 +16,7 @@ use raft::node::Tuning;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use access::AccessSection;
 use retention::{DiskSection, RetentionSection};
 use tracing::TracingSection;
 use transactions::TransactionsSection;
@@ -47,6 +49,8 @@ pub struct Options {
     pub retention: RetentionSection,
     /// What a disk that fills up calls for.
     pub disk: DiskSection,
+    /// Who may do what.
+    pub access: AccessSection,
     /// What clients may do.
     pub messaging: MessagingSection,
     /// What becomes of transactions that nobody ends.
@@ -109,10 +113,12 @@ pub struct GrpcSection {
     /// The `bind` of other nodes on this machine, on loopback: when one of them dies, this node
     /// answers its clients.
     pub stand_in_for: Vec<String>,
-    /// PEM file with the certificate chain; empty: one is made at the first start.
+    /// PEM file with the certificate chain, of this port and of the HTTP port; empty: one is made at the first start.
     pub tls_cert: PathBuf,
-    /// PEM file with its private key.
+    /// PEM file with its private key. Changed files are taken without a restart.
     pub tls_key: PathBuf,
+    /// Who does not speak TLS is not spoken to. Else both are spoken, and the first byte tells them apart.
+    pub tls_only: bool,
 }
 
 /// `[http]`
@@ -123,6 +129,8 @@ pub struct HttpSection {
     pub bind: String,
     /// `host:port` that people and probes dial; empty: `bind`.
     pub advertise: String,
+    /// Who does not speak TLS is not spoken to.
+    pub tls_only: bool,
 }
 
 /// `[peer]`
@@ -134,6 +142,15 @@ pub struct PeerSection {
     /// `host:port` that the other nodes dial; empty: `bind`. A name is looked up anew for every connection, so the address
     /// behind it may change.
     pub advertise: String,
+    /// PEM file with the certificates of the authority that signs those of the nodes, and nothing else. Empty: without TLS,
+    /// and whoever reaches the port is a peer. All nodes alike.
+    pub tls_authority: PathBuf,
+    /// PEM file with this node's certificate, for the name or address that the others dial, as server and as client.
+    pub tls_cert: PathBuf,
+    /// PEM file with its private key. Changed files are taken without a restart.
+    pub tls_key: PathBuf,
+    /// A peer's certificate must be valid for one of these names; none: for any.
+    pub tls_names: Vec<String>,
 }
 
 /// Segments of nodes that are played with: two of each log are allocated at once, and such a node should not
@@ -228,19 +245,27 @@ impl Default for GrpcSection {
             stand_in_for: Vec::new(),
             tls_cert: PathBuf::new(),
             tls_key: PathBuf::new(),
+            tls_only: false,
         }
     }
 }
 
 impl Default for HttpSection {
     fn default() -> Self {
-        HttpSection { bind: "127.0.0.1:8082".into(), advertise: String::new() }
+        HttpSection { bind: "127.0.0.1:8082".into(), advertise: String::new(), tls_only: false }
     }
 }
 
 impl Default for PeerSection {
     fn default() -> Self {
-        PeerSection { bind: "127.0.0.1:8083".into(), advertise: String::new() }
+        PeerSection {
+            bind: "127.0.0.1:8083".into(),
+            advertise: String::new(),
+            tls_authority: PathBuf::new(),
+            tls_cert: PathBuf::new(),
+            tls_key: PathBuf::new(),
+            tls_names: Vec::new(),
+        }
     }
 }
 

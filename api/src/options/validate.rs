@@ -36,6 +36,8 @@ impl Options {
         self.retention.check(self.log.segment_bytes, &mut wrong);
         self.disk.check(&mut wrong);
         self.tracing.check(&mut wrong);
+        self.check_peer_tls(&mut wrong);
+        self.access.check(self.cluster.seeds.is_empty() && self.cluster.members.len() < 2, &mut wrong);
         let queues = self.messaging.default_queues;
         if !(1..=QUEUES_MAX).contains(&queues) {
             wrong
@@ -97,6 +99,21 @@ impl Options {
             for (key, address) in [("grpc", &member.grpc), ("http", &member.http), ("peer", &member.peer)] {
                 check_host_port(&format!("cluster.members.{key} of {}", member.name), address, wrong);
             }
+        }
+    }
+
+    fn check_peer_tls(&self, wrong: &mut Vec<String>) {
+        let peer = &self.peer;
+        let set =
+            [&peer.tls_authority, &peer.tls_cert, &peer.tls_key].map(|path| !path.as_os_str().is_empty());
+        if set.contains(&true) && set.contains(&false) {
+            wrong.push(
+                "peer.tls_authority, peer.tls_cert and peer.tls_key belong together: set all of them, or none".to_owned(),
+            );
+        }
+        if !set.contains(&true) && !peer.tls_names.is_empty() {
+            wrong
+                .push("peer.tls_names says who may be a peer, but there is no peer.tls_authority".to_owned());
         }
     }
 

@@ -94,7 +94,11 @@ macro_rules! answer {
     ($self:ident, $request:ident, $response:ident, $call:path) => {{
         let (caller, request) = Caller::of($request);
         let call = Call::new(&$self.edge, &caller);
-        let (status, mut response): (_, $response) = match $call(&call, request).await {
+        let answered = match $self.edge.admit(&caller, &request) {
+            Ok(()) => $call(&call, request).await,
+            Err(fault) => Err(fault),
+        };
+        let (status, mut response): (_, $response) = match answered {
             Ok(response) => (Some(ok()), response),
             Err(fault) => (call.refusal(&fault), Default::default()),
         };
@@ -111,7 +115,14 @@ impl Admin for RocketmqAdmin {
         &self,
         request: Request<ChangeLogLevelRequest>,
     ) -> Answer<ChangeLogLevelResponse> {
-        Ok(Response::new(node::change_log_level(request.get_ref())))
+        let (caller, request) = Caller::of(request);
+        Ok(Response::new(match self.edge.admit(&caller, &request) {
+            Ok(()) => node::change_log_level(&request),
+            // This answer has no status.
+            Err(fault) => {
+                ChangeLogLevelResponse { remark: format!("the log level was not changed: {fault}") }
+            }
+        }))
     }
 
     async fn describe_topic_status(
@@ -178,7 +189,11 @@ impl Admin for RocketmqAdmin {
         let (caller, request) = Caller::of(request);
         let call = Call::new(&self.edge, &caller);
         // The client's own status is the answer.
-        let status = match clients::verify(&call, request).await {
+        let verified = match self.edge.admit(&caller, &request) {
+            Ok(()) => clients::verify(&call, request).await,
+            Err(fault) => Err(fault),
+        };
+        let status = match verified {
             Ok(status) => Some(status),
             Err(fault) => call.refusal(&fault),
         };
@@ -190,6 +205,7 @@ impl Admin for RocketmqAdmin {
         request: Request<AdminSendMessageRequest>,
     ) -> Answer<AdminSendMessageResponse> {
         let (caller, request) = Caller::of(request);
+        // What it sends is admitted like any message.
         Ok(Response::new(topics::send(&self.edge, &caller, request).await))
     }
 
@@ -210,8 +226,15 @@ impl Admin for RocketmqAdmin {
 
     async fn get_proxy_runtime_stats(
         &self,
-        _request: Request<GetProxyRuntimeStatsRequest>,
+        request: Request<GetProxyRuntimeStatsRequest>,
     ) -> Answer<GetProxyRuntimeStatsResponse> {
-        Ok(Response::new(node::stats(&self.edge)))
+        let (caller, request) = Caller::of(request);
+        Ok(Response::new(match self.edge.admit(&caller, &request) {
+            Ok(()) => node::stats(&self.edge),
+            Err(fault) => {
+                let status = Some(fault.status(caller.language()));
+                GetProxyRuntimeStatsResponse { status, ..Default::default() }
+            }
+        }))
     }
 }

@@ -20,22 +20,34 @@ impl Local {
 
     /// As [`Local::start`], with more in the environment of its nodes.
     pub fn start_with(nodes: u16, groups: u32, environment: &[(&str, &str)]) -> (Local, Value) {
-        Local::start_as(env!("CARGO_BIN_EXE_ledgermq"), nodes, groups, environment)
+        Local::start_as(env!("CARGO_BIN_EXE_ledgermq"), nodes, groups, environment, &[])
+    }
+
+    /// With access control, and one broker group.
+    pub fn guarded(nodes: u16) -> Local {
+        Local::start_as(env!("CARGO_BIN_EXE_ledgermq"), nodes, 1, &[], &["--access"]).0
     }
 
     /// As [`Local::start`], with nodes of another binary.
     pub fn start_by(binary: &str, nodes: u16, groups: u32) -> (Local, Value) {
-        Local::start_as(binary, nodes, groups, &[])
+        Local::start_as(binary, nodes, groups, &[], &[])
     }
 
-    fn start_as(binary: &str, nodes: u16, groups: u32, environment: &[(&str, &str)]) -> (Local, Value) {
+    fn start_as(
+        binary: &str,
+        nodes: u16,
+        groups: u32,
+        environment: &[(&str, &str)],
+        more: &[&str],
+    ) -> (Local, Value) {
         let port = free_base_port(nodes);
         let data = tempfile::tempdir().unwrap();
         let local = Local { data, endpoint: format!("127.0.0.1:{port}") };
         let (nodes, groups, port) = (nodes.to_string(), groups.to_string(), port.to_string());
         let data = local.data.path().to_str().expect("UTF-8");
         let mut start = by(binary, &["local", "start", "--nodes", &nodes, "--groups", &groups, "--detach"]);
-        start.args(["--base-port", &port, "--data", data, "-o", "json"]).envs(environment.iter().copied());
+        start.args(["--base-port", &port, "--data", data, "-o", "json"]).args(more);
+        start.envs(environment.iter().copied());
         let started = ended(start).code(0).json();
         (local, started)
     }
@@ -66,9 +78,14 @@ impl Local {
 
     /// A client command, at this node.
     pub fn client_of(&self, node: u64, args: &[&str]) -> Ended {
+        ledgermq(&[args, &["--endpoint", &self.endpoint_of(node)]].concat())
+    }
+
+    /// Where a node answers clients.
+    pub fn endpoint_of(&self, node: u64) -> String {
         let (host, port) = self.endpoint.rsplit_once(':').expect("an address");
         let first: u64 = port.parse().expect("a port");
-        ledgermq(&[args, &["--endpoint", &format!("{host}:{}", first + 10 * (node - 1))]].concat())
+        format!("{host}:{}", first + 10 * (node - 1))
     }
 
     /// What `local status` says.

@@ -19,6 +19,8 @@ use tonic::transport::Channel;
 pub struct Client {
     pub id: String,
     pub language: &'static str,
+    /// The headers of its signature.
+    pub signed: Vec<(&'static str, String)>,
     pub stub: MessagingServiceClient<Channel>,
 }
 
@@ -27,7 +29,7 @@ impl Client {
         let stub = MessagingServiceClient::new(channel)
             .max_decoding_message_size(32 << 20)
             .max_encoding_message_size(32 << 20);
-        Client { id: id.into(), language: "JAVA", stub }
+        Client { id: id.into(), language: "JAVA", signed: Vec::new(), stub }
     }
 
     /// A request with this client's headers.
@@ -36,6 +38,9 @@ impl Client {
         let headers = request.metadata_mut();
         headers.insert("x-mq-client-id", self.id.parse().expect("an id"));
         headers.insert("x-mq-language", self.language.parse().expect("a language"));
+        for (name, value) in &self.signed {
+            headers.insert(*name, value.parse().expect("a header"));
+        }
         request
     }
 

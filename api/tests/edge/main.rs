@@ -1,5 +1,6 @@
 //! The client edge over a real node: one process, real sockets, a real disk.
 
+mod access;
 mod admin;
 mod client;
 mod consumers;

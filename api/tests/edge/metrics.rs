@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
+use api::TlsOptions;
 use api::http::{self, HttpServer};
 use api::metrics::Exporter;
 use proto::v2::{
@@ -62,7 +63,8 @@ async fn listen(server: &Server) -> HttpServer {
     let exporter = Exporter::new(server.node.clone(), "test", "node1");
     exporter.watch(server.edge.as_ref().expect("an edge"));
     let bind = "127.0.0.1:0".parse().expect("an address");
-    http::serve(server.node.clone(), exporter, bind).await.expect("it listens")
+    let tls = TlsOptions { directory: server.data.path().join("tls"), ..TlsOptions::default() };
+    http::serve(server.node.clone(), exporter, bind, &tls).await.expect("it listens")
 }
 
 /// Its content type, and the page.

@@ -57,6 +57,18 @@ async fn tls_and_plaintext_are_served_on_one_port() {
 }
 
 #[tokio::test]
+async fn a_port_that_speaks_tls_only_does_not_answer_plaintext() {
+    let server = Server::start_with(1, |options| options.tls.only = true).await;
+    let uri = format!("http://{}", server.address);
+    let plain = Channel::from_shared(uri).expect("a URI").connect_lazy();
+    let plain = Client::over(plain, "plain");
+    let refused = plain.stub.clone().send_message(plain.request(Default::default())).await;
+    assert!(refused.is_err(), "{refused:?}");
+    let secret = Client::over(tls_channel(&server).await, "secret");
+    secret.send(message("demo", "over TLS")).await;
+}
+
+#[tokio::test]
 async fn rubbish_and_silence_harm_nobody() {
     let server = Server::start().await;
     let mut silent = Vec::new();

@@ -97,6 +97,7 @@ impl Server {
                 ..TransactionChecks::default()
             },
             reads_up_to: FeatureLevel::NEWEST,
+            tls: Default::default(),
         };
         let node = Node::start(node_options).await.expect("the node starts");
         node.ready(soon()).await.expect("a leader for each group");

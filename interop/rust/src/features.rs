@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rocketmq::conf::{ClientOption, ProducerOption, SimpleConsumerOption};
+use rocketmq::conf::{ProducerOption, SimpleConsumerOption};
 use rocketmq::model::common::{FilterExpression, FilterType};
 use rocketmq::model::message::MessageBuilder;
 use rocketmq::model::transaction::{Transaction, TransactionResolution};
@@ -13,7 +13,6 @@ use rocketmq::{Producer, SimpleConsumer};
 
 /// This client knows whole seconds only.
 const DELAY_SECONDS: i64 = 3;
-const AWAIT: Duration = Duration::from_secs(5);
 const INVISIBLE: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -59,7 +58,8 @@ impl Features {
             TransactionResolution::COMMIT
         });
         let mut producer =
-            Producer::new_transaction_producer(option, self.client_option(), checker).map_err(said)?;
+            Producer::new_transaction_producer(option, crate::client_option(&self.endpoint), checker)
+                .map_err(said)?;
         producer.start().await.map_err(said)?;
         self.delays(&producer).await?;
         self.transactions(&producer).await?;
@@ -68,13 +68,6 @@ impl Features {
             true => Ok(()),
             false => Err(format!("the producer was asked about {asked:?}")),
         }
-    }
-
-    fn client_option(&self) -> ClientOption {
-        let mut option = ClientOption::default();
-        option.set_access_url(&self.endpoint);
-        option.set_long_polling_timeout(AWAIT);
-        option
     }
 
     async fn delays(&self, producer: &Producer) -> Result<(), String> {
@@ -114,7 +107,7 @@ impl Features {
         let mut option = SimpleConsumerOption::default();
         option.set_topics(vec![topic]);
         option.set_consumer_group(format!("{}-{topic}", self.group));
-        let mut consumer = SimpleConsumer::new(option, self.client_option()).map_err(said)?;
+        let mut consumer = SimpleConsumer::new(option, crate::client_option(&self.endpoint)).map_err(said)?;
         consumer.start().await.map_err(said)?;
         let all = FilterExpression::new(FilterType::Tag, "*");
         let mut arrived = BTreeMap::new();

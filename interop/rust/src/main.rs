@@ -58,13 +58,19 @@ impl Options {
         }
         options
     }
+}
 
-    fn client_option(&self) -> ClientOption {
-        let mut option = ClientOption::default();
-        option.set_access_url(&self.endpoint);
-        option.set_long_polling_timeout(AWAIT);
-        option
+/// Signed if the environment has a user.
+pub fn client_option(endpoint: &str) -> ClientOption {
+    let mut option = ClientOption::default();
+    option.set_access_url(endpoint);
+    option.set_long_polling_timeout(AWAIT);
+    if let (Ok(key), Ok(secret)) = (std::env::var("INTEROP_ACCESS_KEY"), std::env::var("INTEROP_SECRET_KEY"))
+    {
+        option.set_access_key(key);
+        option.set_secret_key(secret);
     }
+    option
 }
 
 /// One role of this run: what it writes and when it stops.
@@ -124,7 +130,7 @@ async fn produce(mut role: Role, mode: String, kind: String, topic: String) -> R
     let mut option = ProducerOption::default();
     option.set_topics(vec![topic.clone()]);
     let mut producer =
-        Producer::new(option, role.options.client_option()).map_err(|error| error.to_string())?;
+        Producer::new(option, client_option(&role.options.endpoint)).map_err(|error| error.to_string())?;
     producer.start().await.map_err(|error| format!("{error:?}"))?;
     let producer = Arc::new(producer);
     role.ready();
@@ -159,8 +165,8 @@ async fn simple(mut role: Role, topic: String, group: String, filter: String) ->
     let mut option = SimpleConsumerOption::default();
     option.set_topics(vec![topic.clone()]);
     option.set_consumer_group(group.clone());
-    let mut consumer =
-        SimpleConsumer::new(option, role.options.client_option()).map_err(|error| error.to_string())?;
+    let mut consumer = SimpleConsumer::new(option, client_option(&role.options.endpoint))
+        .map_err(|error| error.to_string())?;
     consumer.start().await.map_err(|error| format!("{error:?}"))?;
     let consumer = Arc::new(consumer);
     role.ready();

@@ -12,6 +12,7 @@ use store::coding::Reader;
 use store::tables::catalog::CatalogKey;
 use store::tables::{RowKind, TableStore};
 
+use super::access::AccessAction;
 use super::broker::each_row;
 use super::progress::Progress;
 use super::spread_steps::SpreadAction;
@@ -111,6 +112,8 @@ pub enum MetaAction {
     SetGroups(Vec<GroupId>),
     /// From here on the logs may hold what builds that know this level write. It never falls.
     RaiseFeatureLevel(FeatureLevel),
+    /// Users and their rules.
+    Access(AccessAction),
 }
 
 impl MetaCommand {
@@ -177,6 +180,9 @@ impl<T: TableStore> MetaMachine<T> {
                 CatalogKey::Node(_) => {
                     let node = parse::<NodeInfo>(value)?;
                     catalog.nodes.insert(node.id, node);
+                }
+                CatalogKey::User(name) => {
+                    Arc::make_mut(&mut catalog.users).insert(name.to_string(), parse(value)?);
                 }
                 CatalogKey::Groups => catalog.groups = parse(value)?,
                 CatalogKey::Request(number) => {
@@ -249,6 +255,7 @@ impl<T: TableStore> MetaMachine<T> {
             MetaAction::Place { group, node, holds } => self.place(group, node, holds),
             MetaAction::SetGroups(groups) => self.set_groups(groups),
             MetaAction::RaiseFeatureLevel(level) => Ok(self.raise_feature_level(level)),
+            MetaAction::Access(action) => self.change_access(action),
         }
     }
 

@@ -8,6 +8,7 @@
 //! A refusal is an outcome ([`crate::outcome::Outcome::Rejected`]); an error of the environment is a
 //! [`MachineFailure`], and the node stops (rule R5).
 
+mod access;
 mod acknowledge;
 mod beginnings;
 mod broker;
@@ -59,6 +60,7 @@ use crate::names::{ConsumerId, QueueKey, TopicId};
 use crate::outcome::Outcome;
 use crate::request::Resolution;
 
+pub use access::AccessAction;
 pub use beginnings::Age;
 pub use broker::Machine;
 pub use dead_letter::FoundDeadLetter;

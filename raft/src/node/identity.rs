@@ -309,6 +309,7 @@ mod tests {
             tuning: Tuning::default(),
             transaction_checks: Default::default(),
             reads_up_to: FeatureLevel::NEWEST,
+            tls: Default::default(),
         }
     }
 

@@ -90,7 +90,8 @@ pub(crate) async fn start(mut options: NodeOptions) -> Result<Node, StartError> 
     let listener = TcpListener::bind(options.peer_bind)
         .await
         .map_err(|source| StartError::PeerPort { address: options.peer_bind, source })?;
-    let peers = PeerPool::new(options.id, &options.members, identity.tag).map_err(StartError::Options)?;
+    let peers = PeerPool::new(options.id, &options.members, identity.tag, options.tls.clone())
+        .map_err(StartError::Options)?;
     let failure = Failure::new();
     let (catalog_sender, catalog) = watch::channel(Arc::new(Catalog::default()));
     let disk: Arc<dyn Disk> = seams::disk();

@@ -1,5 +1,6 @@
 //! One node: a replica of `meta` and of broker groups, and the way to whoever leads each.
 
+mod access;
 mod ask;
 mod backup;
 mod clearing;

@@ -10,6 +10,7 @@ use crate::hash::hash64;
 use crate::names::NodeId;
 use crate::node::TransactionChecks;
 use crate::node::peers::FORMAT_VERSION;
+use crate::tls::PeerTls;
 
 /// What a node is told at start.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct NodeOptions {
     pub transaction_checks: TransactionChecks,
     /// Up to which feature level this node can read: a build's own, another one only in tests.
     pub reads_up_to: FeatureLevel,
+    /// How the nodes prove to each other who they are.
+    pub tls: PeerTls,
 }
 
 impl NodeOptions {

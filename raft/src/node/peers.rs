@@ -18,6 +18,7 @@ use crate::limits::PEER_MESSAGE_BYTES_MAX;
 use crate::names::NodeId;
 use crate::node::timekeeping::PeerClocks;
 use crate::seams;
+use crate::tls::PeerTls;
 
 /// The header with which every call says which cluster it means.
 pub(crate) const CLUSTER_HEADER: &str = "x-ledgermq-cluster";
@@ -68,14 +69,14 @@ struct Peer {
 }
 
 impl Peer {
-    fn new(info: &NodeInfo) -> Result<Peer, String> {
+    fn new(info: &NodeInfo, tls: &PeerTls) -> Result<Peer, String> {
         let endpoint = endpoint(info)?;
         Ok(Peer {
             info: info.clone(),
-            control: seams::connect_lazy(&endpoint),
-            replication: seams::connect_lazy(&endpoint),
-            requests: seams::connect_lazy(&endpoint),
-            bulk: seams::connect_lazy(&endpoint),
+            control: seams::connect_lazy(&endpoint, tls),
+            replication: seams::connect_lazy(&endpoint, tls),
+            requests: seams::connect_lazy(&endpoint, tls),
+            bulk: seams::connect_lazy(&endpoint, tls),
         })
     }
 }
@@ -86,6 +87,7 @@ pub(crate) struct PeerPool {
     // A lock, because nodes come and go; never held over an await.
     peers: Arc<RwLock<BTreeMap<NodeId, Peer>>>,
     tag: ClusterTag,
+    tls: PeerTls,
 }
 
 /// The text with which nodes of one cluster know each other.
@@ -113,13 +115,13 @@ impl PeerPool {
     ///
     /// # Errors
     /// If an address is malformed.
-    pub(crate) fn new(own: NodeId, members: &[NodeInfo], tag: u64) -> Result<PeerPool, String> {
+    pub(crate) fn new(own: NodeId, members: &[NodeInfo], tag: u64, tls: PeerTls) -> Result<PeerPool, String> {
         let mut peers = BTreeMap::new();
         for info in members.iter().filter(|info| info.id != own) {
-            peers.insert(info.id, Peer::new(info)?);
+            peers.insert(info.id, Peer::new(info, &tls)?);
         }
         let tag = cluster_tag(tag).parse().map_err(|_| "the cluster's tag is not ASCII".to_owned())?;
-        Ok(PeerPool { peers: Arc::new(RwLock::new(peers)), tag: ClusterTag(tag) })
+        Ok(PeerPool { peers: Arc::new(RwLock::new(peers)), tag: ClusterTag(tag), tls })
     }
 
     /// From now on these are there. Who stayed at its address keeps its connections. Those that are new.
@@ -133,7 +135,7 @@ impl PeerPool {
                 continue;
             }
             let is_new = known.is_none();
-            match Peer::new(info) {
+            match Peer::new(info, &self.tls) {
                 Ok(peer) => {
                     peers.insert(info.id, peer);
                     new.extend(is_new.then_some(info.id));
@@ -285,7 +287,7 @@ impl PeerWatch {
     async fn session(&self, info: &NodeInfo) -> SessionEnd {
         let id = info.id;
         let Ok(endpoint) = endpoint(info) else { return SessionEnd::Unreachable };
-        let channel = match seams::connect(&endpoint).await {
+        let channel = match seams::connect(&endpoint, &self.pool.tls).await {
             Ok(channel) => channel,
             Err(error) if is_refused(&error) => return SessionEnd::NobodyListens,
             Err(_) => return SessionEnd::Unreachable,

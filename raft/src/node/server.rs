@@ -48,12 +48,13 @@ struct PeerService {
 /// Serves the peer port until the node stops.
 pub(crate) async fn serve(node: Arc<NodeInner>, listener: TcpListener) {
     let stopped = node.stopped();
+    let tls = node.options.tls.clone();
     let tag = cluster_tag(node.members.tag());
     let entrance = entrance::serve(node.clone());
     let service = PeerServer::new(PeerService { node, tag })
         .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX);
-    let incoming = seams::incoming(listener);
+    let incoming = seams::incoming(listener, &tls);
     let served = tonic::transport::Server::builder()
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::clock::{self, LEAD_EVERY, Led, PEERS_MIN};
+use crate::clock::{self, LEAD_EVERY, Led, PEERS_MIN, SKEW_MAX_MS};
 use crate::names::NodeId;
 use crate::node::NodeInner;
 
@@ -74,6 +74,13 @@ pub(crate) async fn keep_time(node: Arc<NodeInner>) {
                          it. Set it right, or restart this node if it is right now"
                     );
                 }
+            }
+            Led::Corrected(by_ms) if by_ms.unsigned_abs() <= SKEW_MAX_MS => {
+                node.clocks.forget();
+                tracing::warn!(
+                    by_ms,
+                    "the clock of this node was off at its start; it begins with its peers' time"
+                );
             }
             Led::Corrected(by_ms) => {
                 node.clocks.forget();

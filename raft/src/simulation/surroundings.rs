@@ -22,6 +22,7 @@ use turmoil::net::TcpStream;
 use crate::clock::ProcessClock;
 use crate::names::{GroupId, NodeId};
 use crate::simulation::world;
+use crate::tls::PeerTls;
 
 pub(crate) use super::runtime::SimulatedRuntime as Runtime;
 pub(crate) use turmoil::net::TcpListener;
@@ -83,16 +84,20 @@ async fn dial(uri: Uri) -> io::Result<TokioIo<TcpStream>> {
     Ok(TokioIo::new(TcpStream::connect(address).await?))
 }
 
-pub(crate) fn connect_lazy(endpoint: &Endpoint) -> Channel {
+/// Without TLS: there is nobody else in a simulation.
+pub(crate) fn connect_lazy(endpoint: &Endpoint, _: &PeerTls) -> Channel {
     endpoint.connect_with_connector_lazy(tower::service_fn(dial))
 }
 
-pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Channel, Error> {
+pub(crate) async fn connect(endpoint: &Endpoint, _: &PeerTls) -> Result<Channel, Error> {
     endpoint.connect_with_connector(tower::service_fn(dial)).await
 }
 
 /// What connects to a listener.
-pub(crate) fn incoming(listener: TcpListener) -> impl futures::Stream<Item = io::Result<Accepted>> {
+pub(crate) fn incoming(
+    listener: TcpListener,
+    _: &PeerTls,
+) -> impl futures::Stream<Item = io::Result<Accepted>> {
     futures::stream::unfold(listener, |listener| async move {
         let accepted = listener.accept().await.map(|(stream, _)| Accepted(stream));
         Some((accepted, listener))

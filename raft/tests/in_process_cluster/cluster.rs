@@ -11,6 +11,7 @@ use raft::node::{DiskMarks, Node, NodeOptions, Tuning};
 use raft::request::{
     Delivered, Extras, Filter, NewConsumer, NewTopic, Publish, Receive, RequestError, TopicRules,
 };
+use raft::tls::PeerTls;
 use store::record::MessageRecord;
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -28,6 +29,8 @@ pub struct Cluster {
     members: Vec<NodeInfo>,
     pub nodes: Vec<Option<Node>>,
     broker_groups: u32,
+    /// By node; none: plaintext.
+    pub tls: Vec<PeerTls>,
 }
 
 impl Cluster {
@@ -49,7 +52,7 @@ impl Cluster {
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         let members = members(size);
         let dir = tempfile::tempdir().expect("a directory");
-        Cluster { dir, members, nodes: vec![None; size as usize], broker_groups }
+        Cluster { dir, members, nodes: vec![None; size as usize], broker_groups, tls: Vec::new() }
     }
 
     pub fn options(&self, id: u64) -> NodeOptions {
@@ -64,7 +67,13 @@ impl Cluster {
             tuning: Tuning { segment_bytes: 8 << 20, disk: DiskMarks::never(), ..Tuning::default() },
             transaction_checks: Default::default(),
             reads_up_to: FeatureLevel::NEWEST,
+            tls: self.tls.get(id as usize - 1).cloned().unwrap_or_default(),
         }
+    }
+
+    /// `host:port` of a node's peer port.
+    pub fn peer_address(&self, id: u64) -> String {
+        self.members[id as usize - 1].peer.clone()
     }
 
     pub async fn start_node(&mut self, id: u64) {

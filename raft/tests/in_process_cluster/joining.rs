@@ -43,6 +43,7 @@ impl Crowd {
             tuning: Tuning { segment_bytes: 8 << 20, disk: DiskMarks::never(), ..Tuning::default() },
             transaction_checks: Default::default(),
             reads_up_to: FeatureLevel::NEWEST,
+            tls: Default::default(),
         }
     }
 

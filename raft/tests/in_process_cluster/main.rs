@@ -8,5 +8,6 @@ mod messages;
 mod own_address;
 mod rules;
 mod sql;
+mod tls;
 mod upgrade;
 mod voters;

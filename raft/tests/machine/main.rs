@@ -1,5 +1,6 @@
 //! Tests of the deterministic state machines, from outside.
 
+mod access;
 mod lite;
 mod lookup;
 mod metadata;

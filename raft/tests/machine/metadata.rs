@@ -15,14 +15,14 @@ use raft::settings::{GroupChange, RetryPolicy, TopicSettings};
 use store::position::LogPosition;
 use store::tables::MemoryTables;
 
-struct Meta {
-    machine: MetaMachine<MemoryTables>,
+pub struct Meta {
+    pub machine: MetaMachine<MemoryTables>,
     tables: MemoryTables,
     index: u64,
 }
 
 impl Meta {
-    fn with_groups(groups: &[u32]) -> Meta {
+    pub fn with_groups(groups: &[u32]) -> Meta {
         let tables = MemoryTables::new();
         let mut meta = Meta { machine: MetaMachine::open(tables.clone()).unwrap(), tables, index: 0 };
         let groups = groups.iter().map(|group| GroupId(*group)).collect();
@@ -30,7 +30,7 @@ impl Meta {
         meta
     }
 
-    fn act(&mut self, action: MetaAction) -> Outcome {
+    pub fn act(&mut self, action: MetaAction) -> Outcome {
         self.command(MetaCommand { request: 0, action })
     }
 
@@ -53,7 +53,7 @@ impl Meta {
     }
 
     /// The same after it was opened again.
-    fn reopened(&mut self) {
+    pub fn reopened(&mut self) {
         let (catalog, digest) = (self.machine.catalog(), self.machine.digest().unwrap());
         self.machine = MetaMachine::open(self.tables.clone()).unwrap();
         assert_eq!(self.machine.catalog(), catalog);

@@ -85,6 +85,7 @@ fn options(id: u64, members: &[NodeInfo], data: PathBuf) -> NodeOptions {
         },
         transaction_checks: Default::default(),
         reads_up_to: FeatureLevel::NEWEST,
+        tls: Default::default(),
     }
 }
 

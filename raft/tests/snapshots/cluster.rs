@@ -89,6 +89,7 @@ impl Cluster {
             broker_groups: 1,
             transaction_checks: Default::default(),
             reads_up_to: FeatureLevel::NEWEST,
+            tls: Default::default(),
             tuning: self.tuning.clone(),
         }
     }

@@ -7,6 +7,7 @@
 //! key: 50 | 03 | u64 node         a node                 (big endian)
 //! key: 50 | 04                    the broker groups
 //! key: 50 | 05 | u64 number       a request that was carried out, and its outcome
+//! key: 50 | 06 | name             a user
 //! ```
 
 use super::RowKind;
@@ -27,6 +28,8 @@ pub enum CatalogKey<'a> {
     Groups,
     /// A request, by its place in the order of requests.
     Request(u64),
+    /// A user, by name.
+    User(&'a str),
 }
 
 impl<'a> CatalogKey<'a> {
@@ -39,6 +42,7 @@ impl<'a> CatalogKey<'a> {
             CatalogKey::Node(id) => (3, id.to_be_bytes().to_vec()),
             CatalogKey::Groups => (4, vec![]),
             CatalogKey::Request(number) => (5, number.to_be_bytes().to_vec()),
+            CatalogKey::User(name) => (6, name.as_bytes().to_vec()),
         };
         [vec![RowKind::Catalog as u8, kind], rest].concat()
     }
@@ -53,6 +57,7 @@ impl<'a> CatalogKey<'a> {
             3 => key_u64(key, 2).map(CatalogKey::Node),
             4 => Some(CatalogKey::Groups),
             5 => key_u64(key, 2).map(CatalogKey::Request),
+            6 => name().map(CatalogKey::User),
             _ => None,
         }
     }

@@ -28,6 +28,13 @@ bind = "0.0.0.0:8082"
 
 [peer]
 bind = "0.0.0.0:8083"
+{{- if .Values.access.secretName }}
+
+[access]
+enabled = true
+seal_key = "/etc/ledgermq/access/seal-key"
+admin_secret = "/etc/ledgermq/access/admin-secret"
+{{- end }}
 {{- range $section, $keys := .Values.config }}
 {{- if $keys }}
 

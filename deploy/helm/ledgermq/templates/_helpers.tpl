@@ -73,6 +73,14 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 {{- end }}
 
+{{/* Who the command line is, in a pod that has the secret. */}}
+{{- define "ledgermq.accessEnv" -}}
+- name: LEDGERMQ_ACCESS_KEY
+  value: admin
+- name: LEDGERMQ_SECRET_KEY_FILE
+  value: /etc/ledgermq/access/admin-secret
+{{- end }}
+
 {{- define "ledgermq.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 10001

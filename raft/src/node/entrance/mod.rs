@@ -24,6 +24,7 @@ use crate::node::identity::Found;
 use crate::node::lifecycle::StartError;
 use crate::node::options::NodeOptions;
 use crate::node::peers::FORMAT_VERSION;
+use crate::tls::PeerTls;
 use newcomer::Newcomer;
 
 /// How often the others are asked.
@@ -129,7 +130,7 @@ async fn introduce(options: &NodeOptions, own: &NodeInfo, seed: &str) -> Result<
         format_version: FORMAT_VERSION,
         from: Some(wire(own)),
     };
-    let mut client = client(seed).await?;
+    let mut client = client(seed, &options.tls).await?;
     let answer = timeout(ANSWER_WITHIN, client.introduce(request)).await.map_err(|_| "it does not answer")?;
     let answer = answer.map_err(|status| status.message().to_owned())?.into_inner();
     match (answer.refusal.is_empty(), answer.member) {
@@ -146,7 +147,7 @@ async fn join(options: &NodeOptions, own: &NodeInfo, seed: &str) -> Result<Found
         from: Some(wire(own)),
         reads_up_to: options.reads_up_to.0,
     };
-    let mut client = client(seed).await?;
+    let mut client = client(seed, &options.tls).await?;
     let answer = timeout(ID_WITHIN, client.join(request)).await.map_err(|_| "it does not answer")?;
     let answer = answer.map_err(|status| status.message().to_owned())?.into_inner();
     if !answer.refusal.is_empty() {
@@ -164,10 +165,11 @@ async fn join(options: &NodeOptions, own: &NodeInfo, seed: &str) -> Result<Found
 
 async fn client(
     seed: &str,
+    tls: &PeerTls,
 ) -> Result<peer::entrance_client::EntranceClient<tonic::transport::Channel>, String> {
     let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{seed}"));
     let endpoint = endpoint.map_err(|error| error.to_string())?.connect_timeout(ANSWER_WITHIN);
-    let channel = crate::seams::connect(&endpoint).await.map_err(|error| reason(&error))?;
+    let channel = crate::seams::connect(&endpoint, tls).await.map_err(|error| reason(&error))?;
     Ok(peer::entrance_client::EntranceClient::new(channel))
 }
 

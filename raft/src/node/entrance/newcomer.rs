@@ -28,7 +28,7 @@ impl Newcomer {
         let (end, ended) = oneshot::channel::<()>();
         let served = tonic::transport::Server::builder()
             .add_service(seams::dated(EntranceServer::new(answers)))
-            .serve_with_incoming_shutdown(seams::incoming(listener), async {
+            .serve_with_incoming_shutdown(seams::incoming(listener, &options.tls), async {
                 let _ = ended.await;
             });
         let task = tokio::spawn(async move {

@@ -34,7 +34,7 @@ final class Features {
 
     private Features(Map<String, String> options) {
         this.options = options;
-        this.configuration = ClientConfiguration.newBuilder().setEndpoints(options.get("endpoint")).build();
+        this.configuration = Broker.at(options.get("endpoint"));
     }
 
     public static void main(String[] arguments) throws Exception {

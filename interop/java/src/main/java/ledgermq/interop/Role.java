@@ -44,7 +44,7 @@ final class Role implements Runnable {
 
     Role(String endpoint, History history, CountDownLatch stopped, String stream, String client, double rate) {
         // TLS is this client's default, and stays on.
-        this.configuration = ClientConfiguration.newBuilder().setEndpoints(endpoint).build();
+        this.configuration = Broker.at(endpoint);
         this.history = history;
         this.stopped = stopped;
         this.stream = stream;

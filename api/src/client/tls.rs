@@ -1,0 +1,88 @@
+//! TLS between this client and brokers: whom it trusts.
+
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tonic::codegen::http::Uri;
+use tonic::transport::{Channel, Endpoint, Error};
+
+/// Whom a client trusts. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ClientTls(Arc<ClientConfig>);
+
+type Dialled = Pin<Box<dyn Future<Output = io::Result<TokioIo<TlsStream<TcpStream>>>> + Send>>;
+
+impl ClientTls {
+    /// Trusts the certificates in a PEM file: those of authorities, or of brokers themselves.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn trusting(file: &Path) -> Result<ClientTls, String> {
+        let wrong = |reason: String| format!("cannot use the certificates in {}: {reason}", file.display());
+        let mut roots = RootCertStore::empty();
+        let found = CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))?;
+        for certificate in found {
+            let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
+            roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+        }
+        if roots.is_empty() {
+            return Err(wrong("there is none".to_owned()));
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| wrong(error.to_string()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(ClientTls(Arc::new(config)))
+    }
+
+    /// A connection.
+    ///
+    /// # Errors
+    /// What the network says, or that the broker is not trusted.
+    pub async fn connect(&self, endpoint: &Endpoint) -> Result<Channel, Error> {
+        endpoint.connect_with_connector(self.connector()).await
+    }
+
+    /// A connection that is dialled when it is first used.
+    pub fn connect_lazy(&self, endpoint: &Endpoint) -> Channel {
+        endpoint.connect_with_connector_lazy(self.connector())
+    }
+
+    fn connector(
+        &self,
+    ) -> impl tower::Service<
+        Uri,
+        Response = TokioIo<TlsStream<TcpStream>>,
+        Error = io::Error,
+        Future = Dialled,
+    > + Clone
+    + Send
+    + 'static {
+        let config = self.0.clone();
+        tower::service_fn(move |uri: Uri| -> Dialled {
+            let config = config.clone();
+            Box::pin(async move { dial(config, &uri).await.map(TokioIo::new) })
+        })
+    }
+}
+
+async fn dial(config: Arc<ClientConfig>, uri: &Uri) -> io::Result<TlsStream<TcpStream>> {
+    let invalid = || io::Error::new(io::ErrorKind::InvalidInput, format!("{uri} is no host and port"));
+    let host = uri.host().ok_or_else(invalid)?.trim_start_matches('[').trim_end_matches(']');
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| invalid())?;
+    let stream = TcpStream::connect((host, uri.port_u16().ok_or_else(invalid)?)).await?;
+    stream.set_nodelay(true)?;
+    TlsConnector::from(config).connect(name, stream).await
+}
