@@ -97,7 +97,7 @@ pub(crate) async fn connect(endpoint: &Endpoint, _: &PeerTls) -> Result<Channel,
 pub(crate) fn incoming(
     listener: TcpListener,
     _: &PeerTls,
-) -> impl futures::Stream<Item = io::Result<Accepted>> {
+) -> impl futures::Stream<Item = io::Result<Accepted>> + use<> {
     futures::stream::unfold(listener, |listener| async move {
         let accepted = listener.accept().await.map(|(stream, _)| Accepted(stream));
         Some((accepted, listener))
