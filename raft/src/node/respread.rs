@@ -52,12 +52,15 @@ pub(crate) async fn keep_spreading(node: Arc<NodeInner>, meta: Group) {
             let driven = begun.iter().filter_map(|topic| Some((topic, topic.mapping.spreading?)));
             futures::future::join_all(driven.map(|(topic, step)| drive(&node, topic, step))).await;
             let rest = if begun.is_empty() { LOOK_EVERY } else { REST };
-            let _ = timeout_at(Instant::now() + rest, catalog.changed()).await;
+            timeout_at(Instant::now() + rest, catalog.changed()).await
         };
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => return,
-            () = work => {}
+            changed = work => if let Ok(Err(_)) = changed {
+                // `meta` is gone, because a disk failed: the node is about to end, and nothing changes any more.
+                return;
+            }
         }
     }
 }
