@@ -47,7 +47,10 @@ impl FileTables {
         if path.join(ROWS).exists() {
             return FileTables::open_read_only(path);
         }
-        Ok(FileTables::over(MemoryTables::new(), path))
+        let tables = FileTables::over(MemoryTables::new(), path);
+        // As RocksDB does: what was opened once can be looked at, also if nothing was ever flushed.
+        tables.flush()?;
+        Ok(tables)
     }
 
     /// Opens the tables in `path` to look at them.
@@ -118,6 +121,7 @@ mod tests {
             tables.write(&batch).expect("written");
         };
         let tables = open();
+        assert!(FileTables::open_read_only(&path).is_ok(), "there is nothing in them, and they are there");
         put(&tables, b"one");
         tables.flush().expect("flushed");
         put(&tables, b"two");
