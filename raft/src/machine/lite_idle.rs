@@ -78,6 +78,10 @@ impl<T: TableStore> Machine<T> {
     }
 
     fn is_idle(&self, queue: QueueKey, idle_ms: u64, now_ms: u64) -> bool {
+        // Who got a message in the frame in hand is in use, even if the same frame trimmed it.
+        if self.queues.is_open(queue) {
+            return false;
+        }
         let Some(newest_ms) = self.queues.newest_ms(queue) else { return true };
         let is_leased = |cursor: &Cursor| cursor.deadlines.last().is_some_and(|(end_ms, _)| *end_ms > now_ms);
         idle_ms > 0

@@ -271,6 +271,11 @@ impl Queues {
         }
     }
 
+    /// Whether the frame in hand put something into it.
+    pub(super) fn is_open(&self, key: QueueKey) -> bool {
+        self.queues.get(&key).is_some_and(|queue| queue.open)
+    }
+
     /// Forgets a queue that the frame in hand put nothing into.
     pub(super) fn remove(
         &mut self,
