@@ -17,21 +17,24 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::cluster::parse_group;
+use crate::access::demands::WholeReplica;
 use crate::edge::EdgeState;
 use crate::limits::{COPY_DATA_BYTES_MAX, COPY_PARTS_IN_FLIGHT_MAX, COPY_WAIT_MAX};
+use crate::messaging::caller::Caller;
 
 /// What the client is answered.
 pub(super) type Answers = Pin<Box<dyn Stream<Item = Result<CopyResponse, Status>> + Send>>;
 type Sender = mpsc::Sender<Result<CopyResponse, Status>>;
 
-/// Answers the steps of a copy, in order.
-pub(super) fn answer(edge: Arc<EdgeState>, mut steps: Streaming<CopyRequest>) -> Answers {
+/// Answers the steps of a copy, in order, for as long as the caller may have it.
+pub(super) fn answer(edge: Arc<EdgeState>, caller: Caller, mut steps: Streaming<CopyRequest>) -> Answers {
     let (sender, receiver) = mpsc::channel(COPY_PARTS_IN_FLIGHT_MAX);
     tokio::spawn(async move {
         let worked = tokio::select! {
             worked = work(&edge, &mut steps, &sender) => worked,
             // Whoever asked is gone.
             () = sender.closed() => return,
+            fault = edge.until_refused(&caller, &WholeReplica), if edge.gate.is_closed() => Err(fault.grpc()),
         };
         if let Err(status) = worked {
             let _ = sender.send(Err(status)).await;

@@ -366,6 +366,6 @@ impl Admin for AdminService {
     ) -> Result<Response<copy::Answers>, Status> {
         let (caller, steps) = Caller::of(request);
         self.edge.admit(&caller, &WholeReplica).map_err(|fault| fault.grpc())?;
-        Ok(Response::new(copy::answer(self.edge.clone(), steps)))
+        Ok(Response::new(copy::answer(self.edge.clone(), caller, steps)))
     }
 }

@@ -26,6 +26,12 @@ pub fn handle(
     if !catalog.groups.is_empty() && !catalog.groups.contains(&handle.receipt.group) {
         return Err(Fault::InvalidReceipt("the receipt handle is not one of this cluster".into()));
     }
+    // A request without names has the rights of its sender on names that it does not say.
+    if edge.gate.is_closed() && (group.is_none() || topic.is_none()) {
+        return Err(Fault::InvalidReceipt(
+            "say of which topic and consumer group the receipt handle is".into(),
+        ));
+    }
     if let Some(group) = group {
         let name = full_name(group, caller.namespace());
         let known = catalog.consumers.get(name.as_ref());

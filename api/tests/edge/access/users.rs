@@ -15,7 +15,7 @@ use raft::machine::AccessAction;
 use raft::request::NewConsumer;
 use tokio::time::Instant;
 
-use super::support::{DATE, Guarded, Right, SECRET, only, rule, sign_as};
+use super::support::{DATE, Guarded, Right, SECRET, all_but, only, rule, sign_as};
 use crate::client::{Client, message, message_with, push, receipt, receive, resource, system};
 use crate::support::{PATIENCE, soon};
 
@@ -88,6 +88,9 @@ async fn receipts_serve_only_those_who_may_use_them() {
     let (_, held) = billing.receive(receive("orders", "workers", 5_000)).await;
     let handle = receipt(&held[0]);
 
+    // Who may do everything but this does not get it by not saying what it is.
+    guarded.user("most", Role::Normal, all_but(&[("subscribe", "group:workers")])).await;
+    let most = guarded.client("most").await;
     let spy = guarded.client("spy").await;
     let tenant = guarded.client("tenant").await;
     for (client, topic, group) in [
@@ -100,6 +103,9 @@ async fn receipts_serve_only_those_who_may_use_them() {
         // Without names, or with names that nobody has made.
         (&tenant, Some("orders"), None),
         (&tenant, None, None),
+        (&most, Some("orders"), Some("workers")),
+        (&most, Some("orders"), None),
+        (&most, None, None),
         (&spy, Some("other-unmade"), Some("others-unmade")),
     ] {
         let entry = AckMessageEntry {
