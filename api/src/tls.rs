@@ -7,8 +7,8 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::SystemTime;
 
+use raft::tls::{Stamp, stamp};
 use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -30,11 +30,8 @@ pub struct PortTls {
     cert: PathBuf,
     key: PathBuf,
     served: Arc<Served>,
-    stamps: Mutex<Stamps>,
+    stamps: Mutex<[Stamp; 2]>,
 }
-
-/// When the files were changed last, and how long they are.
-type Stamps = [Option<(SystemTime, u64)>; 2];
 
 #[derive(Debug)]
 struct Served(RwLock<Arc<CertifiedKey>>);
@@ -92,26 +89,7 @@ impl PortTls {
 
     /// Takes changed files until it is told to stop.
     pub async fn keep_fresh(self: Arc<PortTls>, stopping: CancellationToken) {
-        let mut told = String::new();
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(CERTIFICATES_LOOK_EVERY) => {}
-                () = stopping.cancelled() => return,
-            }
-            match self.reload() {
-                Ok(false) => {}
-                Ok(true) => {
-                    told.clear();
-                    tracing::info!(cert = %self.cert.display(), "the certificate was exchanged");
-                }
-                // Both files are rarely written in one moment: it is tried again, and told once.
-                Err(error) if told != error.to_string() => {
-                    told = error.to_string();
-                    tracing::error!(%error, "a changed certificate cannot be used: the old one stays");
-                }
-                Err(_) => {}
-            }
-        }
+        keep_fresh("port", || self.reload(), stopping).await;
     }
 }
 
@@ -127,11 +105,36 @@ fn certified(cert: &Path, key: &Path) -> Result<CertifiedKey, EdgeError> {
     CertifiedKey::from_der(chain, private, &provider).map_err(|error| failure(cert, error))
 }
 
-fn stamps(cert: &Path, key: &Path) -> Stamps {
-    [cert, key].map(|path| {
-        let found = fs::metadata(path).ok()?;
-        Some((found.modified().ok()?, found.len()))
-    })
+fn stamps(cert: &Path, key: &Path) -> [Stamp; 2] {
+    [stamp(cert), stamp(key)]
+}
+
+/// Has changed files taken until it is told to stop. `what` names them in the log.
+pub async fn keep_fresh<E: ToString>(
+    what: &str,
+    reload: impl Fn() -> Result<bool, E>,
+    stopping: CancellationToken,
+) {
+    let mut told = String::new();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(CERTIFICATES_LOOK_EVERY) => {}
+            () = stopping.cancelled() => return,
+        }
+        match reload().map_err(|error| error.to_string()) {
+            Ok(false) => {}
+            Ok(true) => {
+                told.clear();
+                tracing::info!(what, "certificates were exchanged");
+            }
+            // The files are rarely written in one moment: it is tried again, and told once.
+            Err(error) if told != error => {
+                tracing::error!(what, error, "changed certificates cannot be used: the old ones stay");
+                told = error;
+            }
+            Err(_) => {}
+        }
+    }
 }
 
 /// The node's own certificate, made once. Made again only if both files are missing: half a pair

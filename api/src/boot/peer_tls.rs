@@ -1,9 +1,10 @@
 //! TLS between the nodes: its files at the start, and when they change.
 
 use raft::tls::{PeerTls, PeerTlsFiles};
+use tokio_util::sync::CancellationToken;
 
-use crate::limits::CERTIFICATES_LOOK_EVERY;
 use crate::options::Options;
+use crate::tls;
 
 /// What the options name, read.
 ///
@@ -23,27 +24,9 @@ pub fn read(options: &Options) -> anyhow::Result<PeerTls> {
 }
 
 /// Takes changed files for as long as the process lasts.
-pub fn keep_fresh(tls: PeerTls) {
-    if !tls.is_on() {
-        return;
+pub fn keep_fresh(peers: PeerTls) {
+    if peers.is_on() {
+        let lasts = CancellationToken::new();
+        tokio::spawn(async move { tls::keep_fresh("peers", || peers.reload(), lasts).await });
     }
-    tokio::spawn(async move {
-        let mut told = None;
-        loop {
-            tokio::time::sleep(CERTIFICATES_LOOK_EVERY).await;
-            match tls.reload() {
-                Ok(false) => {}
-                Ok(true) => {
-                    told = None;
-                    tracing::info!("the certificates between the nodes were exchanged");
-                }
-                // Both files are rarely written in one moment: it is tried again, and told once.
-                Err(error) if told.as_ref() != Some(&error) => {
-                    tracing::error!(%error, "changed certificates between the nodes cannot be used: the old ones stay");
-                    told = Some(error);
-                }
-                Err(_) => {}
-            }
-        }
-    });
 }

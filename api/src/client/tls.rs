@@ -6,11 +6,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
+use raft::tls::dial;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::codegen::http::Uri;
 use tonic::transport::{Channel, Endpoint, Error};
@@ -76,13 +76,4 @@ impl ClientTls {
             Box::pin(async move { dial(config, &uri).await.map(TokioIo::new) })
         })
     }
-}
-
-async fn dial(config: Arc<ClientConfig>, uri: &Uri) -> io::Result<TlsStream<TcpStream>> {
-    let invalid = || io::Error::new(io::ErrorKind::InvalidInput, format!("{uri} is no host and port"));
-    let host = uri.host().ok_or_else(invalid)?.trim_start_matches('[').trim_end_matches(']');
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| invalid())?;
-    let stream = TcpStream::connect((host, uri.port_u16().ok_or_else(invalid)?)).await?;
-    stream.set_nodelay(true)?;
-    TlsConnector::from(config).connect(name, stream).await
 }

@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tonic::codegen::http::Uri;
 use tonic::transport::server::TcpIncoming;
@@ -51,22 +53,33 @@ fn connector(
     })
 }
 
+/// Dials what a URI names, and wants a certificate for its host.
+///
+/// # Errors
+/// What the network says, or that the other side is not trusted.
+pub async fn dial(config: Arc<ClientConfig>, uri: &Uri) -> io::Result<TlsStream<TcpStream>> {
+    let invalid = || io::Error::new(io::ErrorKind::InvalidInput, format!("{uri} is no host and port"));
+    let host = uri.host().ok_or_else(invalid)?.trim_start_matches('[').trim_end_matches(']');
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| invalid())?;
+    let stream = TcpStream::connect((host, uri.port_u16().ok_or_else(invalid)?)).await?;
+    stream.set_nodelay(true)?;
+    TlsConnector::from(config).connect(name, stream).await
+}
+
 impl Shared {
     async fn dial(&self, uri: &Uri) -> io::Result<Transport> {
-        let invalid = |why: &str| io::Error::new(io::ErrorKind::InvalidInput, why.to_owned());
-        let host = uri.host().ok_or_else(|| invalid("the peer's address has no host"))?;
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let port = uri.port_u16().ok_or_else(|| invalid("the peer's address has no port"))?;
-        let name =
-            ServerName::try_from(host.to_owned()).map_err(|_| invalid("the peer's host is no name"))?;
-        let stream = TcpStream::connect((host, port)).await?;
-        stream.set_nodelay(true)?;
         let secured = async {
-            let stream = TlsConnector::from(self.current().client).connect(name, stream).await?;
+            let stream = dial(self.current().client, uri).await?;
             self.check_name(stream.get_ref().1.peer_certificates())?;
             Ok(Transport::Tls(Box::new(stream.into())))
         };
-        secured.await.inspect_err(|error| self.tell(host, error))
+        secured.await.inspect_err(|error: &io::Error| {
+            // That nobody is there is for whoever watches over the peer to tell.
+            use io::ErrorKind::{InvalidData, InvalidInput, PermissionDenied, UnexpectedEof};
+            if matches!(error.kind(), InvalidData | InvalidInput | PermissionDenied | UnexpectedEof) {
+                self.tell(uri.authority().map_or("", |authority| authority.as_str()), error);
+            }
+        })
     }
 
     async fn take(&self, stream: TcpStream) -> io::Result<Transport> {

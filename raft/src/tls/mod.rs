@@ -27,8 +27,8 @@ use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use thiserror::Error;
 
-pub(crate) use accept::incoming;
-pub(crate) use accept::{connect, connect_lazy};
+pub use accept::dial;
+pub(crate) use accept::{connect, connect_lazy, incoming};
 pub use stream::Transport;
 
 use crate::limits::PEER_REFUSAL_TOLD_EVERY;
@@ -67,7 +67,7 @@ struct Shared {
 
 #[derive(Clone)]
 struct Current {
-    stamps: Vec<Option<Stamp>>,
+    stamps: [Stamp; 3],
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
 }
@@ -109,7 +109,7 @@ impl PeerTls {
     /// [`TlsError`]; what was read before stays in use.
     pub fn reload(&self) -> Result<bool, TlsError> {
         let Some(shared) = &self.0 else { return Ok(false) };
-        if stamps(&shared.files) == shared.current().stamps {
+        if shared.files.stamps() == shared.current().stamps {
             return Ok(false);
         }
         let new = Current::read(&shared.files)?;
@@ -151,7 +151,7 @@ impl Shared {
 impl Current {
     fn read(files: &PeerTlsFiles) -> Result<Current, TlsError> {
         // Before the files are read: what changes meanwhile is read again.
-        let stamps = stamps(files);
+        let stamps = files.stamps();
         let mut roots = RootCertStore::empty();
         for authority in certificates(&files.authority)? {
             roots.add(authority).map_err(|error| wrong(&files.authority, error))?;
@@ -189,15 +189,19 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     }
 }
 
-/// By what a file is known to have changed: when, and how long it is.
-type Stamp = (SystemTime, u64);
+/// By what a file is known to have changed: when, and how long it is; none if it is not there.
+pub type Stamp = Option<(SystemTime, u64)>;
 
-fn stamps(files: &PeerTlsFiles) -> Vec<Option<Stamp>> {
-    let stamp = |path: &PathBuf| {
-        let found = std::fs::metadata(path).ok()?;
-        Some((found.modified().ok()?, found.len()))
-    };
-    [&files.authority, &files.certificate, &files.key].map(stamp).to_vec()
+/// The stamp of a file.
+pub fn stamp(path: &Path) -> Stamp {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.modified().ok()?, found.len()))
+}
+
+impl PeerTlsFiles {
+    fn stamps(&self) -> [Stamp; 3] {
+        [&self.authority, &self.certificate, &self.key].map(|path| stamp(path))
+    }
 }
 
 fn wrong(path: &Path, reason: impl ToString) -> TlsError {
