@@ -40,7 +40,7 @@ pub struct CredentialArgs {
     /// The user to sign requests as, where access is controlled
     #[arg(long, env = "LEDGERMQ_ACCESS_KEY", value_name = "USER", hide_short_help = true)]
     access_key: Option<String>,
-    /// The file with its secret; or the environment has the secret itself in LEDGERMQ_SECRET_KEY
+    /// The file with its secret; without one, the environment has the secret itself in LEDGERMQ_SECRET_KEY
     #[arg(long, env = "LEDGERMQ_SECRET_KEY_FILE", value_name = "FILE", hide_short_help = true)]
     secret_key_file: Option<PathBuf>,
     /// Speak TLS, and trust the certificates in this file: those of authorities, or of brokers
