@@ -8,7 +8,7 @@ LEDGERMQ := $(CARGO_TARGET_DIR)/release/ledgermq
 JEPSEN := $(CARGO_TARGET_DIR)/release/jepsen
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-tools proof proof-push proof-planted simulate proof-long planted fuzz interop interop-tools interop-checks statefulset lint install check-deploy check-image check-backup check-observability
+.PHONY: help run build test test-tools proof proof-push proof-planted simulate proof-long planted fuzz interop interop-tools interop-checks statefulset lint install check-deploy check-image check-backup check-observability release check-release
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,12 @@ test-tools: ## Install what tests of faults need on Debian
 
 install: ## Install what the build needs on Debian
 	@scripts/install-build-tools.sh
+
+release: build ## Make a tarball, a bill of materials, checksums and a signature in dist/ (RELEASE_KEY=FILE signs)
+	@scripts/release.sh --binary $(LEDGERMQ) $(ARGS)
+
+check-release: build ## Make a release with a key of its own, verify it, and see changed ones refused
+	@scripts/check-release.sh $(LEDGERMQ)
 
 check-backup: build ## Back up three nodes under load to a directory and to S3, restore, compare message by message
 	@python3 -B scripts/check_backup.py --binary $(LEDGERMQ) --tools $(CARGO_TARGET_DIR)/backup-tools $(ARGS)

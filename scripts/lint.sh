@@ -21,6 +21,11 @@ else
   skipped "clippy: not installed (rustup component add clippy)"
 fi
 
+# What SECURITY.md says that a test shows is shown by a test.
+grep -o '`[a-z0-9_]*`' SECURITY.md | tr -d '`' | sort -u | { grep '_.*_.*_' || true; } | while read -r test; do
+  grep -rqE "fn $test\b" --include='*.rs' api raft store jepsen || { echo "SECURITY.md names a test that is not there: $test" >&2 && exit 1; }
+done
+
 # What is fuzzed is a workspace of its own, which nothing else here builds.
 cargo metadata --locked --format-version 1 --manifest-path api/fuzz/Cargo.toml >/dev/null
 

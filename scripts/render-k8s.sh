@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Writes deploy/k8s/ledgermq.yaml, for those who do not use Helm: what the chart makes of its defaults.
+# Writes deploy/k8s/ledgermq.yaml, for those who do not use Helm: a cluster to play with, as the chart makes it of its
+# defaults where everybody is trusted.
 # With --check it writes nothing, and fails if what is there is not that.
 set -euo pipefail
 
@@ -10,10 +11,13 @@ file=deploy/k8s/ledgermq.yaml
 
 render() {
   cat <<'YAML'
-# Made by scripts/render-k8s.sh from deploy/helm/ledgermq: change the chart, and render again.
+# A CLUSTER TO PLAY WITH: NOTHING PROTECTS IT. Whoever reaches its ports may read, write and delete everything, without TLS
+# and without a password; whoever reaches port 8083 is a node. Its nodes are told so (--insecure), and warn of it.
+# For one that is protected use the chart, or render it with your own values: docs/operations.md.
 #
 #   kubectl apply -f deploy/k8s/ledgermq.yaml
 #
+# Made by scripts/render-k8s.sh from deploy/helm/ledgermq: change the chart, and render again.
 # Namespaces that enforce the restricted Pod Security Standard take these pods.
 apiVersion: v1
 kind: Namespace
@@ -26,6 +30,7 @@ YAML
   # Helm says on standard error that it follows the links to the rules and dashboards.
   # Nothing of Helm's own stays, nor spaces at ends of lines.
   "$tools/bin/helm" template ledgermq deploy/helm/ledgermq --namespace ledgermq --skip-tests \
+    --set 'insecure={plaintext,access,peers}' \
     2> >(grep -v 'found symbolic link' >&2) |
     sed -e '/^# Source: /d' -e '/^ *helm\.sh\/chart: /d' -e '/^ *app\.kubernetes\.io\/managed-by: Helm$/d' -e 's/ *$//'
 }

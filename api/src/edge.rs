@@ -1,7 +1,8 @@
 //! The client edge as a whole: its state, its start and its end.
 
+use std::borrow::Cow;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -9,6 +10,7 @@ use raft::access::{Action, Target};
 use raft::catalog::NodeInfo;
 use raft::hash::hash64;
 use raft::node::Node;
+use raft::request::RequestError;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -19,9 +21,11 @@ use crate::access::demand::Demands;
 use crate::access::gate::Gate;
 use crate::convert::status::Fault;
 use crate::edge_options::{EdgeOptions, InvalidOption};
-use crate::limits::{RELEASES_MAX, SEARCHES_MAX, SESSION_SWEEP_INTERVAL};
+use crate::limits::{RECORD_BYTES_MAX, RELEASES_MAX, SEARCHES_MAX, SESSION_SWEEP_INTERVAL};
 use crate::messaging::caller::Caller;
 use crate::metrics::counts::MessageCounts;
+use crate::port::cut::Cuts;
+use crate::port::holdings::{Held, Holder, Holdings, Taken};
 use crate::quota::Quotas;
 use crate::server;
 use crate::session::lite::LiteSubscriptions;
@@ -88,12 +92,8 @@ pub struct EdgeState {
     /// Fires when no listener is left: long polls, streams and connections end, and whoever comes
     /// back reaches another node.
     pub stopping: CancellationToken,
-    /// Room for long polls.
-    pub long_polls: Semaphore,
     /// Room for searches, which may read much of the log.
     pub searches: Semaphore,
-    /// Room for bodies of sends in flight, in KiB.
-    pub send_kib: Semaphore,
     /// What may be sent in a second.
     pub quotas: Quotas,
     /// What goes through.
@@ -102,21 +102,21 @@ pub struct EdgeState {
     pub counts: MessageCounts,
     /// Commands to clients that wait for an answer.
     pub pending: Pending,
-    /// Room for connections.
-    pub room: Arc<Semaphore>,
+    /// What callers hold, of everything that is bounded.
+    pub holdings: Arc<Holdings>,
+    /// How many connections were cut.
+    pub cuts: Arc<Cuts>,
     releases: Arc<Semaphore>,
     store_host: OnceLock<String>,
 }
 
 impl EdgeState {
     fn new(node: Node, options: EdgeOptions) -> EdgeState {
-        let limits = &options.limits;
         EdgeState {
             gate: Gate::new(options.access.clone()),
             searches: Semaphore::new(SEARCHES_MAX),
-            long_polls: Semaphore::new(limits.long_polls.min(Semaphore::MAX_PERMITS)),
-            send_kib: Semaphore::new((limits.send_bytes_in_flight / 1024).min(Semaphore::MAX_PERMITS)),
-            room: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
+            holdings: Holdings::new(&options.limits),
+            cuts: Arc::default(),
             node,
             options,
             sessions: Registry::default(),
@@ -143,13 +143,30 @@ impl EdgeState {
         }
     }
 
-    /// As [`EdgeState::admit`]; and the client's id.
+    /// As [`EdgeState::admit`]; and who the client is.
     ///
     /// # Errors
     /// As [`EdgeState::admit`], and [`Fault::ClientIdRequired`].
-    pub fn admit_client<'c>(&self, caller: &'c Caller, request: &impl Demands) -> Result<&'c str, Fault> {
+    pub fn admit_client<'c>(
+        &self,
+        caller: &'c Caller,
+        request: &impl Demands,
+    ) -> Result<Cow<'c, str>, Fault> {
         self.admit(caller, request)?;
-        caller.client_id()
+        self.client_of(caller)
+    }
+
+    /// Who the client is: by its id, and where access is controlled by its user and its id. So nobody is taken for a client
+    /// of somebody else, whatever id he says.
+    ///
+    /// # Errors
+    /// [`Fault::ClientIdRequired`].
+    pub fn client_of<'c>(&self, caller: &'c Caller) -> Result<Cow<'c, str>, Fault> {
+        let id = caller.client_id()?;
+        Ok(match self.gate.name_of(caller) {
+            Some(user) if self.gate.is_closed() => format!("{user}/{id}").into(),
+            _ => id.into(),
+        })
     }
 
     /// Goes on with `work` for as long as the caller may do what the request demands: what lasts is asked again when users
@@ -201,15 +218,33 @@ impl EdgeState {
         self.node.live_nodes().borrow().clone()
     }
 
-    /// How many connections there are.
-    pub fn connections(&self) -> usize {
-        let room = self.options.limits.connections.min(Semaphore::MAX_PERMITS);
-        room - self.room.available_permits()
+    /// Takes room for a caller, until what comes back is dropped.
+    ///
+    /// # Errors
+    /// [`RequestError::Overloaded`] when the caller's address has its share, or there is no more.
+    pub fn hold(&self, caller: &Caller, what: Held, amount: usize) -> Result<Taken, Fault> {
+        let taken = self.holdings.take(&self.holder_of(caller), what, amount);
+        taken.ok_or_else(|| RequestError::Overloaded { what: what.sentence() }.into())
     }
 
-    /// How many receives and pulls are under way.
-    pub fn long_polls_waiting(&self) -> usize {
-        self.options.limits.long_polls.min(Semaphore::MAX_PERMITS) - self.long_polls.available_permits()
+    /// How many messages a caller may ask for at this moment: as many of the largest as there is room for until it has read
+    /// them, and one where there is any.
+    ///
+    /// # Errors
+    /// [`RequestError::Overloaded`] when there is none.
+    pub fn messages_unread(&self, caller: &Caller) -> Result<i32, Fault> {
+        match self.holdings.room(&self.holder_of(caller), Held::AnswerBytes) {
+            0 => Err(RequestError::Overloaded { what: Held::AnswerBytes.sentence() }.into()),
+            room => Ok(i32::try_from(room / RECORD_BYTES_MAX).unwrap_or(i32::MAX).max(1)),
+        }
+    }
+
+    /// Whose room a caller takes.
+    pub fn holder_of(&self, caller: &Caller) -> Arc<Holder> {
+        match caller.peer() {
+            Some(peer) => peer.holder.clone(),
+            None => self.holdings.holder(Ipv4Addr::UNSPECIFIED.into()),
+        }
     }
 
     /// The address of this node that messages taken here bear.

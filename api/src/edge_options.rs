@@ -77,10 +77,20 @@ pub struct TlsOptions {
 pub struct EdgeLimits {
     /// Connections at once.
     pub connections: usize,
+    /// Requests at once, streams and long polls among them.
+    pub requests: usize,
+    /// Bytes of requests that are not yet read to their end.
+    pub request_bytes: usize,
     /// Long polls at once.
     pub long_polls: usize,
     /// Bodies of sends that are not yet answered, in bytes.
     pub send_bytes_in_flight: usize,
+    /// Bytes of messages that their receivers have not yet read.
+    pub answer_bytes: usize,
+    /// Topics and consumer groups that are being made by their first use.
+    pub creates: usize,
+    /// How much of each of these one address may hold, in percent.
+    pub address_share_percent: u8,
     /// Largest body, in bytes; at most 4 MiB.
     pub body_bytes: usize,
     /// Messages that one client may send in a second; 0 for no bound.
@@ -119,8 +129,13 @@ impl Default for EdgeLimits {
     fn default() -> Self {
         EdgeLimits {
             connections: 20_000,
+            requests: 100_000,
+            request_bytes: 256 << 20,
             long_polls: 50_000,
             send_bytes_in_flight: 128 << 20,
+            answer_bytes: 256 << 20,
+            creates: 64,
+            address_share_percent: 50,
             body_bytes: limits::BODY_BYTES_MAX,
             client_messages_per_s: 0,
             client_bytes_per_s: 0,
@@ -162,18 +177,40 @@ impl EdgeOptions {
             "cert and key belong together: set both or neither".into(),
         );
         let bounds = &self.limits;
-        check(bounds.connections > 0, "limits.connections", "must be at least 1".into());
-        check(bounds.long_polls > 0, "limits.long_polls", "must be at least 1".into());
+        let percent = bounds.address_share_percent;
+        check(
+            (1..=100).contains(&percent),
+            "limits.address_share_percent",
+            format!("{percent} is not between 1 and 100"),
+        );
+        for (bound, key) in [
+            (bounds.connections, "limits.connections"),
+            (bounds.requests, "limits.requests"),
+            (bounds.long_polls, "limits.long_polls"),
+            (bounds.answer_bytes, "limits.answer_bytes"),
+            (bounds.creates, "limits.creates"),
+        ] {
+            check(bound > 0, key, "must be at least 1".into());
+        }
         check(
             (1..=limits::BODY_BYTES_MAX).contains(&bounds.body_bytes),
             "limits.body_bytes",
             format!("{} is not between 1 and {}", bounds.body_bytes, limits::BODY_BYTES_MAX),
         );
-        check(
-            bounds.send_bytes_in_flight >= limits::INBOUND_MESSAGE_BYTES_MAX,
-            "limits.send_bytes_in_flight",
-            format!("must hold one request of {} bytes", limits::INBOUND_MESSAGE_BYTES_MAX),
-        );
+        for (bound, key) in [
+            (bounds.request_bytes, "limits.request_bytes"),
+            (bounds.send_bytes_in_flight, "limits.send_bytes_in_flight"),
+        ] {
+            let share = bound.saturating_mul(usize::from(percent)) / 100;
+            check(
+                share >= limits::INBOUND_MESSAGE_BYTES_MAX,
+                key,
+                format!(
+                    "the share of one address must hold one request of {} bytes",
+                    limits::INBOUND_MESSAGE_BYTES_MAX
+                ),
+            );
+        }
         check(
             bounds.long_poll_min_ms <= bounds.long_poll_max_ms,
             "limits.long_poll_min_ms",

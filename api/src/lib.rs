@@ -29,7 +29,7 @@ pub mod messaging;
 pub mod metrics;
 mod options;
 mod orphans;
-mod port;
+pub mod port;
 pub mod quota;
 mod rebalance;
 pub mod rocketmq_admin;

@@ -7,6 +7,10 @@ use std::time::Duration;
 pub const INBOUND_MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// Largest message that gRPC encodes: a body with all its properties, and room.
 pub const OUTBOUND_MESSAGE_BYTES_MAX: usize = 16 << 20;
+/// Largest message in a stream of a client: settings, and what a client answers to a command.
+pub const STREAMED_MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// A request with one message must have come to its end after so long.
+pub const REQUEST_BODY_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Requests that one connection may have under way; long polls count.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 16_384;
 /// Flow control window of a stream: a body of 4 MiB arrives without waiting for a round trip twice.
@@ -28,6 +32,8 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often it is looked whether a certificate has changed.
 pub const CERTIFICATES_LOOK_EVERY: Duration = Duration::from_secs(5);
+/// The head of an HTTP request must have come after so long; a connection without a request ends after it.
+pub const HTTP_HEADER_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Connections of the HTTP port.
 pub const HTTP_CONNECTIONS_MAX: usize = 512;
 /// A connection must say its first byte, and finish its TLS handshake, within this time.
@@ -100,6 +106,8 @@ pub const ROUTE_QUEUES_MAX: usize = 8;
 
 /// Largest body.
 pub const BODY_BYTES_MAX: usize = 4_194_304;
+/// Largest record: a body with its properties, and what we add.
+pub const RECORD_BYTES_MAX: usize = BODY_BYTES_MAX + PROPERTIES_BYTES_MAX + 4_096;
 /// User properties of a message.
 pub const PROPERTIES_MAX: usize = 128;
 /// Keys and values of the user properties, the tag and the message keys, together.

@@ -18,6 +18,7 @@ use crate::edge::{EdgeError, EdgeState};
 use crate::limits;
 use crate::messaging::Messaging;
 use crate::port::Accepting;
+use crate::port::admission::AdmissionLayer;
 use crate::rocketmq_admin::RocketmqAdmin;
 use crate::stand_in;
 use crate::tls::PortTls;
@@ -38,13 +39,14 @@ pub async fn start(
     let services = services(state.clone()).await?;
 
     let (ready, connections) = mpsc::channel(limits::READY_CONNECTIONS_MAX);
-    let room = state.room.clone();
     let accepting = |listener, ready| Accepting {
         listener,
         acceptor: acceptor.clone(),
         tls_only: state.options.tls.only,
         ready,
-        room: room.clone(),
+        holdings: state.holdings.clone(),
+        cuts: state.cuts.clone(),
+        is_http2: true,
         closing: state.closing.clone(),
     };
     let mut listeners = JoinSet::new();
@@ -68,11 +70,13 @@ pub async fn start(
         while listeners.join_next().await.is_some() {}
         closed.cancel();
     });
+    let admission = AdmissionLayer(state.holdings.clone());
     let task = tokio::spawn(async move {
         let incoming = ReceiverStream::new(connections);
         let serving = async {
             let stop = stopping.clone().cancelled_owned();
-            let served = http2().add_routes(services).serve_with_incoming_shutdown(incoming, stop).await;
+            let mut server = http2().layer(admission);
+            let served = server.add_routes(services).serve_with_incoming_shutdown(incoming, stop).await;
             while served.is_ok() && guests.join_next().await.is_some() {}
             served
         };

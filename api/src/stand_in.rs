@@ -28,6 +28,7 @@ use tower::util::MapRequestLayer;
 use crate::edge::EdgeState;
 use crate::limits;
 use crate::port::Connection;
+use crate::port::admission::AdmissionLayer;
 use crate::server;
 
 /// In the `user-agent` of clients that fail what a GOAWAY finds in their queue.
@@ -44,8 +45,7 @@ pub async fn serve(
     while let Some(first) = connections.recv().await {
         // The same for all that come until the neighbour is back.
         let over = CancellationToken::new();
-        let serve_one =
-            |connection| serve_guest(services.clone(), connection, over.clone(), state.stopping.clone());
+        let serve_one = |connection| serve_guest(state.clone(), services.clone(), connection, over.clone());
         guests.spawn(serve_one(first));
         let back = returned(state.node.live_nodes(), neighbour);
         tokio::pin!(back);
@@ -69,12 +69,13 @@ pub async fn serve(
 
 /// Serves one connection until it ends, or is told to go.
 async fn serve_guest(
+    state: Arc<EdgeState>,
     services: Routes,
     connection: io::Result<Connection>,
     over: CancellationToken,
-    stopping: CancellationToken,
 ) {
     let Ok(connection) = connection else { return };
+    let stopping = state.stopping.clone();
     let may_stay = Arc::new(AtomicBool::new(false));
     let noted = may_stay.clone();
     let note = MapRequestLayer::new(move |request: Request<Body>| {
@@ -99,7 +100,8 @@ async fn serve_guest(
     };
     // The end of what comes in would be a reason to stop.
     let incoming = tokio_stream::once(Ok::<_, io::Error>(connection)).chain(tokio_stream::pending());
-    let router = server::http2().layer(note).add_routes(services);
+    let admission = AdmissionLayer(state.holdings.clone());
+    let router = server::http2().layer(admission).layer(note).add_routes(services);
     if let Err(error) = router.serve_with_incoming_shutdown(incoming, told_to_go).await {
         tracing::debug!(%error, "a guest could not be served");
     }

@@ -7,6 +7,8 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use cli_process::{Background, free_base_port, ledgermq};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -45,6 +47,17 @@ fn the_command_line_trusts_what_it_is_told_to() {
     ledgermq(&[&bench[..], &trusting].concat()).code(0);
     ledgermq(&[&["verify", "--seconds", "2"][..], &trusting].concat()).code(0);
 
+    let bundle = scratch.path().join("bundle.tar.gz");
+    let collect = ["debug", "bundle", "--out", bundle.to_str().expect("UTF-8"), "-o", "json"];
+    let collected = ledgermq(&[&collect[..], &trusting].concat()).code(0);
+    assert!(collected.out.contains("metrics/node1.txt"), "{collected:?}");
+
+    // The name that the certificate must be for.
+    let named = |name| [&["topic", "list", "--tls-server-name", name][..], &trusting].concat();
+    ledgermq(&named("localhost")).code(0);
+    let refused = ledgermq(&named("broker.example.com")).code(4);
+    assert!(refused.err.contains("certificate"), "{refused:?}");
+
     // Without TLS, and with another authority.
     ledgermq(&[&["topic", "list"][..], &who].concat()).code(4);
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
@@ -57,22 +70,67 @@ fn the_command_line_trusts_what_it_is_told_to() {
     let none = ledgermq(&[&["topic", "list"][..], &wrong].concat()).code(2);
     assert!(none.err.contains("other.pem"), "{none:?}");
 
-    assert!(https(port + 1, authority).contains("200 OK"));
+    assert!(https(port + 1, authority, REQUEST).contains("200 OK"));
     assert_eq!(plain_http(port + 1), "", "plaintext is not answered");
     assert_eq!(node.signal("TERM"), Some(0));
 }
 
-const REQUEST: &[u8] = b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+const REQUEST: &str = "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+
+#[test]
+fn metrics_are_for_users_who_may_look_at_the_cluster() {
+    let scratch = tempfile::tempdir().expect("a directory");
+    let port = free_base_port(1);
+    let node = node(scratch.path(), port);
+    let authority = scratch.path().join("data/tls/self-signed.cert.pem");
+    let authority = authority.to_str().expect("UTF-8");
+    let secret = node.greeting.split("secret key  ").nth(1).and_then(|rest| rest.split_whitespace().next());
+    let (secret, secret_file) = (secret.expect("a secret"), scratch.path().join("secret"));
+    std::fs::write(&secret_file, secret).expect("written");
+    let secret_file = secret_file.to_str().expect("UTF-8");
+    let endpoint = format!("127.0.0.1:{port}");
+    let by_admin = |args: &[&str]| {
+        let who = ["--endpoint", &endpoint, "--access-key", "admin", "--secret-key-file", secret_file];
+        ledgermq(&[args, &who, &["--tls-ca", authority]].concat()).code(0)
+    };
+    let chosen = scratch.path().join("chosen");
+    std::fs::write(&chosen, "a-secret-of-prometheus").expect("written");
+    by_admin(&["user", "create", "prometheus", "--secret-file", chosen.to_str().expect("UTF-8")]);
+
+    let metrics = |credentials: &str| {
+        let header = match credentials {
+            "" => String::new(),
+            shown => format!("authorization: Basic {}\r\n", BASE64_STANDARD.encode(shown)),
+        };
+        let request =
+            format!("GET /metrics HTTP/1.1\r\nhost: localhost\r\n{header}connection: close\r\n\r\n");
+        https(port + 1, authority, &request)
+    };
+    for nobody in ["", "admin:", "nobody:x", "prometheus:a-secret-of-someone"] {
+        let answer = metrics(nobody);
+        assert!(
+            answer.starts_with("HTTP/1.1 401") && answer.contains("www-authenticate: Basic"),
+            "{nobody}: {answer}"
+        );
+        assert!(!answer.contains("ledgermq_"), "{nobody}");
+    }
+    let answer = metrics("prometheus:a-secret-of-prometheus");
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    by_admin(&["acl", "create", "prometheus", "--resource", "cluster:*", "--actions", "get"]);
+    assert!(metrics("prometheus:a-secret-of-prometheus").contains("ledgermq_"));
+    assert!(metrics(&format!("admin:{secret}")).starts_with("HTTP/1.1 200"));
+    assert_eq!(node.signal("TERM"), Some(0));
+}
 
 fn plain_http(port: u16) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
-    stream.write_all(REQUEST).expect("sent");
+    stream.write_all(REQUEST.as_bytes()).expect("sent");
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer);
     answer
 }
 
-fn https(port: u16, authority: &str) -> String {
+fn https(port: u16, authority: &str, request: &str) -> String {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(authority).expect("a certificate")).expect("a root");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -85,7 +143,7 @@ fn https(port: u16, authority: &str) -> String {
     let mut session = rustls::ClientConnection::new(Arc::new(config), name).expect("a session");
     let mut socket = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
     let mut stream = rustls::Stream::new(&mut session, &mut socket);
-    stream.write_all(REQUEST).expect("sent");
+    stream.write_all(request.as_bytes()).expect("sent");
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8(answer).expect("UTF-8")

@@ -2,7 +2,7 @@
 
 mod cli_process;
 
-use cli_process::{free_base_port, ledgermq};
+use cli_process::{command, ended, free_base_port, ledgermq};
 
 #[test]
 fn nothing_listens_says_what_to_do() {
@@ -77,6 +77,36 @@ fn a_configuration_is_printed_and_its_errors_are_named() {
     assert!(refused.err.contains("raft.election_timeout_ms is 20"), "{refused:?}");
     let refused = ledgermq(&["serve", "--config", "/no/such/file.toml"]).code(2);
     assert!(refused.err.contains("/no/such/file.toml"), "{refused:?}");
+}
+
+#[test]
+fn what_the_network_reaches_wants_protection_or_a_word() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (path, data) = (scratch.path().join("node.toml"), scratch.path().join("data"));
+    let path = path.to_str().unwrap();
+    // An address of documentation (RFC 5737), which no machine has.
+    let text = format!(
+        "[node]\ndata = {data:?}\n[grpc]\nbind = \"203.0.113.1:8081\"\n[peer]\nbind = \"203.0.113.1:8083\"\n"
+    );
+    std::fs::write(path, text).unwrap();
+    let refused = ledgermq(&["serve", "--config", path]).code(2);
+    for port in ["grpc.bind is 203.0.113.1:8081", "peer.bind is 203.0.113.1:8083"] {
+        assert!(refused.err.contains(port), "{refused:?}");
+    }
+    assert!(refused.err.contains("--insecure=plaintext,access,peers"), "{refused:?}");
+    assert!(!data.exists(), "a node that may not start touches nothing");
+    let refused = ledgermq(&["serve", "--config", path, "--insecure=plaintext,access"]).code(2);
+    assert!(refused.err.contains("--insecure=peers") && !refused.err.contains("grpc.bind"), "{refused:?}");
+    ledgermq(&["serve", "--config", path, "--insecure=everything"]).code(2);
+
+    // Allowed: it is told, and goes on as far as it gets.
+    let failed = ledgermq(&["serve", "--config", path, "--insecure"]).code(1);
+    assert!(failed.err.contains("INSECURE: peer.bind is 203.0.113.1:8083"), "{failed:?}");
+    let mut by_variable = command(&["dev", "--bind", "203.0.113.1", "--data", path]);
+    let refused = ended(command(&["dev", "--bind", "203.0.113.1", "--data", path])).code(2);
+    assert!(refused.err.ends_with("--insecure=plaintext,access\n"), "{refused:?}");
+    by_variable.env("LEDGERMQ_INSECURE", "plaintext,access");
+    assert!(ended(by_variable).err.contains("INSECURE: grpc.bind is 203.0.113.1:8081"));
 }
 
 #[test]

@@ -46,7 +46,7 @@ def run_dev(place, root, version):
     said.remove()
     ok(f"ledgermq --version in it: {version}")
 
-    node = Container(place, root, "dev", ["dev", "--bind", "0.0.0.0", "--data", "/var/lib/ledgermq"])
+    node = Container(place, root, "dev", ["dev", "--bind", "0.0.0.0", "--insecure", "--data", "/var/lib/ledgermq"])
     try:
         node.await_status("/healthz")
         node.await_status("/readyz")

@@ -3,6 +3,7 @@
 Every function takes objects as YAML tells them and gives sentences; none means that all is well.
 """
 
+import ipaddress
 import pathlib
 import tomllib
 
@@ -14,6 +15,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 CRDS = yaml.safe_load((HERE / "crds.yaml").read_text(encoding="utf-8"))
 # The oldest that the chart takes, one between, and the newest that most have.
 VERSIONS = ("1.27", "1.31", "1.34")
+# What `--insecure` may name, in the product's order.
+PROTECTIONS = ("plaintext", "access", "peers")
 
 
 def name_of(thing):
@@ -48,6 +51,45 @@ def crd_complaints(thing, crd):
     for error in validator.iter_errors(thing.get("spec")):
         complaints.append(f"{name_of(thing)}: spec.{'.'.join(map(str, error.path))}: {error.message[:300]}")
     return complaints
+
+
+def is_exposed(bind):
+    """Whether others than this machine reach an address."""
+    address = ipaddress.ip_address(bind.rpartition(":")[0].strip("[]"))
+    return not (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def exposures_of(config):
+    """What a node with this configuration wants to be named at its start: api/src/options/exposure.rs says the same."""
+    missing = set()
+    for section in ("grpc", "http"):
+        part = config.get(section, {})
+        if is_exposed(part.get("bind", "127.0.0.1:0")):
+            missing |= set() if part.get("tls_only") else {"plaintext"}
+            missing |= set() if config.get("access", {}).get("enabled") else {"access"}
+    peer = config.get("peer", {})
+    if is_exposed(peer.get("bind", "127.0.0.1:0")) and not peer.get("tls_authority"):
+        missing.add("peers")
+    return [what for what in PROTECTIONS if what in missing]
+
+
+def insecure_of(command):
+    """What `--insecure` names in a command."""
+    named = set()
+    for word in command:
+        if word in ("--insecure", "--insecure=all"):
+            named |= set(PROTECTIONS)
+        elif word.startswith("--insecure="):
+            named |= set(word.partition("=")[2].split(","))
+    return sorted(named, key=lambda what: (*PROTECTIONS, what).index(what))
+
+
+def exposure_complaints(where, config, command):
+    """What is unprotected is named, or the node does not start; and nothing else is, or nobody would see it go."""
+    left, named = exposures_of(config), insecure_of(command)
+    if left == named:
+        return []
+    return [f"{where}: --insecure names {', '.join(named) or 'nothing'}, but unprotected is {', '.join(left) or 'nothing'}"]
 
 
 def twice_complaints(objects):
@@ -131,7 +173,9 @@ def agreement_complaints(objects):
     accounts = [account["metadata"]["name"] for account in of_kind(objects, "ServiceAccount")]
     if accounts and spec["serviceAccountName"] not in accounts:
         complaints.append(f"there is no ServiceAccount {spec['serviceAccountName']}")
-    return complaints + time_complaints(spec, container) + node_complaints(objects, nodes, container)
+    complaints += time_complaints(spec, container) + node_complaints(objects, nodes, container)
+    # The rest asks what a configuration says that is known to be sound.
+    return complaints or protection_complaints(objects, nodes, container)
 
 
 def time_complaints(spec, container):
@@ -176,6 +220,111 @@ def node_complaints(objects, nodes, container):
     data = [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == "data"]
     if data != [config["node"]["data"]]:
         complaints.append(f"node.toml: node.data is {config['node']['data']}, but the volume is at {data}")
+    return complaints
+
+
+def config_of(objects):
+    [config] = [thing for thing in of_kind(objects, "ConfigMap") if "node.toml" in thing["data"]]
+    return tomllib.loads(config["data"]["node.toml"])
+
+
+def secret_of(spec, container, path):
+    """The secret that a file of a container is of; none if there is no such file."""
+    directory, _, name = path.rpartition("/")
+    mounted = {mount["mountPath"]: mount["name"] for mount in container.get("volumeMounts", [])}
+    for volume in spec.get("volumes", []):
+        secret = volume.get("secret")
+        if secret and volume["name"] == mounted.get(directory):
+            items = secret.get("items")
+            if items is None or name in [item["path"] for item in items]:
+                return secret["secretName"]
+    return None
+
+
+def is_for(certificate, name):
+    """Whether a Certificate is for a name: itself, or all names beside it."""
+    names = certificate["spec"].get("dnsNames", [])
+    return name in names or f"*.{name.partition('.')[2]}" in names
+
+
+def protection_complaints(objects, nodes, container):
+    """TLS and access control: the arguments, the probes, the command line and Prometheus do as the configuration says."""
+    config, spec = config_of(objects), nodes["spec"]["template"]["spec"]
+    complaints = exposure_complaints("args", config, container["args"])
+    if "LEDGERMQ_INSECURE" in [entry["name"] for entry in container["env"]]:
+        complaints.append("env: what is insecure is said by the arguments, where everybody sees it")
+    scheme = "HTTPS" if config["http"].get("tls_only") else "HTTP"
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        asks = container[probe]["httpGet"].get("scheme", "HTTP")
+        if asks != scheme:
+            complaints.append(f"{probe}: asks by {asks}, but the port speaks {scheme}")
+
+    files = [(f"node.toml: {section}.{key}", path) for section in ("grpc", "peer", "access")
+             for key, path in config.get(section, {}).items() if isinstance(path, str) and path.startswith("/")]
+    for what, path in files:
+        if not secret_of(spec, container, path):
+            complaints.append(f"{what}: no secret has {path}")
+    told = {entry["name"]: entry.get("value") for entry in container["env"]}
+    name = told["LEDGERMQ_GRPC__ADVERTISE"].partition(":")[0]
+    tests = [(test["spec"], test["spec"]["containers"][0]) for test in of_kind(objects, "Pod")]
+    for place, (pod, inner) in [("node", (spec, container))] + [("test", test) for test in tests]:
+        complaints += [f"{place}: {complaint}" for complaint in client_complaints(config, name, pod, inner)]
+    for test, inner in tests:
+        for what, path in files:
+            if what != "node.toml: access.admin_secret" and secret_of(test, inner, path):
+                complaints.append(f"test: has {path}, which is for nodes")
+
+    issued = {certificate["spec"]["secretName"]: certificate for certificate in of_kind(objects, "Certificate")}
+    port = secret_of(spec, container, config["grpc"].get("tls_cert", ""))
+    if port in issued and not (is_for(issued[port], name) and "server auth" in issued[port]["spec"]["usages"]):
+        complaints.append(f"{name_of(issued[port])}: is not for servers called {name}")
+    peers = secret_of(spec, container, config["peer"].get("tls_cert", ""))
+    domain = f"{nodes['spec']['serviceName']}.{name.partition('.')[2]}"
+    pods = [f"{nodes['metadata']['name']}-{ordinal}.{domain}" for ordinal in range(nodes["spec"]["replicas"])]
+    if peers in issued:
+        usages = issued[peers]["spec"]["usages"]
+        if not all(is_for(issued[peers], pod) for pod in pods) or not {"server auth", "client auth"} <= set(usages):
+            complaints.append(f"{name_of(issued[peers])}: is not for nodes, as servers and as clients")
+    if config["peer"].get("tls_authority") and config["peer"].get("tls_names") != pods[:1]:
+        complaints.append(f"node.toml: peer.tls_names is {config['peer'].get('tls_names')}, not the name of the first pod")
+    for monitor in of_kind(objects, "ServiceMonitor"):
+        for endpoint in monitor["spec"]["endpoints"]:
+            complaints += monitor_complaints(config, name, port, endpoint)
+    return complaints
+
+
+def client_complaints(config, name, spec, container):
+    """The command line, in a pod: `kubectl exec`, the drain before the end, `helm test`."""
+    told = {entry["name"]: entry.get("value") for entry in container.get("env", [])}
+    complaints = []
+    if config["grpc"].get("tls_only"):
+        if told.get("LEDGERMQ_TLS_SERVER_NAME") != name:
+            complaints.append(f"the command line wants a certificate for {told.get('LEDGERMQ_TLS_SERVER_NAME')}, not {name}")
+        wanted = ["LEDGERMQ_TLS_CA"]
+    else:
+        wanted = []
+        if "LEDGERMQ_TLS_CA" in told:
+            complaints.append("the command line speaks TLS, and need not have a certificate to trust")
+    if config.get("access", {}).get("enabled"):
+        wanted.append("LEDGERMQ_SECRET_KEY_FILE")
+        if not told.get("LEDGERMQ_ACCESS_KEY"):
+            complaints.append("the command line is nobody")
+    for key in wanted:
+        if not secret_of(spec, container, told.get(key, "")):
+            complaints.append(f"{key} is {told.get(key)}, and no secret has it")
+    return complaints
+
+
+def monitor_complaints(config, name, secret, endpoint):
+    complaints = []
+    is_secure = bool(config["http"].get("tls_only"))
+    if endpoint.get("scheme", "http") != ("https" if is_secure else "http"):
+        complaints.append(f"ServiceMonitor: asks by {endpoint.get('scheme', 'http')}, but http.tls_only is {is_secure}")
+    elif is_secure and endpoint.get("tlsConfig") != {"ca": {"secret": {"name": secret, "key": "ca.crt"}}, "serverName": name}:
+        complaints.append(f"ServiceMonitor: does not trust the certificate of {secret} for {name}")
+    keys = {what: entry["key"] for what, entry in endpoint.get("basicAuth", {}).items()}
+    if config.get("access", {}).get("enabled") and keys != {"username": "username", "password": "password"}:
+        complaints.append("ServiceMonitor: shows no user and secret, and would be answered 401")
     return complaints
 
 

@@ -92,6 +92,8 @@ pub const META_REQUESTS_MAX: usize = 1024;
 
 /// One pull answers with no more messages.
 pub const PULL_MESSAGES_MAX: usize = 1024;
+/// Records that a node reads from its logs at once, in KiB. Those who asked for them wait for their turn.
+pub const READING_KIB_MAX: u32 = 192 << 10;
 /// One look of a pull goes over no more messages.
 pub const PULL_SCAN_MAX: usize = 4096;
 /// One pull answers with no more bytes of records (one longer record goes alone).

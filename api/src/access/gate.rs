@@ -81,12 +81,16 @@ impl Gate {
         let Some(closed) = &self.closed else { return Ok(()) };
         let source = source(caller);
         let user = closed.who(catalog, caller).inspect_err(|fault| {
-            tracing::warn!(target: "audit", %source, why = %fault, "refused: not known");
+            told_of(caller, |untold| {
+                tracing::warn!(target: "audit", %source, why = %fault, untold, "refused: not known");
+            });
         })?;
         let names = Names { namespace: caller.namespace() };
         for demand in request.demands(&names) {
             if let Err(why) = meets(user, &demand, cluster, source) {
-                tracing::warn!(target: "audit", user = user.name, %source, why, "refused");
+                told_of(caller, |untold| {
+                    tracing::warn!(target: "audit", user = user.name, %source, why, untold, "refused");
+                });
                 return Err(Fault::Forbidden(why));
             }
         }
@@ -104,6 +108,15 @@ impl Gate {
         let Some(closed) = &self.closed else { return true };
         let asked = Asked { action, target, source: source(caller) };
         closed.who(catalog, caller).is_ok_and(|user| user.may(asked).is_allowed())
+    }
+}
+
+/// Tells of a refusal, but not for every try of somebody who tries on and on; then it says how many were not told.
+fn told_of(caller: &Caller, tell: impl FnOnce(Option<u64>)) {
+    match caller.peer().map(|peer| peer.holder.may_be_told_of()) {
+        Some(None) => {}
+        Some(Some(untold)) => tell((untold > 0).then_some(untold)),
+        None => tell(None),
     }
 }
 

@@ -18,6 +18,7 @@ use tonic::{Status, Streaming};
 
 use super::cluster::parse_group;
 use crate::access::demands::WholeReplica;
+use crate::convert::told::without_paths;
 use crate::edge::EdgeState;
 use crate::limits::{COPY_DATA_BYTES_MAX, COPY_PARTS_IN_FLIGHT_MAX, COPY_WAIT_MAX};
 use crate::messaging::caller::Caller;
@@ -191,7 +192,7 @@ fn mark(mark: &LogMark) -> CopyMark {
 }
 
 fn refused(error: CopyError) -> Status {
-    let sentence = error.to_string();
+    let sentence = without_paths(&error.to_string()).into_owned();
     match error {
         CopyError::NotHere(_) => Status::not_found(sentence),
         CopyError::Busy(_) | CopyError::Behind { .. } | CopyError::Empty(_) => {

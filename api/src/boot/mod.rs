@@ -22,9 +22,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::gate::AccessControl;
 use crate::cli::exit::Failure;
 use crate::edge::{self, Edge};
 use crate::edge_options::{EdgeLimits, EdgeOptions, TlsOptions};
+use crate::http::HttpOptions;
 use crate::metrics::Exporter;
 use crate::options::{DefaultStart, Member, Options};
 use crate::traces::{TraceOptions, Traces};
@@ -51,10 +53,10 @@ pub async fn run(options: Options, announce: impl FnOnce(&Options)) -> Result<()
     let traces = traces(&options)?;
     let ports = async {
         let exporter = Exporter::new(node.clone(), &options.cluster.name, &options.node_name());
-        let bind = address("http.bind", &options.http.bind)?;
-        let http = crate::http::serve(node.clone(), exporter.clone(), bind, &http_tls(&options)).await?;
         let shutdown = stopping.clone().cancelled_owned();
         let control = access.as_ref().map_or_else(Default::default, |access| access.control.clone());
+        let http_options = http_options(&options, control.clone())?;
+        let http = crate::http::serve(node.clone(), exporter.clone(), http_options).await?;
         let edge_options = EdgeOptions { traces: traces.clone(), access: control, ..edge_options(&options)? };
         let edge = edge::serve(node.clone(), edge_options, shutdown).await?;
         exporter.watch(&edge);
@@ -146,8 +148,13 @@ fn certificate(options: &Options) -> TlsOptions {
     }
 }
 
-fn http_tls(options: &Options) -> TlsOptions {
-    TlsOptions { only: options.http.tls_only, ..certificate(options) }
+fn http_options(options: &Options, access: AccessControl) -> anyhow::Result<HttpOptions> {
+    Ok(HttpOptions {
+        bind: address("http.bind", &options.http.bind)?,
+        tls: TlsOptions { only: options.http.tls_only, ..certificate(options) },
+        access,
+        cluster: options.cluster.name.clone(),
+    })
 }
 
 fn edge_options(options: &Options) -> anyhow::Result<EdgeOptions> {
@@ -171,9 +178,12 @@ fn edge_options(options: &Options) -> anyhow::Result<EdgeOptions> {
         },
         max_delay_days: messaging.max_delay_days,
         limits: EdgeLimits {
-            client_messages_per_s: messaging.client_messages_per_second,
-            client_bytes_per_s: messaging.client_bytes_per_second.0,
-            ..EdgeLimits::default()
+            connections: open_files::room_for_connections(options.limits.connections),
+            ..options.limits.over(EdgeLimits {
+                client_messages_per_s: messaging.client_messages_per_second,
+                client_bytes_per_s: messaging.client_bytes_per_second.0,
+                ..EdgeLimits::default()
+            })
         },
         transaction_check_after: options.transactions.check_after_ms.duration(),
         cluster: options.cluster.name.clone(),

@@ -41,10 +41,12 @@ pub fn topic(name: &str) -> Result<(), Fault> {
 /// [`Fault::BadRequest`] with a sentence.
 pub fn user(name: &str) -> Result<(), Fault> {
     let fits = |letter: u8| letter.is_ascii_alphanumeric() || b"_-.".contains(&letter);
-    match (1..=USER_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(fits) {
+    let begins = name.bytes().next().is_some_and(|letter| letter.is_ascii_alphanumeric());
+    match begins && name.len() <= USER_NAME_BYTES_MAX && name.bytes().all(fits) {
         true => Ok(()),
         false => Err(Fault::BadRequest(format!(
-            "{name:?} is no name for a user: it has 1 to {USER_NAME_BYTES_MAX} letters, digits, '_', '-' and '.'"
+            "{name:?} is no name for a user: it has 1 to {USER_NAME_BYTES_MAX} letters, digits, '_', '-' and '.', and \
+             begins with a letter or a digit"
         ))),
     }
 }

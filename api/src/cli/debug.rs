@@ -135,7 +135,7 @@ impl BundleArgs {
             Err(failure) => bundle.add("doctor-error.txt", format!("{failure}\n")),
         }
         for (name, http) in nodes {
-            match fetch(&http, "/metrics").await {
+            match fetch(&http, "/metrics", &broker.headers).await {
                 Ok(metrics) => bundle.add(format!("metrics/{name}.txt"), metrics),
                 Err(error) => bundle.add(format!("metrics/{name}-error.txt"), format!("{error}\n")),
             }

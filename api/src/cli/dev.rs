@@ -1,12 +1,13 @@
 //! `ledgermq dev`
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
 
 use super::exit::Failure;
+use super::insecure::InsecureArgs;
 use super::output::line;
 use crate::boot;
 use crate::options::{Options, SMALL_SEGMENT_BYTES};
@@ -17,9 +18,9 @@ const GRPC_PORT: u16 = 8081;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ledgermq dev
-  ledgermq dev --bind 0.0.0.0 --advertise 192.168.1.7 --data /var/tmp/ledgermq
+  ledgermq dev --bind 0.0.0.0 --advertise 192.168.1.7 --insecure --data /var/tmp/ledgermq
 
-Listens on PORT for clients, PORT+1 for HTTP and PORT+2 for peers. Topics and consumer groups are
+Listens on PORT for clients, PORT+1 for HTTP, and on loopback on PORT+2 for peers. Topics and consumer groups are
 made when they are first used. Ctrl-C stops it; everything acknowledged is there again next time.")]
 pub struct DevArgs {
     /// Where to listen
@@ -31,6 +32,8 @@ pub struct DevArgs {
     /// What clients are told to dial, if not the address above
     #[arg(long, value_name = "HOST[:PORT]")]
     advertise: Option<String>,
+    #[command(flatten)]
+    insecure: InsecureArgs,
 }
 
 fn bind(text: &str) -> Result<SocketAddr, String> {
@@ -45,20 +48,25 @@ fn bind(text: &str) -> Result<SocketAddr, String> {
 
 impl DevArgs {
     pub async fn run(self) -> Result<(), Failure> {
+        let insecure = self.insecure.clone();
         let options = self.options();
         options.validate().map_err(|wrong| Failure::Usage(wrong.join("\n")))?;
+        insecure.check(&options)?;
         boot::run(options, welcome).await
     }
 
     fn options(self) -> Options {
         let mut options = Options::default();
         let at = |offset: u16| SocketAddr::new(self.bind.ip(), self.bind.port() + offset).to_string();
+        // It has no peers, and never will: nobody else reaches their port.
+        let alone =
+            if self.bind.ip().is_loopback() { self.bind.ip() } else { IpAddr::from(Ipv4Addr::LOCALHOST) };
         options.cluster.name = "dev".to_owned();
         options.node.data = self.data;
         options.log.segment_bytes = SMALL_SEGMENT_BYTES;
         options.grpc.bind = at(0);
         options.http.bind = at(1);
-        options.peer.bind = at(2);
+        options.peer.bind = SocketAddr::new(alone, self.bind.port() + 2).to_string();
         options.grpc.advertise = match self.advertise {
             Some(host) if host.contains(':') => host,
             Some(host) => format!("{host}:{}", self.bind.port()),
@@ -100,11 +108,12 @@ mod tests {
             bind: bind("0.0.0.0:9000").unwrap(),
             data: "x".into(),
             advertise: Some("broker.example.com".into()),
+            insecure: InsecureArgs::default(),
         };
         let options = args.options();
         assert_eq!(
             (options.http.bind.as_str(), options.peer.bind.as_str()),
-            ("0.0.0.0:9001", "0.0.0.0:9002")
+            ("0.0.0.0:9001", "127.0.0.1:9002")
         );
         assert_eq!(options.advertised(), "broker.example.com:9000");
         assert_eq!(options.validate(), Ok(()));

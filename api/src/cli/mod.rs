@@ -13,6 +13,7 @@ mod doctor;
 pub mod exit;
 mod feature_level;
 mod group;
+mod insecure;
 mod local;
 mod log;
 mod log_messages;

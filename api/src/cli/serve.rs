@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::exit::Failure;
+use super::insecure::InsecureArgs;
 use super::output::line;
 use crate::boot;
 use crate::options::{Options, OptionsError};
@@ -17,7 +18,10 @@ use crate::options::{Options, OptionsError};
   LEDGERMQ_LOG__SEGMENT_BYTES=256MiB ledgermq serve --config node.toml
 
 Every key has a default. LEDGERMQ_SECTION__KEY overrides a key of the file. SIGTERM hands
-leaderships on, finishes what is in flight, and ends with 0.")]
+leaderships on, finishes what is in flight, and ends with 0.
+
+A port that the network reaches wants TLS and access control, or certificates between the nodes;
+without them a node starts only with --insecure.")]
 pub struct ServeArgs {
     /// The configuration (TOML)
     #[arg(long, short = 'c', value_name = "FILE", required_unless_present = "print_config")]
@@ -25,6 +29,8 @@ pub struct ServeArgs {
     /// Print the configuration as it takes effect, and end
     #[arg(long)]
     print_config: bool,
+    #[command(flatten)]
+    insecure: InsecureArgs,
 }
 
 impl ServeArgs {
@@ -48,6 +54,7 @@ impl ServeArgs {
             line(options.to_toml().trim_end());
             return Ok(());
         }
+        self.insecure.check(&options)?;
         boot::run(options, |_| ()).await
     }
 }

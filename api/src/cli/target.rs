@@ -46,14 +46,26 @@ pub struct CredentialArgs {
     /// Speak TLS, and trust the certificates in this file: those of authorities, or of brokers
     #[arg(long, env = "LEDGERMQ_TLS_CA", value_name = "FILE", hide_short_help = true)]
     tls_ca: Option<PathBuf>,
+    /// The name that the broker's certificate must be for, if it is not the host of the endpoint
+    #[arg(long, env = "LEDGERMQ_TLS_SERVER_NAME", value_name = "NAME", hide_short_help = true)]
+    tls_server_name: Option<String>,
 }
 
 impl CredentialArgs {
     /// What a client that is this user, or nobody, has in common in all calls and connections.
     pub fn headers(&self) -> Result<Headers, Failure> {
-        let trusting = |file: &PathBuf| ClientTls::trusting(file).map_err(Failure::Usage);
-        let tls = self.tls_ca.as_ref().filter(|file| !file.as_os_str().is_empty()).map(trusting);
-        Ok(Headers::new(self.read()?.as_ref())?.over(tls.transpose()?))
+        Ok(Headers::new(self.read()?.as_ref())?.over(self.tls().map_err(Failure::Usage)?))
+    }
+
+    fn tls(&self) -> Result<Option<ClientTls>, String> {
+        let Some(file) = self.tls_ca.as_ref().filter(|file| !file.as_os_str().is_empty()) else {
+            return Ok(None);
+        };
+        let trusting = ClientTls::trusting(file)?;
+        match self.tls_server_name.as_deref().filter(|name| !name.is_empty()) {
+            Some(name) => trusting.named(name).map(Some),
+            None => Ok(Some(trusting)),
+        }
     }
 
     fn read(&self) -> Result<Option<Credentials>, Failure> {

@@ -15,6 +15,7 @@ use tonic::{Request, Status};
 use super::ANSWER_BYTES_MAX;
 use super::credentials::Credentials;
 use super::tls::ClientTls;
+use crate::access::signature::{AUTHORIZATION, DATE_TIME};
 
 /// How long a connection may take to come up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -264,6 +265,17 @@ impl Headers {
     /// The same, and connections with TLS.
     pub fn over(self, tls: Option<ClientTls>) -> Headers {
         Headers { tls, ..self }
+    }
+
+    /// The TLS of its connections.
+    pub fn tls(&self) -> Option<&ClientTls> {
+        self.tls.as_ref()
+    }
+
+    /// The headers that say who it is.
+    pub fn signature(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let value = |name| Some((name, self.map.get(name)?.to_str().ok()?));
+        [DATE_TIME, AUTHORIZATION].into_iter().filter_map(value)
     }
 
     /// This client's id.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
 use raft::tls::dial;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -17,7 +17,11 @@ use tonic::transport::{Channel, Endpoint, Error};
 
 /// Whom a client trusts. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct ClientTls(Arc<ClientConfig>);
+pub struct ClientTls {
+    grpc: Arc<ClientConfig>,
+    http: Arc<ClientConfig>,
+    name: Option<ServerName<'static>>,
+}
 
 type Dialled = Pin<Box<dyn Future<Output = io::Result<TokioIo<TlsStream<TcpStream>>>> + Send>>;
 
@@ -43,8 +47,27 @@ impl ClientTls {
             .map_err(|error| wrong(error.to_string()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let http = Arc::new(config.clone());
         config.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(ClientTls(Arc::new(config)))
+        Ok(ClientTls { grpc: Arc::new(config), http, name: None })
+    }
+
+    /// The same, but brokers must have a certificate for this name, whatever is dialled.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn named(self, name: &str) -> Result<ClientTls, String> {
+        let parsed = ServerName::try_from(name.to_owned());
+        Ok(ClientTls { name: Some(parsed.map_err(|_| format!("`{name}` is no name of a host"))?), ..self })
+    }
+
+    /// A connection for HTTP/1.1.
+    ///
+    /// # Errors
+    /// What the network says, or that the broker is not trusted.
+    pub async fn dial_http(&self, uri: &Uri) -> io::Result<TlsStream<TcpStream>> {
+        dial(self.http.clone(), uri, self.name.clone()).await
     }
 
     /// A connection.
@@ -70,10 +93,10 @@ impl ClientTls {
     > + Clone
     + Send
     + 'static {
-        let config = self.0.clone();
+        let (config, name) = (self.grpc.clone(), self.name.clone());
         tower::service_fn(move |uri: Uri| -> Dialled {
-            let config = config.clone();
-            Box::pin(async move { dial(config, &uri).await.map(TokioIo::new) })
+            let (config, name) = (config.clone(), name.clone());
+            Box::pin(async move { dial(config, &uri, name).await.map(TokioIo::new) })
         })
     }
 }

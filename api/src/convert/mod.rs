@@ -9,4 +9,5 @@ pub mod receipt;
 pub mod route;
 pub mod status;
 pub mod time;
+pub mod told;
 pub mod waiting;

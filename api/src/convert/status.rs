@@ -4,6 +4,8 @@ use proto::v2::{Code, Status};
 use raft::request::{Rejection, RequestError};
 use thiserror::Error;
 
+use super::told::without_paths;
+
 /// Why a request of a client was not carried out. The text is what the client's user reads.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Fault {
@@ -182,12 +184,13 @@ impl Fault {
 
     /// The status for a client of `language`.
     pub fn status(&self, language: ClientLanguage) -> Status {
-        Status { code: language.known(self.code()) as i32, message: self.to_string() }
+        let message = without_paths(&self.to_string()).into_owned();
+        Status { code: language.known(self.code()) as i32, message }
     }
 
     /// The same on the admin service, whose errors are gRPC's own.
     pub fn grpc(&self) -> tonic::Status {
-        let text = self.to_string();
+        let text = without_paths(&self.to_string()).into_owned();
         match self {
             Fault::NotImplemented(_) => tonic::Status::unimplemented(text),
             Fault::NotFound(_) => tonic::Status::not_found(text),

@@ -1,28 +1,36 @@
 //! The HTTP port: is it there, does it serve, how does it do.
 
+mod guard;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use axum::serve::Listener;
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use raft::node::Node;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::edge_options::TlsOptions;
-use crate::limits::{HTTP_CONNECTIONS_MAX, READY_CONNECTIONS_MAX};
+use crate::access::gate::AccessControl;
+use crate::edge_options::{EdgeLimits, TlsOptions};
+use crate::limits::{HTTP_CONNECTIONS_MAX, HTTP_HEADER_WAIT_MAX, READY_CONNECTIONS_MAX};
 use crate::metrics::{self, Exporter};
+use crate::port::holdings::Holdings;
 use crate::port::{Accepting, Connection};
 use crate::tls::PortTls;
+use guard::Guard;
 
 /// How long `/readyz` waits for leaders.
 const READY_TIMEOUT: Duration = Duration::from_millis(500);
@@ -30,30 +38,29 @@ const READY_TIMEOUT: Duration = Duration::from_millis(500);
 /// With more entries than this that are committed and not applied, a node is not ready.
 const READY_LAG_ENTRIES_MAX: u64 = 10_000;
 
-/// What connects, once it is through its first bytes.
-struct Ready {
-    connections: mpsc::Receiver<io::Result<Connection>>,
-    address: SocketAddr,
-}
-
-impl Listener for Ready {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
-        loop {
-            match self.connections.recv().await {
-                Some(Ok(connection)) => return (connection, self.address),
-                Some(Err(_)) => {}
-                // Nobody accepts any more: the server is about to end.
-                None => std::future::pending().await,
+/// Serves what connects, once it is through its first bytes. When it is dropped, what it serves is cut off.
+async fn serve_all(mut connections: mpsc::Receiver<io::Result<Connection>>, routes: Router) {
+    let mut server = http1::Builder::new();
+    // Who says what he wants letter by letter must not keep others out.
+    server.timer(TokioTimer::new()).header_read_timeout(HTTP_HEADER_WAIT_MAX);
+    let mut serving = JoinSet::new();
+    loop {
+        let connection = tokio::select! {
+            connection = connections.recv() => connection,
+            Some(_) = serving.join_next(), if !serving.is_empty() => continue,
+        };
+        let Some(connection) = connection else { break };
+        let Ok(connection) = connection else { continue };
+        let peer = ConnectInfo(connection.peer());
+        let service = TowerToHyperService::new(routes.clone().layer(Extension(peer)));
+        let served = server.serve_connection(TokioIo::new(connection), service);
+        serving.spawn(async move {
+            if let Err(error) = served.await {
+                tracing::debug!(%error, "a connection of the HTTP port ended");
             }
-        }
+        });
     }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
-    }
+    while serving.join_next().await.is_some() {}
 }
 
 /// The running server.
@@ -73,42 +80,51 @@ impl HttpServer {
     }
 }
 
-/// Listens, and answers until it is stopped: with TLS and without, as the gRPC port and with its certificate.
-pub async fn serve(
-    node: Node,
-    exporter: Arc<Exporter>,
-    bind: SocketAddr,
-    tls: &TlsOptions,
-) -> anyhow::Result<HttpServer> {
+/// How it is served.
+#[derive(Clone, Debug)]
+pub struct HttpOptions {
+    /// Where it listens.
+    pub bind: SocketAddr,
+    /// TLS on the same port, with the gRPC port's certificate.
+    pub tls: TlsOptions,
+    /// Whether it is asked who reads the metrics.
+    pub access: AccessControl,
+    /// The cluster's name.
+    pub cluster: String,
+}
+
+/// Listens, and answers until it is stopped.
+pub async fn serve(node: Node, exporter: Arc<Exporter>, options: HttpOptions) -> anyhow::Result<HttpServer> {
+    let HttpOptions { bind, tls, access, cluster } = options;
     let listener = TcpListener::bind(bind)
         .await
         .with_context(|| format!("cannot listen on {bind} for HTTP: is another node running?"))?;
     let address = listener.local_addr().context("the address of the HTTP server")?;
+    let guard = from_fn_with_state(Guard::new(node.clone(), access, cluster), Guard::admit);
+    let metrics = Router::new().route("/metrics", get(metrics::answer).with_state(exporter)).layer(guard);
     let routes = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/startupz", get(started))
         .route("/readyz", get(ready))
-        .route("/metrics", get(metrics::answer).with_state(exporter))
-        .with_state(node);
-    let certificate = Arc::new(PortTls::read(tls)?);
+        .with_state(node.clone())
+        .merge(metrics);
+    let certificate = Arc::new(PortTls::read(&tls)?);
     let closing = CancellationToken::new();
     let (ready, connections) = mpsc::channel(READY_CONNECTIONS_MAX);
     let accepting = Accepting {
         listener,
-        acceptor: certificate.acceptor(&[b"h2", b"http/1.1"])?,
+        acceptor: certificate.acceptor(&[b"http/1.1"])?,
         tls_only: tls.only,
         ready,
-        room: Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX)),
+        holdings: Holdings::new(&EdgeLimits { connections: HTTP_CONNECTIONS_MAX, ..EdgeLimits::default() }),
+        cuts: Arc::default(),
+        is_http2: false,
         closing: closing.clone(),
     };
     tokio::spawn(accepting.run());
     tokio::spawn(certificate.keep_fresh(closing.clone()));
-    let task = tokio::spawn(async move {
-        if let Err(error) = axum::serve(Ready { connections, address }, routes).await {
-            tracing::error!(%error, "the HTTP server ended");
-        }
-    });
+    let task = tokio::spawn(serve_all(connections, routes));
     Ok(HttpServer { address, task, closing })
 }
 

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use raft::spans::SpanContext;
 use tokio::time::Instant;
+use tonic::codegen::http::HeaderMap;
 use tonic::metadata::MetadataMap;
-use tonic::transport::server::TcpConnectInfo;
 use tonic::{Extensions, Request};
 
 use crate::convert::status::{ClientLanguage, Fault};
 use crate::limits::{DEADLINE_MARGIN_MIN, REQUEST_TIMEOUT, REQUEST_TIMEOUT_MAX};
+use crate::port::Peer;
 use crate::session::registry::ClientFacts;
 
 /// With the value `replica` a pull is answered from what the asked node has applied.
@@ -28,6 +29,13 @@ impl Caller {
     pub fn of<T>(request: Request<T>) -> (Caller, T) {
         let (headers, extensions, body) = request.into_parts();
         (Caller { headers, extensions }, body)
+    }
+
+    /// Who asks over HTTP.
+    pub(crate) fn over_http(headers: HeaderMap, peer: Peer) -> Caller {
+        let mut extensions = Extensions::new();
+        extensions.insert(peer);
+        Caller { headers: MetadataMap::from_headers(headers), extensions }
     }
 
     /// The value of a header, if it is text.
@@ -75,17 +83,20 @@ impl Caller {
 
     /// The address that it calls from.
     pub fn source(&self) -> Option<IpAddr> {
-        let remote = self.extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
-        remote.map(|address| address.ip().to_canonical())
+        self.peer().map(|peer| peer.address().ip().to_canonical())
+    }
+
+    /// Who is at the other end of its connection.
+    pub(crate) fn peer(&self) -> Option<&Peer> {
+        self.extensions.get::<Peer>()
     }
 
     /// What the client says of itself in its headers.
     pub fn facts(&self) -> ClientFacts {
-        let remote = self.extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
         ClientFacts {
             language: self.language(),
             version: self.header("x-mq-client-version").unwrap_or_default().to_owned(),
-            address: remote.map(|address| address.to_string()).unwrap_or_default(),
+            address: self.peer().map(|peer| peer.address().to_string()).unwrap_or_default(),
         }
     }
 }

@@ -34,7 +34,7 @@ async fn change(
     caller: &Caller,
     request: &ChangeInvisibleDurationRequest,
 ) -> Result<Handle, Fault> {
-    let client_id = edge.admit_client(caller, request)?;
+    let client_id = &*edge.admit_client(caller, request)?;
     let asked = request.invisible_duration.as_ref().map_or(Some(Duration::ZERO), time::duration);
     let Some(asked) = asked.filter(|asked| *asked <= INVISIBLE_MAX) else {
         return Err(Fault::IllegalInvisibleTime(format!(

@@ -18,7 +18,7 @@ pub async fn get_offset(edge: &EdgeState, caller: &Caller, request: GetOffsetReq
 }
 
 async fn get(edge: &EdgeState, caller: &Caller, request: GetOffsetRequest) -> Result<u64, Fault> {
-    edge.client_seen(edge.admit_client(caller, &request)?, caller);
+    edge.client_seen(&edge.admit_client(caller, &request)?, caller);
     let deadline = caller.deadline();
     let (topic, number) = asked_queue(edge, caller, request.message_queue.as_ref(), deadline).await?;
     let group = request.group.unwrap_or_default();

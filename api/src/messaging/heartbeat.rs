@@ -16,9 +16,9 @@ pub fn heartbeat(edge: &EdgeState, caller: &Caller, request: &HeartbeatRequest) 
                 .status(caller.language())
         }
         _ => {
-            match caller.client_id().map(|client_id| (client_id, edge.admit(caller, request))) {
+            match edge.client_of(caller).map(|client_id| (client_id, edge.admit(caller, request))) {
                 Ok((client_id, Ok(()))) => {
-                    edge.client_seen(client_id, caller);
+                    edge.client_seen(&client_id, caller);
                     ok()
                 }
                 Ok((_, Err(fault))) => fault.status(caller.language()),

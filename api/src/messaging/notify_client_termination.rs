@@ -19,9 +19,9 @@ pub async fn notify_client_termination(
 ) -> NotifyClientTerminationResponse {
     let status = match edge.admit_client(caller, request) {
         Ok(client_id) => {
-            edge.sessions.remove(client_id);
-            edge.lite.remove(client_id);
-            edge.release(client_id, caller.deadline().min(Instant::now() + RELEASE_TIMEOUT)).await;
+            edge.sessions.remove(&client_id);
+            edge.lite.remove(&client_id);
+            edge.release(&client_id, caller.deadline().min(Instant::now() + RELEASE_TIMEOUT)).await;
             ok()
         }
         Err(fault) => fault.status(caller.language()),

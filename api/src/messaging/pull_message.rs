@@ -26,6 +26,7 @@ use crate::edge::EdgeState;
 use crate::limits::RECEIVE_BATCH_MAX;
 use crate::messaging::caller::Caller;
 use crate::messaging::offset::{asked_offset, asked_queue, wire_offset, within};
+use crate::port::holdings::{Held, Taken};
 
 /// The answer's frames.
 pub type PullStream = Pin<Box<dyn Stream<Item = Result<PullMessageResponse, tonic::Status>> + Send>>;
@@ -36,6 +37,7 @@ struct Batch {
     queue: QueueKey,
     pulled: Pulled,
     asked: AskedTopic,
+    unread: Taken,
 }
 
 /// Answers with headers at once; the wait happens inside the stream.
@@ -75,9 +77,10 @@ fn batch_frames(
     status: Status,
     batch: Batch,
 ) -> impl Stream<Item = Result<PullMessageResponse, tonic::Status>> + Send {
-    let Batch { queue, pulled: Pulled { found, records }, asked, .. } = batch;
+    let Batch { queue, pulled: Pulled { found, records }, asked, mut unread, .. } = batch;
     let next = wire_offset(found.next);
     let messages = found.places.into_iter().zip(records).filter_map(move |(place, record)| {
+        unread.shrink(record.len());
         match pulled(queue, &place, record, &asked) {
             Ok(message) => Some(frame(Content::Message(message))),
             Err(error) => {
@@ -113,7 +116,7 @@ fn living(pulled: Pulled, ttl_ms: Option<u64>) -> Pulled {
 }
 
 async fn pull(edge: &EdgeState, caller: &Caller, request: PullMessageRequest) -> Result<Batch, Fault> {
-    let client_id = edge.admit_client(caller, &request)?;
+    let client_id = &*edge.admit_client(caller, &request)?;
     // Nothing is leased, so asking often costs little: there is no shortest wait.
     let max = Duration::from_millis(edge.options.limits.long_poll_max_ms);
     let bounds = PollBounds { min: Duration::ZERO, max };
@@ -123,10 +126,8 @@ async fn pull(edge: &EdgeState, caller: &Caller, request: PullMessageRequest) ->
     let (wait_until, deadline) = (start + wait, start + deadline);
     let asked_offset = asked_offset(request.offset)?;
     let filter = filter::parse(request.filter_expression.as_ref())?;
-    let _room = edge
-        .long_polls
-        .try_acquire()
-        .map_err(|_| RequestError::Overloaded { what: "long polls on this node" })?;
+    let _room = edge.hold(caller, Held::LongPolls, 1)?;
+    let most = edge.messages_unread(caller)?;
     edge.client_seen(client_id, caller);
 
     let (topic, number) = asked_queue(edge, caller, request.message_queue.as_ref(), deadline).await?;
@@ -135,7 +136,7 @@ async fn pull(edge: &EdgeState, caller: &Caller, request: PullMessageRequest) ->
         queue,
         group: topic.queues[number as usize],
         offset: asked_offset,
-        max: request.batch_size.clamp(1, RECEIVE_BATCH_MAX) as u16,
+        max: request.batch_size.clamp(1, RECEIVE_BATCH_MAX).min(most) as u16,
         filter,
         from_replica: caller.reads_replica(),
     };
@@ -159,7 +160,9 @@ async fn pull(edge: &EdgeState, caller: &Caller, request: PullMessageRequest) ->
     }
     let resource = request.message_queue.and_then(|queue| queue.topic).unwrap_or_default();
     let full_name = full_name(&resource, caller.namespace()).into_owned();
-    Ok(Batch { asked_offset, queue, pulled, asked: AskedTopic { resource, full_name } })
+    let bytes = pulled.records.iter().map(|record| record.len()).sum();
+    let unread = edge.hold(caller, Held::AnswerBytes, bytes)?;
+    Ok(Batch { asked_offset, queue, pulled, asked: AskedTopic { resource, full_name }, unread })
 }
 
 #[cfg(test)]
@@ -170,8 +173,11 @@ mod tests {
     use store::position::LogPosition;
 
     use super::*;
+    use crate::edge_options::EdgeLimits;
+    use crate::port::holdings::Holdings;
 
     fn batch(asked_offset: u64, first: u64, offsets: std::ops::Range<u64>) -> Batch {
+        let holdings = Holdings::new(&EdgeLimits::default());
         let place = |offset| MessagePlace { offset, stored_ms: 0, position: LogPosition(0), length: 0 };
         let places = offsets.map(place).collect();
         Batch {
@@ -179,6 +185,7 @@ mod tests {
             queue: QueueKey { topic: TopicId(1), number: 0 },
             pulled: Pulled { found: PulledPlaces { places, next: 9, first, end: 9 }, records: Vec::new() },
             asked: AskedTopic { resource: Resource::default(), full_name: String::new() },
+            unread: holdings.keep(&Default::default(), Held::AnswerBytes, 0),
         }
     }
 

@@ -29,7 +29,7 @@ async fn assign(
     caller: &Caller,
     request: QueryAssignmentRequest,
 ) -> Result<Vec<Assignment>, Fault> {
-    let client_id = edge.admit_client(caller, &request)?;
+    let client_id = &*edge.admit_client(caller, &request)?;
     let deadline = caller.deadline();
     let resource = request.topic.unwrap_or_default();
     let group = request.group.unwrap_or_default();

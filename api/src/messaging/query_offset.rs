@@ -21,7 +21,7 @@ pub async fn query_offset(
 }
 
 async fn query(edge: &EdgeState, caller: &Caller, request: QueryOffsetRequest) -> Result<u64, Fault> {
-    edge.client_seen(edge.admit_client(caller, &request)?, caller);
+    edge.client_seen(&edge.admit_client(caller, &request)?, caller);
     let deadline = caller.deadline();
     let policy = QueryOffsetPolicy::try_from(request.query_offset_policy).map_err(|_| {
         Fault::BadRequest(format!("the offset policy {} is unknown", request.query_offset_policy))

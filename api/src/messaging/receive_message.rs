@@ -24,10 +24,13 @@ use crate::convert::time;
 use crate::delivery::long_poll::{PollBounds, Polling, polling};
 use crate::delivery::{filter, groups};
 use crate::edge::EdgeState;
-use crate::limits::{AUTO_RENEW_LEASE, INVISIBLE_MAX, INVISIBLE_MIN, RECEIVE_BATCH_MAX, RECEIVE_ERROR_PAUSE};
+use crate::limits::{
+    AUTO_RENEW_LEASE, INVISIBLE_MAX, INVISIBLE_MIN, RECEIVE_BATCH_MAX, RECEIVE_ERROR_PAUSE, REQUEST_TIMEOUT,
+};
 use crate::messaging::caller::Caller;
 use crate::messaging::dead_letter_origin::{self, Attempts};
 use crate::messaging::resolve;
+use crate::port::holdings::{Held, Taken};
 use crate::session::lite::LiteSubscription;
 use crate::traces::calls::{self, Deliveries};
 
@@ -40,6 +43,7 @@ struct Batch {
     asked: AskedTopic,
     invisible: Duration,
     attempts: Attempts,
+    unread: Taken,
 }
 
 /// Answers with headers at once; the wait happens inside the stream.
@@ -91,8 +95,9 @@ fn batch_frames(
     batch: Batch,
     deliveries: Option<Deliveries>,
 ) -> impl Stream<Item = Result<ReceiveMessageResponse, tonic::Status>> + Send {
-    let Batch { delivered, asked, invisible, attempts } = batch;
+    let Batch { delivered, asked, invisible, attempts, mut unread } = batch;
     let readable = move |delivered: Delivered| {
+        unread.shrink(delivered.record.len());
         let mut message = readable(&delivered, &asked, invisible)?;
         if let Some(deliveries) = &deliveries {
             deliveries.deliver(&mut message, &delivered);
@@ -128,7 +133,7 @@ fn delivery_frame() -> Result<ReceiveMessageResponse, tonic::Status> {
 }
 
 async fn poll(edge: &EdgeState, caller: &Caller, request: ReceiveMessageRequest) -> Result<Batch, Fault> {
-    let client_id = edge.admit_client(caller, &request)?;
+    let client_id = &*edge.admit_client(caller, &request)?;
     let bounds = PollBounds {
         min: Duration::from_millis(edge.options.limits.long_poll_min_ms),
         max: Duration::from_millis(edge.options.limits.long_poll_max_ms),
@@ -139,10 +144,8 @@ async fn poll(edge: &EdgeState, caller: &Caller, request: ReceiveMessageRequest)
     let (wait_until, deadline) = (start + wait, start + deadline);
     let invisible = invisible(&request)?;
     let tags = filter::parse(request.filter_expression.as_ref())?;
-    let _room = edge
-        .long_polls
-        .try_acquire()
-        .map_err(|_| RequestError::Overloaded { what: "long polls on this node" })?;
+    let _room = edge.hold(caller, Held::LongPolls, 1)?;
+    let most = edge.messages_unread(caller)?;
     edge.client_seen(client_id, caller);
 
     let queue = request.message_queue.as_ref();
@@ -154,7 +157,7 @@ async fn poll(edge: &EdgeState, caller: &Caller, request: ReceiveMessageRequest)
 
     let wanted = Wanted {
         queue: polled_queue(&request, &topic, consumer.fifo),
-        max: request.batch_size.clamp(1, RECEIVE_BATCH_MAX) as u16,
+        max: request.batch_size.clamp(1, RECEIVE_BATCH_MAX).min(most) as u16,
         invisible,
         auto_renew: request.auto_renew,
         client: hash64(client_id.as_bytes()),
@@ -180,11 +183,33 @@ async fn poll(edge: &EdgeState, caller: &Caller, request: ReceiveMessageRequest)
     if delivered.is_empty() {
         return Err(Fault::NoMessage);
     }
-    edge.traffic.delivered(delivered.len());
     let bytes = delivered.iter().map(|delivered| delivered.record.len()).sum();
+    let unread = match edge.hold(caller, Held::AnswerBytes, bytes) {
+        Ok(unread) => unread,
+        Err(fault) => {
+            give_back(edge, delivered);
+            return Err(fault);
+        }
+    };
+    edge.traffic.delivered(delivered.len());
     edge.counts.delivered(topic.id, Some(consumer.id), delivered.len(), bytes);
     let attempts = dead_letter_origin::attempts(edge, &topic, &delivered, deadline).await;
-    Ok(Batch { delivered, asked: AskedTopic { resource, full_name: topic_name }, invisible, attempts })
+    let asked = AskedTopic { resource, full_name: topic_name };
+    Ok(Batch { delivered, asked, invisible, attempts, unread })
+}
+
+/// Ends the leases of messages that cannot be handed over. What is not given back now comes back when its lease ends.
+fn give_back(edge: &EdgeState, delivered: Vec<Delivered>) {
+    let node = edge.node.clone();
+    let receipts: Vec<_> = delivered.into_iter().map(|delivered| delivered.receipt).collect();
+    tokio::spawn(async move {
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        for receipt in receipts {
+            if let Err(error) = node.change_lease(receipt, 0, deadline).await {
+                tracing::debug!(%error, "a message that could not be handed over stays leased for a while");
+            }
+        }
+    });
 }
 
 /// What a consumer asks of each broker group.

@@ -14,6 +14,7 @@ use crate::convert::status::Fault;
 use crate::edge::EdgeState;
 use crate::limits::CATALOG_CATCH_UP;
 use crate::messaging::caller::Caller;
+use crate::port::holdings::Held;
 
 /// The topic of this name.
 ///
@@ -47,6 +48,7 @@ pub async fn missing_topic(
             if_not_exists: true,
             settings: Default::default(),
         };
+        let _room = edge.hold(caller, Held::Creates, 1)?;
         return Ok(edge.node.create_topic(new, deadline).await?);
     }
     let found = catch_up(edge, deadline, |catalog| catalog.topics.get(name).cloned()).await;
@@ -89,6 +91,7 @@ pub async fn consumer(
             if_not_exists: true,
             settings: Default::default(),
         };
+        let _room = edge.hold(caller, Held::Creates, 1)?;
         return Ok(edge.node.create_consumer(new, deadline).await?);
     }
     known_consumer(edge, name, deadline).await

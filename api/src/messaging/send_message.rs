@@ -4,7 +4,6 @@ use proto::v2::{Message, MessageType, SendMessageRequest, SendMessageResponse, S
 use raft::catalog::Topic;
 use raft::names::{GroupId, TopicId};
 use raft::request::{Place, Publish, Published, RequestError, Timer, Transaction};
-use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use crate::check;
@@ -18,6 +17,7 @@ use crate::limits::SEND_BATCH_MAX;
 use crate::messaging::caller::Caller;
 use crate::messaging::resolve;
 use crate::metrics::counts::{Batch, MessageKind};
+use crate::port::holdings::{Held, Taken};
 use crate::quota::{ClientQuota, Load};
 
 /// Publishes all messages, or none if one of them breaks a limit.
@@ -54,10 +54,10 @@ async fn publish(
     caller: &Caller,
     request: SendMessageRequest,
 ) -> Result<Vec<SendResultEntry>, Fault> {
-    let client_id = edge.admit_client(caller, &request)?;
+    let client_id = &*edge.admit_client(caller, &request)?;
     let messages = request.messages;
     let topic_name = one_topic(&messages, caller)?;
-    let _room = admit(edge, &messages)?;
+    let _room = admit(edge, caller, &messages)?;
     let deadline = caller.deadline();
     let catalog = edge.node.catalog();
     let made;
@@ -151,12 +151,9 @@ fn one_topic(messages: &[Message], caller: &Caller) -> Result<String, Fault> {
 }
 
 /// Room for the bodies until they are answered (rule R9).
-fn admit<'a>(edge: &'a EdgeState, messages: &[Message]) -> Result<SemaphorePermit<'a>, Fault> {
-    let bytes: usize = messages.iter().map(|message| message.body.len()).sum();
-    let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX);
-    edge.send_kib
-        .try_acquire_many(kib)
-        .map_err(|_| RequestError::Overloaded { what: "bytes of sends in flight on this node" }.into())
+fn admit(edge: &EdgeState, caller: &Caller, messages: &[Message]) -> Result<Taken, Fault> {
+    let bytes = messages.iter().map(|message| message.body.len()).sum();
+    edge.hold(caller, Held::SendBytes, bytes)
 }
 
 fn take_quota(edge: &EdgeState, client_id: &str, topic: &Topic, messages: &[Message]) -> Result<(), Fault> {

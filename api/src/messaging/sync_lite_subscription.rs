@@ -30,7 +30,7 @@ pub async fn sync_lite_subscription(
 }
 
 async fn sync(edge: &EdgeState, caller: &Caller, request: SyncLiteSubscriptionRequest) -> Result<(), Fault> {
-    let client_id = edge.admit_client(caller, &request)?;
+    let client_id = &*edge.admit_client(caller, &request)?;
     let deadline = caller.deadline();
     let action = request.action();
     let start = start(request.offset_option.as_ref());

@@ -41,8 +41,8 @@ pub fn telemetry(
             () = serve(&edge, &caller, inbound, &commands) => {}
             () = edge.stopping.cancelled() => {}
         }
-        if let Ok(client_id) = caller.client_id() {
-            edge.sessions.stream_closed(client_id, &commands);
+        if let Ok(client_id) = edge.client_of(&caller) {
+            edge.sessions.stream_closed(&client_id, &commands);
         }
     });
     Box::pin(ReceiverStream::new(outbound))
@@ -54,7 +54,7 @@ async fn serve(
     mut inbound: Streaming<TelemetryCommand>,
     commands: &CommandSender,
 ) {
-    let client_id = match edge.admit_client(caller, &Signed) {
+    let client_id = &*match edge.admit_client(caller, &Signed) {
         Ok(client_id) => client_id,
         Err(fault) => {
             let _ = commands.send(Ok(refusal(&fault, caller.language()))).await;

@@ -21,7 +21,7 @@ pub async fn update_offset(
 }
 
 async fn update(edge: &EdgeState, caller: &Caller, request: UpdateOffsetRequest) -> Result<Status, Fault> {
-    edge.client_seen(edge.admit_client(caller, &request)?, caller);
+    edge.client_seen(&edge.admit_client(caller, &request)?, caller);
     let deadline = caller.deadline();
     let offset = asked_offset(request.offset)?;
     let (topic, number) = asked_queue(edge, caller, request.message_queue.as_ref(), deadline).await?;

@@ -8,6 +8,8 @@ use raft::measure::{Counted, Distribution};
 use super::page::Page;
 use super::picture::Picture;
 use crate::edge::EdgeState;
+use crate::port::cut::{CUTS, Cut};
+use crate::port::holdings::{HELD, Held};
 
 /// One moment of the client edge.
 #[derive(Debug)]
@@ -15,10 +17,9 @@ pub(super) struct EdgePicture {
     pub incoming: Counted<2>,
     pub outgoing: Counted<2>,
     pub sends_us: Distribution,
-    connections: usize,
-    long_polls: usize,
-    send_kib_free: usize,
-    send_kib_max: usize,
+    held: [(Held, usize); HELD.len()],
+    refused: [(Held, u64); HELD.len()],
+    cuts: [(Cut, u64); CUTS.len()],
     sessions: Vec<(ClientType, u64)>,
     spans_dropped: u64,
 }
@@ -30,12 +31,32 @@ impl EdgePicture {
             incoming,
             outgoing,
             sends_us,
-            connections: edge.connections(),
-            long_polls: edge.long_polls_waiting(),
-            send_kib_free: edge.send_kib.available_permits(),
-            send_kib_max: edge.options.limits.send_bytes_in_flight / 1024,
+            held: HELD.map(|what| (what, edge.holdings.held(what))),
+            refused: HELD.map(|what| (what, edge.holdings.refused(what))),
+            cuts: CUTS.map(|why| (why, edge.cuts.get(why))),
             sessions: edge.sessions.counts(),
             spans_dropped: edge.options.traces.as_ref().map_or(0, |traces| traces.dropped()),
+        }
+    }
+}
+
+/// What is held, as a metric.
+fn gauge(what: Held) -> (&'static str, &'static str) {
+    match what {
+        Held::Connections => ("ledgermq_connections", "Connections of clients."),
+        Held::Requests => ("ledgermq_requests", "Requests of clients under way, streams among them."),
+        Held::RequestBytes => {
+            ("ledgermq_request_bytes", "Bytes of requests that are not yet read to their end.")
+        }
+        Held::LongPolls => ("ledgermq_long_polls", "Receives and pulls under way, most of which wait."),
+        Held::SendBytes => {
+            ("ledgermq_send_bytes_in_flight", "Bytes of bodies that are being sent and not yet answered.")
+        }
+        Held::AnswerBytes => {
+            ("ledgermq_answer_bytes", "Bytes of messages that clients were given and have not yet read.")
+        }
+        Held::Creates => {
+            ("ledgermq_creates", "Topics and consumer groups that are being made by their first use.")
         }
     }
 }
@@ -62,12 +83,19 @@ pub(super) fn write(page: &mut Page<'_>, picture: &Picture) -> fmt::Result {
         "Clients that this node has heard of lately.",
         sessions.into_iter().map(|(kind, count)| ([("client_type", kind)], count)),
     )?;
-    page.gauge("ledgermq_connections", "Connections of clients.", edge.connections)?;
-    page.gauge("ledgermq_long_polls", "Receives and pulls under way, most of which wait.", edge.long_polls)?;
-    page.gauge(
-        "ledgermq_send_bytes_in_flight",
-        "Bytes of bodies that are being sent and not yet answered, to the next KiB.",
-        edge.send_kib_max.saturating_sub(edge.send_kib_free) * 1024,
+    for (what, held) in edge.held {
+        let (name, help) = gauge(what);
+        page.gauge(name, help, held)?;
+    }
+    page.counters(
+        "ledgermq_refused",
+        "How often there was no room for more, in all or for one address.",
+        edge.refused.map(|(what, count)| ([("what", what.name())], count)),
+    )?;
+    page.counters(
+        "ledgermq_connections_cut",
+        "Connections of clients that were cut for what they did.",
+        edge.cuts.map(|(why, count)| ([("why", why.name())], count)),
     )?;
     page.counter(
         "ledgermq_spans_dropped",

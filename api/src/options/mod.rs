@@ -2,7 +2,9 @@
 //! environment (`LEDGERMQ_SECTION__KEY`). Every section stands for its consumer.
 
 pub mod access;
+pub mod exposure;
 pub mod keys;
+pub mod limits;
 pub mod ports;
 pub mod retention;
 pub mod tracing;
@@ -18,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use access::AccessSection;
+use limits::LimitsSection;
 use ports::{GrpcSection, HttpSection, PeerSection};
 use retention::{DiskSection, RetentionSection};
 use tracing::TracingSection;
@@ -53,6 +56,8 @@ pub struct Options {
     pub disk: DiskSection,
     /// Who may do what.
     pub access: AccessSection,
+    /// What callers may hold of a node.
+    pub limits: LimitsSection,
     /// What clients may do.
     pub messaging: MessagingSection,
     /// What becomes of transactions that nobody ends.

@@ -43,6 +43,7 @@ impl Options {
             wrong
                 .push(format!("messaging.default_queues is {queues}: it must lie within 1 and {QUEUES_MAX}"));
         }
+        self.limits.check(&mut wrong);
         if self.transactions.check_interval_ms.0 < 100 || self.transactions.check_limit == 0 {
             wrong.push(
                 "transactions.check_interval_ms must be at least 100ms, and transactions.check_limit at least 1".to_owned(),

@@ -6,6 +6,7 @@ use proto::v2::{ChangeLogLevelRequest, ChangeLogLevelResponse, ClientType, GetPr
 use crate::boot::logging;
 use crate::convert::status::ok;
 use crate::edge::EdgeState;
+use crate::port::holdings::Held;
 
 /// Changes what this node logs, until it is changed again or the node restarts.
 pub(super) fn change_log_level(request: &ChangeLogLevelRequest) -> ChangeLogLevelResponse {
@@ -44,7 +45,7 @@ pub(super) fn stats(edge: &EdgeState) -> GetProxyRuntimeStatsResponse {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         in_tps,
         out_tps,
-        connections: edge.connections() as i64,
+        connections: edge.holdings.held(Held::Connections) as i64,
         producers: count(true) as i64,
         consumers: count(false) as i64,
     }

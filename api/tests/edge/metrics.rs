@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use api::TlsOptions;
-use api::http::{self, HttpServer};
+use api::access::gate::AccessControl;
+use api::http::{self, HttpOptions, HttpServer};
 use api::metrics::Exporter;
 use proto::v2::{
     EndTransactionRequest, ForwardMessageToDeadLetterQueueRequest, Message, MessageType, SendResultEntry,
@@ -62,9 +63,13 @@ impl Scraped {
 async fn listen(server: &Server) -> HttpServer {
     let exporter = Exporter::new(server.node.clone(), "test", "node1");
     exporter.watch(server.edge.as_ref().expect("an edge"));
-    let bind = "127.0.0.1:0".parse().expect("an address");
-    let tls = TlsOptions { directory: server.data.path().join("tls"), ..TlsOptions::default() };
-    http::serve(server.node.clone(), exporter, bind, &tls).await.expect("it listens")
+    let options = HttpOptions {
+        bind: "127.0.0.1:0".parse().expect("an address"),
+        tls: TlsOptions { directory: server.data.path().join("tls"), ..TlsOptions::default() },
+        access: AccessControl::Off,
+        cluster: "test".to_owned(),
+    };
+    http::serve(server.node.clone(), exporter, options).await.expect("it listens")
 }
 
 /// Its content type, and the page.

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::clock;
 use crate::group::Group;
+use crate::limits::READING_KIB_MAX;
 use crate::names::{GroupId, NodeId};
 use crate::node::NodeInner;
 use crate::node::peers::Lane;
@@ -105,7 +106,7 @@ impl NodeInner {
                 let found = transactions::places(group.replica().broker(), max);
                 let found = self.confirmed(group, source, found).await?;
                 let places = found.iter().map(|it| (it.message.position, it.message.length)).collect();
-                let records = read_records(group.store.log(), places).await?;
+                let records = self.read_records(group.store.log(), places).await?;
                 Ok((Answer::Transactions(found), records))
             }
             other => {
@@ -117,7 +118,7 @@ impl NodeInner {
                     Answer::Found(found) => found.places.iter().map(|at| (at.position, at.length)).collect(),
                     _ => Vec::new(),
                 };
-                let records = read_records(group.store.log(), places).await?;
+                let records = self.read_records(group.store.log(), places).await?;
                 Ok((answer, records))
             }
         }
@@ -276,11 +277,23 @@ pub(crate) async fn blocking<T: Send + 'static>(
     done.unwrap_or_else(|error| Err(AskError::Failed(error.to_string())))
 }
 
-/// Reads records of the log: from memory if they are new, else from disk.
-pub(crate) async fn read_records(
-    log: &CommitLog,
-    places: Vec<(LogPosition, u32)>,
-) -> Result<Vec<Bytes>, AskError> {
+impl NodeInner {
+    /// Reads records of the log: from memory if they are new, else from disk. Waits while many are being read: who asked for
+    /// those counts them once he has them.
+    pub(crate) async fn read_records(
+        &self,
+        log: &CommitLog,
+        places: Vec<(LogPosition, u32)>,
+    ) -> Result<Vec<Bytes>, AskError> {
+        let bytes: u64 = places.iter().map(|(_, length)| u64::from(*length)).sum();
+        let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).min(READING_KIB_MAX);
+        let room = self.reading.acquire_many(kib).await;
+        let _room = room.map_err(|_| AskError::Failed("the node stops".to_owned()))?;
+        read_records(log, places).await
+    }
+}
+
+async fn read_records(log: &CommitLog, places: Vec<(LogPosition, u32)>) -> Result<Vec<Bytes>, AskError> {
     let mut records = Vec::with_capacity(places.len());
     for (position, length) in &places {
         match log.read_cached(*position, *length) {

@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::catalog::{Catalog, NodeInfo};
 use crate::consensus::snapshot::pace::Pace;
 use crate::group::{Group, GroupOpenError, GroupSetup};
+use crate::limits::READING_KIB_MAX;
 use crate::machine::MetaAction;
 use crate::names::{GroupId, NodeId};
 use crate::node::data_lock;
@@ -119,6 +120,7 @@ pub(crate) async fn start(mut options: NodeOptions) -> Result<Node, StartError> 
         return Err(StartError::Options(why));
     }
     let inner = Arc::new(NodeInner {
+        reading: tokio::sync::Semaphore::new(READING_KIB_MAX as usize),
         id: options.id,
         forwarder: Forwarder::new(peers.clone()),
         presence: Presence::new(options.own(), options.members.clone()),

@@ -128,6 +128,8 @@ pub(crate) struct NodeInner {
     /// Who takes the spans of traced requests, if anybody does.
     pub(crate) spans: OnceLock<Arc<dyn SpanSink>>,
     pub(crate) space: Space,
+    /// Room for records that are being read and that nobody counts yet, in KiB.
+    pub(crate) reading: tokio::sync::Semaphore,
     /// Held while a replica's rows are read for a digest: one at a time.
     pub(crate) digesting: Arc<tokio::sync::Mutex<()>>,
     /// Messages that went by retention before a consumer group got them, as this node proposed.

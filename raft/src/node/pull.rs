@@ -10,7 +10,7 @@ use crate::group::Group;
 use crate::limits::LOOKS_MAX;
 use crate::machine::{MachineFailure, QueueView, Trimmed};
 use crate::names::QueueKey;
-use crate::node::ask::{AskError, Source, blocking, read_records};
+use crate::node::ask::{AskError, Source, blocking};
 use crate::node::{Node, NodeInner};
 use crate::question::{Answer, Pull, Pulled, PulledPlaces, Question};
 use crate::request::{Filter, RequestError};
@@ -70,13 +70,13 @@ impl NodeInner {
             self.until_serving(group, source, wait_until).await?;
             let mut found = look_for(group, &pull).await?;
             let mut records = match &filter {
-                Some(filter) => judged(group, filter, &mut found).await?,
+                Some(filter) => judged(self, group, filter, &mut found).await?,
                 None => Vec::new(),
             };
             let beyond = source == Source::Leader && pull.offset > found.end;
             if !found.places.is_empty() || beyond || Instant::now() >= wait_until {
                 if filter.is_none() {
-                    records = read_records(group.store.log(), whole(&found)).await?;
+                    records = self.read_records(group.store.log(), whole(&found)).await?;
                 }
                 return self.confirmed(group, source, (found, records)).await;
             }
@@ -93,8 +93,13 @@ fn whole(found: &PulledPlaces) -> Vec<(LogPosition, u32)> {
 }
 
 /// Leaves of what was found what a SQL filter wants; answers with the records of that.
-async fn judged(group: &Group, filter: &SqlFilter, found: &mut PulledPlaces) -> Result<Vec<Bytes>, AskError> {
-    let mut records = read_records(group.store.log(), whole(found)).await?;
+async fn judged(
+    node: &NodeInner,
+    group: &Group,
+    filter: &SqlFilter,
+    found: &mut PulledPlaces,
+) -> Result<Vec<Bytes>, AskError> {
+    let mut records = node.read_records(group.store.log(), whole(found)).await?;
     let wanted: Vec<bool> = records.iter().map(|record| filter.wants(record)).collect();
     let mut each = wanted.iter();
     found.places.retain(|_| *each.next().expect("a verdict for each record"));

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use proto::peer;
-use store::commit_log::CommitLog;
 use tokio::time::{Instant, timeout_at};
 
 use crate::clock;
@@ -263,7 +262,9 @@ impl NodeInner {
                 other => return Err(ProposeError::Unknown(format!("a receive was answered with {other:?}"))),
             };
             if !leases.is_empty() || Instant::now() >= wait_until {
-                let records = read_records(group.store.log(), &leases).await?;
+                let places = leases.iter().map(|lease| (lease.position, lease.length)).collect();
+                let records = self.read_records(group.store.log(), places).await;
+                let records = records.map_err(|error| ProposeError::Unknown(format!("{error:?}")))?;
                 return Ok(Found { leases, records });
             }
         }
@@ -390,35 +391,6 @@ fn receive_in(request: &peer::ReceiveRequest, group: GroupId) -> Result<Receive,
 
 fn received(messages: Vec<LeasedMessage>) -> Outcome {
     Outcome::Received { stamp_ms: 0, messages }
-}
-
-/// Reads the records of leased messages: from memory if they are new, else from disk.
-async fn read_records(log: &CommitLog, leases: &[LeasedMessage]) -> Result<Vec<Bytes>, ProposeError> {
-    let mut records = Vec::with_capacity(leases.len());
-    for lease in leases {
-        match log.read_cached(lease.position, lease.length) {
-            Some(record) => records.push(record),
-            None => break,
-        }
-    }
-    if records.len() == leases.len() {
-        return Ok(records);
-    }
-    let rest: Vec<_> = leases[records.len()..].iter().map(|lease| (lease.position, lease.length)).collect();
-    let log = log.clone();
-    let read = crate::seams::spawn_blocking(move || {
-        rest.into_iter()
-            .map(|(position, length)| log.read_record(position, length))
-            .collect::<Result<Vec<_>, _>>()
-    });
-    match read.await {
-        Ok(Ok(rest)) => {
-            records.extend(rest);
-            Ok(records)
-        }
-        Ok(Err(error)) => Err(ProposeError::Unknown(format!("the log cannot be read: {error}"))),
-        Err(error) => Err(ProposeError::Unknown(error.to_string())),
-    }
 }
 
 fn delivered(receive: &Receive, found: Found) -> Vec<Delivered> {

@@ -53,14 +53,21 @@ fn connector(
     })
 }
 
-/// Dials what a URI names, and wants a certificate for its host.
+/// Dials what a URI names, and wants a certificate for its host, or for another name.
 ///
 /// # Errors
 /// What the network says, or that the other side is not trusted.
-pub async fn dial(config: Arc<ClientConfig>, uri: &Uri) -> io::Result<TlsStream<TcpStream>> {
+pub async fn dial(
+    config: Arc<ClientConfig>,
+    uri: &Uri,
+    name: Option<ServerName<'static>>,
+) -> io::Result<TlsStream<TcpStream>> {
     let invalid = || io::Error::new(io::ErrorKind::InvalidInput, format!("{uri} is no host and port"));
     let host = uri.host().ok_or_else(invalid)?.trim_start_matches('[').trim_end_matches(']');
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| invalid())?;
+    let name = match name {
+        Some(name) => name,
+        None => ServerName::try_from(host.to_owned()).map_err(|_| invalid())?,
+    };
     let stream = TcpStream::connect((host, uri.port_u16().ok_or_else(invalid)?)).await?;
     stream.set_nodelay(true)?;
     TlsConnector::from(config).connect(name, stream).await
@@ -69,7 +76,7 @@ pub async fn dial(config: Arc<ClientConfig>, uri: &Uri) -> io::Result<TlsStream<
 impl Shared {
     async fn dial(&self, uri: &Uri) -> io::Result<Transport> {
         let secured = async {
-            let stream = dial(self.current().client, uri).await?;
+            let stream = dial(self.current().client, uri, None).await?;
             self.check_name(stream.get_ref().1.peer_certificates())?;
             Ok(Transport::Tls(Box::new(stream.into())))
         };

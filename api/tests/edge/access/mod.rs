@@ -2,5 +2,6 @@
 
 mod cases;
 mod matrix;
+mod reach;
 mod support;
 mod users;

@@ -63,6 +63,16 @@ impl Guarded {
 
     /// Calls a method as a user with this secret, or as nobody.
     pub async fn call(&self, caller: Option<(&str, &str)>, path: &'static str, body: &Bytes) -> Answered {
+        Answered::of(path, self.answer(caller, path, body).await)
+    }
+
+    /// The same; the first message of the answer as it came.
+    pub async fn answer(
+        &self,
+        caller: Option<(&str, &str)>,
+        path: &'static str,
+        body: &Bytes,
+    ) -> Result<Option<Bytes>, Status> {
         let mut grpc = Grpc::new(self.channel.clone());
         grpc.ready().await.expect("a connection");
         // A stream of one message is what a single request is on the wire; it stays open, as telemetry wants it.
@@ -80,7 +90,7 @@ impl Guarded {
         };
         let answer = tokio::time::timeout(PATIENCE, asked).await.expect("an answer in time");
         drop(sender);
-        Answered::of(path, answer)
+        answer
     }
 }
 

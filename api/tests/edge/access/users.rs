@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use api::access::signature::sign;
+use api::port::holdings::Held;
 use proto::admin::admin_client::AdminClient;
 use proto::v2::telemetry_command::Command;
 use proto::v2::{
@@ -177,7 +178,7 @@ async fn a_long_poll_ends_when_its_right_is_taken() {
     let began = Instant::now();
     let polling = tokio::spawn(async move { billing.receive(push("orders", "workers", 19_000)).await.0 });
     let state = guarded.server.edge.as_ref().and_then(|edge| edge.state.upgrade()).expect("it runs");
-    while state.long_polls_waiting() == 0 {
+    while state.holdings.held(Held::LongPolls) == 0 {
         tokio::task::yield_now().await;
     }
     // A change of others is none of its business.
@@ -311,4 +312,25 @@ async fn a_heartbeat_of_nobody_is_tolerated_and_says_nothing() {
     assert_eq!(answer.status.expect("a status").code, Code::Ok as i32);
     let named = client.stub.clone().heartbeat(client.request(beat)).await.unwrap().into_inner();
     assert_eq!(named.status.expect("a status").code, UNAUTHORIZED);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_id_is_its_users_own() {
+    let guarded = shop().await;
+    guarded.allowed("rival", &[("subscribe", "topic:orders"), ("subscribe", "group:workers")]).await;
+    let shop = guarded.client("shop").await;
+    assert_eq!(shop.send(message("orders", "x")).await, 0);
+    let billing = guarded.client("billing").await;
+    let taken = billing.receive(receive("orders", "workers", 5_000)).await.1;
+    assert_eq!(taken.len(), 1);
+
+    // The rival says the same client id, and goodbye: neither the session nor the lease of the other is its business.
+    let rival = guarded.client("rival").await;
+    let goodbye = proto::v2::NotifyClientTerminationRequest { group: Some(resource("workers")) };
+    let answer = rival.stub.clone().notify_client_termination(rival.request(goodbye.clone())).await;
+    assert_eq!(answer.unwrap().into_inner().status.expect("a status").code, Code::Ok as i32);
+    assert_eq!(rival.bodies(receive("orders", "workers", 5_000)).await, [""; 0], "the lease was ended");
+    let answer = billing.stub.clone().notify_client_termination(billing.request(goodbye)).await;
+    assert_eq!(answer.unwrap().into_inner().status.expect("a status").code, Code::Ok as i32);
+    assert_eq!(rival.bodies(receive("orders", "workers", 5_000)).await, ["x"], "its own goodbye ends it");
 }

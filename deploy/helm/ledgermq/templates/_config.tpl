@@ -22,16 +22,29 @@ bind = "0.0.0.0:8081"
 tls_cert = "/etc/ledgermq/tls/tls.crt"
 tls_key = "/etc/ledgermq/tls/tls.key"
 {{- end }}
+{{- if include "ledgermq.tlsOnly" . }}
+tls_only = true
+{{- end }}
 
 [http]
 bind = "0.0.0.0:8082"
+{{- if include "ledgermq.tlsOnly" . }}
+tls_only = true
+{{- end }}
 
 [peer]
 bind = "0.0.0.0:8083"
+{{- if include "ledgermq.peerTlsSecret" . }}
+tls_authority = "/etc/ledgermq/peers/ca.crt"
+tls_cert = "/etc/ledgermq/peers/tls.crt"
+tls_key = "/etc/ledgermq/peers/tls.key"
+# Of the first pod; a certificate for *.{{ $domain }} is valid for it, as for every other one.
+tls_names = ["{{ $name }}-0.{{ $domain }}"]
+{{- end }}
 {{- if .Values.access.secretName }}
 
 [access]
-enabled = true
+enabled = {{ include "ledgermq.accessEnabled" . | default "false" }}
 seal_key = "/etc/ledgermq/access/seal-key"
 admin_secret = "/etc/ledgermq/access/admin-secret"
 {{- end }}

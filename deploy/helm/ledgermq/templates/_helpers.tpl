@@ -64,13 +64,41 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 {{- end }}
 
-{{/* The secret with the certificate; empty if each node makes its own. */}}
+{{/* Whether access is controlled; with a secret and without this users can be made, and nobody is refused. */}}
+{{- define "ledgermq.accessEnabled" -}}
+{{- if and .Values.access.secretName (not (has "access" .Values.insecure)) -}}true{{- end -}}
+{{- end }}
+
+{{/* Whether who does not speak TLS is refused. */}}
+{{- define "ledgermq.tlsOnly" -}}
+{{- if not (has "plaintext" .Values.insecure) -}}true{{- end -}}
+{{- end }}
+
+{{/* The secret with the certificate of the ports for clients and HTTP; empty if each node makes its own. */}}
 {{- define "ledgermq.tlsSecret" -}}
 {{- if .Values.tls.secretName -}}
 {{ .Values.tls.secretName }}
 {{- else if .Values.tls.certManager.enabled -}}
 {{ include "ledgermq.fullname" . }}-tls
 {{- end -}}
+{{- end }}
+
+{{/* The secret with the certificate by which nodes know each other; empty if they take everybody. */}}
+{{- define "ledgermq.peerTlsSecret" -}}
+{{- if .Values.peerTls.secretName -}}
+{{ .Values.peerTls.secretName }}
+{{- else if .Values.peerTls.certManager.enabled -}}
+{{ include "ledgermq.fullname" . }}-peers
+{{- end -}}
+{{- end }}
+
+{{/* Whom the command line trusts, in a pod that has the secret. */}}
+{{- define "ledgermq.tlsEnv" -}}
+- name: LEDGERMQ_TLS_CA
+  value: /etc/ledgermq/tls/ca.crt
+# The certificate is for what clients dial, not for the 127.0.0.1 that is dialled here.
+- name: LEDGERMQ_TLS_SERVER_NAME
+  value: {{ include "ledgermq.clients" . }}
 {{- end }}
 
 {{/* Who the command line is, in a pod that has the secret. */}}
