@@ -64,6 +64,8 @@ pub struct TlsOptions {
     pub cert: Option<PathBuf>,
     /// Its private key in PEM.
     pub key: Option<PathBuf>,
+    /// The authority that signs users' certificates, in PEM; without one none is asked for.
+    pub client_authority: Option<PathBuf>,
     /// Who does not speak TLS is not spoken to.
     pub only: bool,
     /// Where a self-signed certificate is kept. Set by the boot code, not by the file.

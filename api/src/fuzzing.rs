@@ -34,7 +34,8 @@ pub fn http2(bytes: &[u8], begins_well: bool) {
         let holder = holdings.holder(Ipv4Addr::LOCALHOST.into());
         let taken = holdings.take(&holder, Held::Connections, 1).expect("there is room");
         let (client, server) = tokio::io::duplex(64 << 10);
-        let peer = Peer { tcp: TcpConnectInfo { local_addr: None, remote_addr: None }, holder };
+        let tcp = TcpConnectInfo { local_addr: None, remote_addr: None };
+        let peer = Peer { tcp, holder, certificate: None };
         let connection = Connection::over(server, peer, taken, Some(Arc::default()));
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_service_status("x", tonic_health::ServingStatus::Serving).await;

@@ -37,6 +37,7 @@ pub mod server;
 pub mod session;
 mod stand_in;
 pub mod tls;
+mod tls_clients;
 pub mod traces;
 pub mod traffic;
 

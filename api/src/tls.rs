@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::edge::EdgeError;
 use crate::edge_options::TlsOptions;
 use crate::limits::CERTIFICATES_LOOK_EVERY;
+use crate::tls_clients::ClientCertificates;
 
 const CERT_FILE: &str = "self-signed.cert.pem";
 const KEY_FILE: &str = "self-signed.key.pem";
@@ -30,6 +31,7 @@ pub struct PortTls {
     cert: PathBuf,
     key: PathBuf,
     served: Arc<Served>,
+    clients: Option<Arc<ClientCertificates>>,
     stamps: Mutex<[Stamp; 2]>,
 }
 
@@ -54,7 +56,8 @@ impl PortTls {
         };
         let stamps = Mutex::new(stamps(&cert, &key));
         let served = Arc::new(Served(RwLock::new(Arc::new(certified(&cert, &key)?))));
-        Ok(PortTls { cert, key, served, stamps })
+        let clients = options.client_authority.as_deref().map(ClientCertificates::read).transpose()?;
+        Ok(PortTls { cert, key, served, clients, stamps })
     }
 
     /// An acceptor that offers these protocols. TLS 1.2 and 1.3.
@@ -63,11 +66,14 @@ impl PortTls {
     /// When no version of TLS can be spoken.
     pub fn acceptor(&self, protocols: &[&[u8]]) -> Result<TlsAcceptor, EdgeError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
+        let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| failure(&self.cert, error))?
-            .with_no_client_auth()
-            .with_cert_resolver(self.served.clone());
+            .map_err(|error| failure(&self.cert, error))?;
+        let config = match &self.clients {
+            Some(clients) => config.with_client_cert_verifier(clients.clone()),
+            None => config.with_no_client_auth(),
+        };
+        let mut config = config.with_cert_resolver(self.served.clone());
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
@@ -77,9 +83,10 @@ impl PortTls {
     /// # Errors
     /// When they cannot be used: what was read before stays.
     pub fn reload(&self) -> Result<bool, EdgeError> {
+        let authority = self.clients.as_ref().map_or(Ok(false), |clients| clients.reload())?;
         let now = stamps(&self.cert, &self.key);
         if now == *self.stamps.lock().unwrap_or_else(PoisonError::into_inner) {
-            return Ok(false);
+            return Ok(authority);
         }
         let new = Arc::new(certified(&self.cert, &self.key)?);
         *self.served.0.write().unwrap_or_else(PoisonError::into_inner) = new;
@@ -199,7 +206,7 @@ mod tests {
             cert: Some(cert.to_owned()),
             key: Some(key.to_owned()),
             directory: data.path().to_owned(),
-            only: false,
+            ..TlsOptions::default()
         };
         let error = PortTls::read(&configured(&cert, &key)).err().unwrap().to_string();
         assert!(error.contains("a.pem"), "{error}");

@@ -6,20 +6,22 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use cli_process::{Background, free_base_port, ledgermq};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 
 /// A node whose ports speak TLS only, with a certificate that it made itself.
-fn node(scratch: &Path, port: u16) -> Background {
+fn node(scratch: &Path, port: u16, access: &str) -> Background {
     let config = scratch.join("node.toml");
     let text = format!(
         "[node]\ndata = {:?}\n[grpc]\nbind = \"127.0.0.1:{port}\"\ntls_only = true\n\
          [http]\nbind = \"127.0.0.1:{}\"\ntls_only = true\n[peer]\nbind = \"127.0.0.1:{}\"\n\
-         [log]\nsegment_bytes = \"64MiB\"\n[access]\nenabled = true\n",
+         [log]\nsegment_bytes = \"64MiB\"\n[access]\nenabled = true\n{access}",
         scratch.join("data"),
         port + 1,
         port + 2
@@ -32,7 +34,7 @@ fn node(scratch: &Path, port: u16) -> Background {
 fn the_command_line_trusts_what_it_is_told_to() {
     let scratch = tempfile::tempdir().expect("a directory");
     let port = free_base_port(1);
-    let node = node(scratch.path(), port);
+    let node = node(scratch.path(), port, "");
     let secret = node.greeting.split("secret key  ").nth(1).and_then(|rest| rest.split_whitespace().next());
     let secret_file = scratch.path().join("secret");
     std::fs::write(&secret_file, secret.expect("a secret")).expect("written");
@@ -75,13 +77,80 @@ fn the_command_line_trusts_what_it_is_told_to() {
     assert_eq!(node.signal("TERM"), Some(0));
 }
 
+/// An authority that signs users' certificates.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Authority {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed"))
+    }
+
+    /// Writes a certificate for a user, and its key; their names.
+    fn sign(&self, scratch: &Path, file: &str, user: &str) -> [String; 2] {
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(vec![user.to_owned()]).expect("a name");
+        let made = params.signed_by(&key, &self.0).expect("signed");
+        [("cert", made.pem()), ("key", key.serialize_pem())].map(|(kind, text)| {
+            let path = scratch.join(format!("{file}.{kind}.pem"));
+            std::fs::write(&path, text).expect("written");
+            path.to_str().expect("UTF-8").to_owned()
+        })
+    }
+}
+
+#[test]
+fn a_certificate_stands_for_the_user_that_it_is_of() {
+    let scratch = tempfile::tempdir().expect("a directory");
+    let port = free_base_port(1);
+    let authority = Authority::new();
+    let trusted = scratch.path().join("users.pem");
+    std::fs::write(&trusted, authority.0.pem()).expect("written");
+    let node = node(scratch.path(), port, &format!("client_authority = {trusted:?}\n"));
+    let brokers = scratch.path().join("data/tls/self-signed.cert.pem");
+    let (endpoint, brokers) = (format!("127.0.0.1:{port}"), brokers.to_str().expect("UTF-8"));
+    let by = |user: &str, [cert, key]: &[String; 2], args: &[&str]| {
+        let who = ["--endpoint", &endpoint, "--tls-ca", brokers, "--access-key", user];
+        ledgermq(&[args, &who, &["--tls-cert", cert, "--tls-key", key]].concat())
+    };
+    let admin = authority.sign(scratch.path(), "admin", "admin");
+    let eve = authority.sign(scratch.path(), "eve", "eve");
+    by("admin", &admin, &["topic", "create", "orders"]).code(0);
+    by("eve", &eve, &["topic", "list"]).code(1);
+    by("admin", &admin, &["user", "create", "eve"]).code(0);
+    by("admin", &admin, &["acl", "create", "eve", "--resource", "topic:*", "--actions", "list"]).code(0);
+    by("eve", &eve, &["topic", "list"]).code(0);
+    let refused = by("eve", &eve, &["topic", "create", "mine"]).code(1);
+    assert!(refused.err.contains("user eve may not create"), "{refused:?}");
+
+    // One's own certificate, another one's name; and a certificate that somebody else signed.
+    let refused = by("admin", &eve, &["topic", "list"]).code(1);
+    assert!(refused.err.contains("no certificate of a user of this name"), "{refused:?}");
+    let forged = Authority::new().sign(scratch.path(), "forged", "admin");
+    by("admin", &forged, &["topic", "list"]).code(4);
+    let unsigned = ["topic", "list", "--endpoint", &endpoint, "--tls-ca", brokers];
+    ledgermq(&unsigned).code(1);
+
+    // Another authority is taken without a restart.
+    let next = Authority::new();
+    std::fs::write(&trusted, next.0.pem()).expect("written");
+    let admin = next.sign(scratch.path(), "next", "admin");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while by("admin", &admin, &["topic", "list"]).code != 0 {
+        assert!(Instant::now() < deadline, "the new authority is not taken");
+    }
+    by("eve", &eve, &["topic", "list"]).code(4);
+    assert_eq!(node.signal("TERM"), Some(0));
+}
+
 const REQUEST: &str = "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
 #[test]
 fn metrics_are_for_users_who_may_look_at_the_cluster() {
     let scratch = tempfile::tempdir().expect("a directory");
     let port = free_base_port(1);
-    let node = node(scratch.path(), port);
+    let node = node(scratch.path(), port, "");
     let authority = scratch.path().join("data/tls/self-signed.cert.pem");
     let authority = authority.to_str().expect("UTF-8");
     let secret = node.greeting.split("secret key  ").nth(1).and_then(|rest| rest.split_whitespace().next());

@@ -13,6 +13,7 @@ use raft::access::{Action, Asked, Decision, Target, User};
 use raft::catalog::Catalog;
 use ring::hmac;
 
+use super::certificate;
 use super::demand::{Demand, Demands, Names};
 use super::seal::SealKey;
 use super::signature::{self, AUTHORIZATION, DATE_TIME, Signature};
@@ -99,8 +100,9 @@ impl Gate {
 
     /// Who a caller that was admitted is.
     pub fn name_of<'c>(&self, caller: &'c Caller) -> Option<&'c str> {
-        let signature = caller.header(AUTHORIZATION).map(Signature::parse)?;
-        signature.ok().map(|signature| signature.access_key)
+        let header = caller.header(AUTHORIZATION)?;
+        let signed = || Signature::parse(header).ok().map(|signature| signature.access_key);
+        certificate::claimed(header).or_else(signed)
     }
 
     /// Whether the caller may do this one thing, for lists that show only what their reader may see.
@@ -146,6 +148,12 @@ impl Closed {
     fn who<'c>(&self, catalog: &'c Catalog, caller: &Caller) -> Result<&'c User, Fault> {
         let refused = |why: &str| Fault::Unauthorized(why.to_owned());
         let header = caller.header(AUTHORIZATION).ok_or_else(|| refused("the request is not signed"))?;
+        if let Some(name) = certificate::claimed(header) {
+            let shown = caller.peer().and_then(|peer| peer.certificate.as_deref());
+            let is_shown = shown.is_some_and(|certificate| certificate::is_of(certificate, name));
+            let user = catalog.users.get(name).filter(|_| is_shown);
+            return user.ok_or_else(|| refused("the connection has no certificate of a user of this name"));
+        }
         let signature = Signature::parse(header).map_err(|malformed| refused(&malformed.to_string()))?;
         let date_time =
             caller.header(DATE_TIME).ok_or_else(|| refused("the header x-mq-date-time is missing"))?;

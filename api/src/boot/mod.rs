@@ -143,6 +143,7 @@ fn certificate(options: &Options) -> TlsOptions {
     TlsOptions {
         cert: file(&options.grpc.tls_cert),
         key: file(&options.grpc.tls_key),
+        client_authority: file(&options.access.client_authority),
         directory: options.node.data.join(TLS_DIRECTORY),
         only: false,
     }

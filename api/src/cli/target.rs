@@ -49,19 +49,48 @@ pub struct CredentialArgs {
     /// The name that the broker's certificate must be for, if it is not the host of the endpoint
     #[arg(long, env = "LEDGERMQ_TLS_SERVER_NAME", value_name = "NAME", hide_short_help = true)]
     tls_server_name: Option<String>,
+    /// The certificate (PEM) of the user, in place of a secret, where the brokers take certificates
+    #[arg(
+        long,
+        env = "LEDGERMQ_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key",
+        hide_short_help = true
+    )]
+    tls_cert: Option<PathBuf>,
+    /// The private key (PEM) of that certificate
+    #[arg(
+        long,
+        env = "LEDGERMQ_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert",
+        hide_short_help = true
+    )]
+    tls_key: Option<PathBuf>,
 }
 
 impl CredentialArgs {
     /// What a client that is this user, or nobody, has in common in all calls and connections.
     pub fn headers(&self) -> Result<Headers, Failure> {
-        Ok(Headers::new(self.read()?.as_ref())?.over(self.tls().map_err(Failure::Usage)?))
+        let tls = self.tls().map_err(Failure::Usage)?;
+        let headers = match (self.access_key.as_deref(), &self.tls_cert) {
+            (Some(user), Some(_)) => Headers::of_certificate(user)?,
+            _ => Headers::new(self.read()?.as_ref())?,
+        };
+        Ok(headers.over(tls))
     }
 
     fn tls(&self) -> Result<Option<ClientTls>, String> {
+        let own = self.tls_cert.as_deref().zip(self.tls_key.as_deref());
         let Some(file) = self.tls_ca.as_ref().filter(|file| !file.as_os_str().is_empty()) else {
-            return Ok(None);
+            return match own {
+                None => Ok(None),
+                Some(_) => {
+                    Err("--tls-cert wants --tls-ca: the certificates that brokers are trusted by".to_owned())
+                }
+            };
         };
-        let trusting = ClientTls::trusting(file)?;
+        let trusting = ClientTls::trusting(file, own)?;
         match self.tls_server_name.as_deref().filter(|name| !name.is_empty()) {
             Some(name) => trusting.named(name).map(Some),
             None => Ok(Some(trusting)),

@@ -15,6 +15,7 @@ use tonic::{Request, Status};
 use super::ANSWER_BYTES_MAX;
 use super::credentials::Credentials;
 use super::tls::ClientTls;
+use crate::access::certificate;
 use crate::access::signature::{AUTHORIZATION, DATE_TIME};
 
 /// How long a connection may take to come up.
@@ -252,6 +253,18 @@ impl Headers {
             credentials.sign(&mut map).map_err(ClientError::Credentials)?;
         }
         Ok(Headers { map, client_id, tls: None })
+    }
+
+    /// Headers of a new client that is a user by the certificate of its connections.
+    ///
+    /// # Errors
+    /// [`ClientError::Credentials`].
+    pub fn of_certificate(user: &str) -> Result<Self, ClientError> {
+        let mut headers = Headers::new(None)?;
+        let value = certificate::header(user).parse();
+        let value = value.map_err(|_| ClientError::Credentials(format!("{user:?} is no name of a user")))?;
+        headers.map.insert(AUTHORIZATION, value);
+        Ok(headers)
     }
 
     /// Those of another client that is the same user.

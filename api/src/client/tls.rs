@@ -8,7 +8,7 @@ use std::sync::Arc;
 use hyper_util::rt::TokioIo;
 use raft::tls::dial;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -26,11 +26,12 @@ pub struct ClientTls {
 type Dialled = Pin<Box<dyn Future<Output = io::Result<TokioIo<TlsStream<TcpStream>>>> + Send>>;
 
 impl ClientTls {
-    /// Trusts the certificates in a PEM file: those of authorities, or of brokers themselves.
+    /// Trusts the certificates in a PEM file: those of authorities, or of brokers themselves. Shows a certificate of its own, if
+    /// it is given one and its key.
     ///
     /// # Errors
     /// A sentence.
-    pub fn trusting(file: &Path) -> Result<ClientTls, String> {
+    pub fn trusting(file: &Path, own: Option<(&Path, &Path)>) -> Result<ClientTls, String> {
         let wrong = |reason: String| format!("cannot use the certificates in {}: {reason}", file.display());
         let mut roots = RootCertStore::empty();
         let found = CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))?;
@@ -42,11 +43,26 @@ impl ClientTls {
             return Err(wrong("there is none".to_owned()));
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| wrong(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let mut config = match own {
+            None => config.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let wrong = |error: &dyn std::fmt::Display| {
+                    format!(
+                        "cannot use the certificate {} with {}: {error}",
+                        certificate.display(),
+                        key.display()
+                    )
+                };
+                let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
+                let key = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(&error))?;
+                let made = config.with_client_auth_cert(chain.map_err(|error| wrong(&error))?, key);
+                made.map_err(|error| wrong(&error))?
+            }
+        };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let http = Arc::new(config.clone());
         config.alpn_protocols = vec![b"h2".to_vec()];

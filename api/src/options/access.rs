@@ -20,6 +20,9 @@ pub struct AccessSection {
     /// The file with the secret of the first administrator, `admin`. Empty: one is made, and printed once by the node that
     /// made it.
     pub admin_secret: PathBuf,
+    /// The certificates (PEM) of the authority that signs those of users, and nothing else. Who has a certificate for the name of
+    /// a user is that user, without a secret: for operators. Empty: there are none.
+    pub client_authority: PathBuf,
 }
 
 impl AccessSection {
@@ -35,6 +38,9 @@ impl AccessSection {
 
     /// Adds a sentence for everything that is wrong, for a node that is alone in its cluster or is not.
     pub fn check(&self, is_alone: bool, wrong: &mut Vec<String>) {
+        if !self.enabled && !self.client_authority.as_os_str().is_empty() {
+            wrong.push("access.client_authority says who users are, but access.enabled is off".to_owned());
+        }
         if self.enabled && self.makes_key() && !is_alone {
             wrong.push(
                 "access.enabled needs access.seal_key where there are several nodes, the same key on each: make one with \

@@ -15,6 +15,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use raft::tls::Transport;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -140,7 +141,12 @@ impl Opening {
             _ => Transport::Plain(stream),
         };
         let cuts = is_http2.then_some(cuts);
-        Ok(Connection::over(io, Peer { tcp, holder }, taken, cuts))
+        let certificate = match &io {
+            Transport::Tls(stream) => stream.get_ref().1.peer_certificates().and_then(<[_]>::first).cloned(),
+            Transport::Plain(_) => None,
+        };
+        let peer = Peer { tcp, holder, certificate: certificate.map(Arc::new) };
+        Ok(Connection::over(io, peer, taken, cuts))
     }
 }
 
@@ -150,6 +156,8 @@ pub(crate) struct Peer {
     pub(crate) tcp: TcpConnectInfo,
     /// Whose room it takes.
     pub holder: Arc<Holder>,
+    /// Its certificate, which a trusted authority signed, if it has one.
+    pub certificate: Option<Arc<CertificateDer<'static>>>,
 }
 
 impl Peer {
