@@ -15,7 +15,7 @@ pub fn room_for_connections(wanted: usize) -> usize {
     let Some(limit) = getrlimit(Resource::Nofile).current else { return wanted };
     let most = usize::try_from(limit.saturating_sub(KEPT.min(limit / 2))).unwrap_or(usize::MAX);
     if most < wanted {
-        tracing::warn!(
+        tracing::info!(
             wanted,
             most,
             "fewer connections are taken than limits.connections says: raise ulimit -n"
