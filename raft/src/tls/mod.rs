@@ -89,11 +89,7 @@ impl PeerTls {
     /// # Errors
     /// [`TlsError`] for a file that cannot be read or used, or a name that is none.
     pub fn of_files(files: PeerTlsFiles, names: &[String]) -> Result<PeerTls, TlsError> {
-        let name = |name: &String| {
-            let wrong = |_| TlsError { path: name.clone(), reason: "no name of a host".to_owned() };
-            ServerName::try_from(name.clone()).map_err(wrong)
-        };
-        let names = names.iter().map(name).collect::<Result<_, _>>()?;
+        let names = names_of_hosts(names)?;
         let current = RwLock::new(Current::read(&files)?);
         Ok(PeerTls(Some(Arc::new(Shared { files, names, current, told: Mutex::default() }))))
     }
@@ -123,19 +119,8 @@ impl Shared {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether a peer's certificate, which is known to be of the authority, is valid for an allowed name.
     fn check_name(&self, presented: Option<&[CertificateDer<'_>]>) -> io::Result<()> {
-        if self.names.is_empty() {
-            return Ok(());
-        }
-        let refused = |why: &str| io::Error::new(io::ErrorKind::PermissionDenied, why.to_owned());
-        let certificate =
-            presented.and_then(<[_]>::first).ok_or_else(|| refused("the peer has no certificate"))?;
-        let parsed = ParsedCertificate::try_from(certificate).map_err(|error| refused(&error.to_string()))?;
-        match self.names.iter().any(|name| verify_server_name(&parsed, name).is_ok()) {
-            true => Ok(()),
-            false => Err(refused("the peer's certificate is for none of the names in peer.tls_names")),
-        }
+        check_name(&self.names, presented)
     }
 
     /// Says that a peer was not taken, but not for every try of somebody who tries on and on.
@@ -145,6 +130,33 @@ impl Shared {
             *told = Some(Instant::now());
             tracing::warn!(peer = who, %error, "no TLS with a peer");
         }
+    }
+}
+
+pub(crate) fn names_of_hosts(names: &[String]) -> Result<Vec<ServerName<'static>>, TlsError> {
+    let name = |name: &String| {
+        let wrong = |_| TlsError { path: name.clone(), reason: "no name of a host".to_owned() };
+        ServerName::try_from(name.clone()).map_err(wrong)
+    };
+    names.iter().map(name).collect()
+}
+
+/// Whether a peer's certificate, which is known to be of the authority, is valid for an allowed name. None is listed: for
+/// any.
+pub(crate) fn check_name(
+    allowed: &[ServerName<'_>],
+    presented: Option<&[CertificateDer<'_>]>,
+) -> io::Result<()> {
+    if allowed.is_empty() {
+        return Ok(());
+    }
+    let refused = |why: &str| io::Error::new(io::ErrorKind::PermissionDenied, why.to_owned());
+    let certificate =
+        presented.and_then(<[_]>::first).ok_or_else(|| refused("the peer has no certificate"))?;
+    let parsed = ParsedCertificate::try_from(certificate).map_err(|error| refused(&error.to_string()))?;
+    match allowed.iter().any(|name| verify_server_name(&parsed, name).is_ok()) {
+        true => Ok(()),
+        false => Err(refused("the peer's certificate is for none of the names in peer.tls_names")),
     }
 }
 
