@@ -1,9 +1,10 @@
 //! Clients that take and do not give: many idle connections, streams that are never read.
 
 use std::io::Read;
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
 use tonic::transport::Endpoint;
 
 use crate::cli_process::{Background, free_base_port, ledgermq};
@@ -30,14 +31,23 @@ fn allow_open_files(wanted: u64) {
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).expect("allowed");
 }
 
+fn connect(to: SocketAddr, from: Ipv4Addr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from((from, 0)).into()).expect("an address of loopback");
+    socket.connect(&to.into()).expect("a connection");
+    socket.into()
+}
+
 #[test]
 fn ten_thousand_idle_connections_leave_room_for_others() {
     allow_open_files(CROWD as u64 + 500);
     let (_node, endpoint, _data) = dev();
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
     let mut crowd = Vec::with_capacity(CROWD);
-    for _ in 0..CROWD {
-        let mut stream = TcpStream::connect(&endpoint).expect("a connection");
+    let address: SocketAddr = endpoint.parse().expect("an address");
+    for number in 0..CROWD {
+        // From two addresses: one alone may not have so many.
+        let mut stream = connect(address, Ipv4Addr::new(127, 0, 0, 2 + (number % 2) as u8));
         std::io::Write::write_all(&mut stream, preface).expect("the preface");
         crowd.push(stream);
     }
