@@ -16,11 +16,15 @@ use std::time::Duration;
 
 use cli_process::{Background, free_base_port};
 use good::Good;
+use tokio::sync::RwLock;
 
 /// Where the hostile ones come from.
 const FROM: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const P99_MAX: Duration = Duration::from_millis(1_500);
 const MEMORY_MIB_MAX: u64 = 1_536;
+
+/// Who opens 26,000 calls within the time that one of them waits needs the machine alone.
+static MACHINE: RwLock<()> = RwLock::const_new(());
 
 /// A node, and what it says of itself.
 struct Node {
@@ -77,6 +81,7 @@ async fn beside<T>(node: &Node, name: &str, attack: impl Future<Output = T>) -> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn floods_of_frames_are_cut() {
+    let _beside = MACHINE.read().await;
     let node = Node::start();
     beside(&node, "nothing", tokio::time::sleep(Duration::from_secs(3))).await;
     for (number, (name, why, flood)) in (2..).zip(attacks::floods()) {
@@ -92,6 +97,7 @@ async fn floods_of_frames_are_cut() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_says_nothing_is_not_waited_for() {
+    let _beside = MACHINE.read().await;
     let node = Node::start();
     let cut = beside(&node, "slow loris, 2,000", attacks::slow_loris(node.port, FROM, 2_000)).await;
     assert_eq!(cut, 2_000);
@@ -104,6 +110,7 @@ async fn who_says_nothing_is_not_waited_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_address_does_not_take_all_connections() {
+    let _beside = MACHINE.read().await;
     let node = Node::start();
     let wanted = attacks::connections_wanted();
     let kept = beside(&node, "20,000 connections", attacks::connections(node.port, FROM, wanted)).await;
@@ -118,6 +125,7 @@ async fn one_address_does_not_take_all_connections() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_nobody_reads_have_a_bound() {
+    let _beside = MACHINE.read().await;
     let node = Node::start();
     let sent = beside(&node, "4 MiB bodies, answers unread", attacks::bodies(node.port, FROM, 16, 8)).await;
     assert!(sent > 0, "none of the bodies was taken");
@@ -134,6 +142,7 @@ async fn answers_that_nobody_reads_have_a_bound() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_inside_a_request_does_no_harm() {
+    let _alone = MACHINE.write().await;
     let node = Node::start();
     beside(&node, "a bomb in a gzip body", attacks::gzip_bomb(node.port)).await;
     beside(&node, "a compressed request", attacks::compressed_request(node.port, FROM)).await;
