@@ -5,11 +5,11 @@
 //! ```
 //!
 //! The certificate was checked when the connection was made: an authority that signs users' certificates signed it, and who
-//! has it has its key. It is the user's if it is valid for the user's name, as a DNS name among its alternative names.
+//! has it has its key. It is the user's if the user's name is one of the DNS names among its alternative names: letter by
+//! letter, for `Eve` is another user than `eve`, and a wildcard is nobody's name.
 
-use rustls::client::verify_server_name;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::server::ParsedCertificate;
+use rustls::pki_types::CertificateDer;
+use webpki::EndEntityCert;
 
 const SCHEME: &str = "LedgerMQ-Certificate";
 const CREDENTIAL: &str = "Credential=";
@@ -27,11 +27,7 @@ pub fn claimed(header: &str) -> Option<&str> {
 
 /// Whether a certificate is that of a user.
 pub fn is_of(certificate: &CertificateDer<'_>, user: &str) -> bool {
-    let (Ok(parsed), Ok(name)) = (ParsedCertificate::try_from(certificate), ServerName::try_from(user))
-    else {
-        return false;
-    };
-    matches!(name, ServerName::DnsName(_)) && verify_server_name(&parsed, &name).is_ok()
+    EndEntityCert::try_from(certificate).is_ok_and(|parsed| parsed.valid_dns_names().any(|name| name == user))
 }
 
 #[cfg(test)]
@@ -50,10 +46,15 @@ mod tests {
 
     #[test]
     fn a_certificate_is_of_those_whose_names_it_bears() {
-        let made = rcgen::generate_simple_self_signed(["eve".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let names = ["eve", "127.0.0.1", "*.ops.example", "ops.eve", "ops_2"].map(str::to_owned);
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
         let certificate = made.cert.der();
-        assert!(is_of(certificate, "eve"));
-        for other in ["adam", "ev", "eve.x", "", "127.0.0.1", "*", "e ve"] {
+        for user in ["eve", "ops.eve", "ops_2"] {
+            assert!(is_of(certificate, user), "{user}");
+        }
+        for other in
+            ["adam", "ev", "eve.x", "", "127.0.0.1", "*", "e ve", "Eve", "eve.", "a.ops.example", "ops"]
+        {
             assert!(!is_of(certificate, other), "{other}");
         }
         assert!(!is_of(&CertificateDer::from(vec![1, 2, 3]), "eve"));

@@ -60,13 +60,14 @@ impl NodeInner {
         if self.is_stopping() {
             return;
         }
-        self.note(|identity| identity.settled = true);
+        // First what it had before: once it has settled it does not get here again.
         let former = identity::former(&self.options.data);
         if former.exists()
             && let Err(error) = std::fs::remove_dir_all(&former)
         {
             tracing::warn!(%error, "what this node had before it was removed could not be deleted");
         }
+        self.note(|identity| identity.settled = true);
         tracing::info!(node = %self.id, "this node has its replicas and votes");
     }
 

@@ -192,7 +192,13 @@ async fn who_lost_its_data_takes_its_own_place_under_another_id() {
     settled(&[&nodes[0], &back], &[1, 2, 4]).await;
     let deadline = soon();
     while nodes[0].members().iter().any(|info| info.id == NodeId(3)) {
-        assert!(Instant::now() < deadline, "the old node stays in the cluster");
+        let catalog = nodes[0].catalog();
+        let told = (&catalog.removed_nodes, catalog.nodes.keys().collect::<Vec<_>>());
+        assert!(
+            Instant::now() < deadline,
+            "the old node stays in the cluster: {told:?}, {:?}",
+            nodes[0].members()
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let sent = load.end().await;
