@@ -79,8 +79,21 @@ impl NodeInner {
                 }
             }
         }
-        self.change(MetaAction::RemoveNode { node }, deadline).await.and_then(refused)?;
+        self.strike_out(node, deadline).await?;
         Ok(Removal { done: true, groups_done: removal.groups, groups: removal.groups })
+    }
+
+    /// A node without replicas is in the cluster no more. One that went before it had told `meta` of itself is told of first: only
+    /// of those that `meta` knew is it remembered that they went.
+    pub(crate) async fn strike_out(&self, node: NodeId, deadline: Instant) -> Result<(), RequestError> {
+        let catalog = self.catalog.borrow().clone();
+        let is_known = catalog.nodes.contains_key(&node) || catalog.removed_nodes.contains(&node);
+        let told = self.members.known().iter().find(|info| info.id == node).cloned();
+        if let Some(info) = told.filter(|_| !is_known) {
+            self.change(MetaAction::RegisterNode(info), deadline).await.and_then(refused)?;
+        }
+        self.change(MetaAction::RemoveNode { node }, deadline).await.and_then(refused)?;
+        Ok(())
     }
 
     /// Takes a node's vote in a group, and its place among the replicas. Whether that is done.

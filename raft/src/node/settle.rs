@@ -112,8 +112,7 @@ impl NodeInner {
             for group in self.all_groups() {
                 self.change_replica(group, predecessor, false, Instant::now() + STEP_WITHIN).await?;
             }
-            let removal = MetaAction::RemoveNode { node: predecessor };
-            self.change(removal, Instant::now() + STEP_WITHIN).await?;
+            self.strike_out(predecessor, Instant::now() + STEP_WITHIN).await?;
             tracing::info!(node = %predecessor, by = %self.id, "a node that lost its data is replaced, and removed");
         }
         Ok(true)
