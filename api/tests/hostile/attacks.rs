@@ -188,8 +188,8 @@ pub async fn connections(port: u16, from: Ipv4Addr, count: usize) -> Vec<TcpStre
     opened.buffer_unordered(64).filter_map(async |stream| stream).collect().await
 }
 
-/// Connections that send the largest bodies, and read no answer. How many were sent to their end.
-pub async fn bodies(port: u16, from: Ipv4Addr, connections: usize, each: usize) -> usize {
+/// Connections that send the largest bodies, and read no answer. How many were sent to their end; and the connections.
+pub async fn bodies(port: u16, from: Ipv4Addr, connections: usize, each: usize) -> (usize, Vec<Stingy>) {
     let body: &Vec<u8> = &rand::random_iter().take(BODY_BYTES).collect();
     let senders = (0..connections).map(|_| async move {
         let mut stingy = Stingy::open(port, from).await.ok()?;
@@ -205,12 +205,12 @@ pub async fn bodies(port: u16, from: Ipv4Addr, connections: usize, each: usize) 
         Some((sent, stingy))
     });
     let ended: Vec<_> = join_all(senders).await.into_iter().flatten().collect();
-    sleep(Duration::from_secs(1)).await;
-    ended.iter().map(|(sent, _)| sent).sum()
+    let (sent, connections): (Vec<usize>, Vec<Stingy>) = ended.into_iter().unzip();
+    (sent.iter().sum(), connections)
 }
 
-/// Consumers of the largest messages that read none of them.
-pub async fn unread_receives(port: u16, from: Ipv4Addr, connections: usize, each: usize) {
+/// Consumers of the largest messages that read none of them, for as long as these connections are there.
+pub async fn unread_receives(port: u16, from: Ipv4Addr, connections: usize, each: usize) -> Vec<Stingy> {
     let resource = |name: String| Some(Resource { name, ..Resource::default() });
     let receivers = (0..connections).map(|number| async move {
         let mut stingy = Stingy::open(port, from).await?;
@@ -231,12 +231,11 @@ pub async fn unread_receives(port: u16, from: Ipv4Addr, connections: usize, each
         }
         Ok::<_, std::io::Error>(stingy)
     });
-    let _held = join_all(receivers).await;
-    sleep(Duration::from_secs(6)).await;
+    join_all(receivers).await.into_iter().flatten().collect()
 }
 
 /// Requests that announce a large body, send most of it, and never its end.
-pub async fn unended(port: u16, from: Ipv4Addr, connections: usize, each: u32) {
+pub async fn unended(port: u16, from: Ipv4Addr, connections: usize, each: u32) -> Vec<Stingy> {
     let body = &[&[0, 1, 0, 0, 0][..], &vec![0; 8 << 20]].concat();
     let attackers = (0..connections).map(|_| async move {
         let mut stingy = Stingy::open(port, from).await?;
@@ -245,7 +244,7 @@ pub async fn unended(port: u16, from: Ipv4Addr, connections: usize, each: u32) {
         }
         Ok::<_, std::io::Error>(stingy)
     });
-    let _held = timeout(Duration::from_secs(10), join_all(attackers)).await;
+    join_all(attackers).await.into_iter().flatten().collect()
 }
 
 /// A body that says it is compressed, and would be a gigabyte: it is carried as it is.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use proto::v2::messaging_service_client::MessagingServiceClient;
 use proto::v2::{Message, Resource, SendMessageRequest, SystemProperties};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
@@ -13,6 +14,7 @@ use tonic::transport::{Channel, Endpoint};
 /// Sends small messages, one after the other, until it is told to stop.
 pub struct Good {
     stop: Arc<AtomicBool>,
+    sent: watch::Receiver<usize>,
     sending: JoinHandle<Vec<Duration>>,
 }
 
@@ -46,6 +48,7 @@ impl Good {
         let mut stub = connect(port).await;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
+        let (count, sent) = watch::channel(0);
         let sending = tokio::spawn(async move {
             let mut took = Vec::new();
             while !stopped.load(Ordering::Relaxed) {
@@ -55,10 +58,16 @@ impl Good {
                 let status = answer.status.expect("a status");
                 assert_eq!(status.code, 20_000, "{}", status.message);
                 took.push(began.elapsed());
+                count.send_replace(took.len());
             }
             took
         });
-        Good { stop, sending }
+        Good { stop, sent, sending }
+    }
+
+    /// Waits until it has sent so many.
+    pub async fn until_sent(&mut self, count: usize) {
+        self.sent.wait_for(|sent| *sent >= count).await.expect("it goes on");
     }
 
     /// Ends, and answers with the p99 and the longest of what it saw.

@@ -65,8 +65,8 @@ async fn beside<T>(node: &Node, name: &str, attack: impl Future<Output = T>) -> 
     let good = Good::start(node.port).await;
     let seen = attack.await;
     // Who comes now gets in as well.
-    let newcomer = Good::start(node.port).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut newcomer = Good::start(node.port).await;
+    newcomer.until_sent(20).await;
     newcomer.ended().await;
     let (sends, p99, longest) = good.ended().await;
     let memory = node.memory_mib();
@@ -83,7 +83,9 @@ async fn beside<T>(node: &Node, name: &str, attack: impl Future<Output = T>) -> 
 async fn floods_of_frames_are_cut() {
     let _beside = MACHINE.read().await;
     let node = Node::start();
-    beside(&node, "nothing", tokio::time::sleep(Duration::from_secs(3))).await;
+    let mut alone = Good::start(node.port).await;
+    beside(&node, "nothing but another like it", alone.until_sent(300)).await;
+    alone.ended().await;
     for (number, (name, why, flood)) in (2..).zip(attacks::floods()) {
         // Each from an address of its own: one that is cut again and again is shut out for a while.
         let from = Ipv4Addr::new(127, 0, 1, number);
@@ -127,13 +129,26 @@ async fn one_address_does_not_take_all_connections() {
 async fn answers_that_nobody_reads_have_a_bound() {
     let _beside = MACHINE.read().await;
     let node = Node::start();
-    let sent = beside(&node, "4 MiB bodies, answers unread", attacks::bodies(node.port, FROM, 16, 8)).await;
+    let (sent, bodies) =
+        beside(&node, "4 MiB bodies, answers unread", attacks::bodies(node.port, FROM, 16, 8)).await;
     assert!(sent > 0, "none of the bodies was taken");
-    let polls = attacks::unread_receives(node.port, FROM, 12, 8);
-    beside(&node, "receives, never read", polls).await;
-    assert!(node.metric("ledgermq_refused_total", "what=\"answer_bytes\"").await >= 1.0);
-    beside(&node, "requests that never end", attacks::unended(node.port, FROM, 16, 16)).await;
-    assert!(node.metric("ledgermq_refused_total", "what=\"request_bytes\"").await >= 1.0);
+    drop(bodies);
+    let refused = async |what: &str| node.metric("ledgermq_refused_total", &format!("what=\"{what}\"")).await;
+    let polls = async {
+        let held = attacks::unread_receives(node.port, FROM, 12, 8).await;
+        attacks::until(async || refused("answer_bytes").await >= 1.0).await;
+        held
+    };
+    drop(beside(&node, "receives, never read", polls).await);
+    // Who sends what nobody takes stands still: it is over when it was told so.
+    let unended = async {
+        tokio::select! {
+            held = attacks::unended(node.port, FROM, 16, 16) => Some(held),
+            () = attacks::until(async || refused("request_bytes").await >= 1.0) => None,
+        }
+    };
+    beside(&node, "requests that never end", unended).await;
+    assert!(refused("request_bytes").await >= 1.0);
     // When they are gone, so is what they held.
     attacks::until(async || node.metric("ledgermq_answer_bytes", "").await == 0.0).await;
     attacks::until(async || node.metric("ledgermq_request_bytes", "").await == 0.0).await;
