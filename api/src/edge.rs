@@ -163,10 +163,8 @@ impl EdgeState {
     /// [`Fault::ClientIdRequired`].
     pub fn client_of<'c>(&self, caller: &'c Caller) -> Result<Cow<'c, str>, Fault> {
         let id = caller.client_id()?;
-        Ok(match self.gate.name_of(caller) {
-            Some(user) if self.gate.is_closed() => format!("{user}/{id}").into(),
-            _ => id.into(),
-        })
+        let user = if self.gate.is_closed() { self.gate.name_of(caller) } else { None };
+        Ok(user.map_or(id.into(), |user| format!("{user}/{id}").into()))
     }
 
     /// Goes on with `work` for as long as the caller may do what the request demands: what lasts is asked again when users

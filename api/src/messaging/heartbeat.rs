@@ -16,13 +16,13 @@ pub fn heartbeat(edge: &EdgeState, caller: &Caller, request: &HeartbeatRequest) 
                 .status(caller.language())
         }
         _ => {
-            match edge.client_of(caller).map(|client_id| (client_id, edge.admit(caller, request))) {
-                Ok((client_id, Ok(()))) => {
+            // Without an id nothing is noted, so nobody need be asked who it is.
+            match caller.client_id().map(|_| edge.admit_client(caller, request)) {
+                Ok(Ok(client_id)) => {
                     edge.client_seen(&client_id, caller);
                     ok()
                 }
-                Ok((_, Err(fault))) => fault.status(caller.language()),
-                // Nothing is noted, so nobody need be asked who it is.
+                Ok(Err(fault)) => fault.status(caller.language()),
                 Err(_) => ok(),
             }
         }

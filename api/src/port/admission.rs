@@ -57,15 +57,15 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Some(peer) = request.extensions().get::<Peer>().cloned() else {
+        let Some(holder) = request.extensions().get::<Peer>().map(|peer| peer.holder.clone()) else {
             // Only what came over a connection of ours gets here.
             return Box::pin(self.inner.call(request));
         };
-        let Some(taken) = self.holdings.take(&peer.holder, Held::Requests, 1) else {
+        let Some(taken) = self.holdings.take(&holder, Held::Requests, 1) else {
             let refused = no_room(Held::Requests).into_http();
             return Box::pin(async move { Ok(refused) });
         };
-        let bytes = self.holdings.keep(&peer.holder, Held::RequestBytes, 0);
+        let bytes = self.holdings.keep(&holder, Held::RequestBytes, 0);
         let streams = STREAMS_IN.iter().any(|path| request.uri().path().ends_with(path));
         let answer = self.inner.call(request.map(|body| Body::new(Incoming::new(body, bytes, streams))));
         Box::pin(async move { Ok(answer.await?.map(|body| Body::new(Answer { body, _taken: taken }))) })
