@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::access::gate::AccessControl;
 use crate::limits;
+use crate::options::values::ByteCount;
 use crate::traces::Traces;
 
 /// Options of the client edge. The address that clients dial is the catalog's
@@ -86,7 +87,7 @@ pub struct EdgeLimits {
     /// Long polls at once.
     pub long_polls: usize,
     /// Bodies of sends that are not yet answered, in bytes.
-    pub send_bytes_in_flight: usize,
+    pub send_bytes: usize,
     /// Bytes of messages that their receivers have not yet read.
     pub answer_bytes: usize,
     /// Topics and consumer groups that are being made by their first use.
@@ -134,7 +135,7 @@ impl Default for EdgeLimits {
             requests: 100_000,
             request_bytes: 256 << 20,
             long_polls: 50_000,
-            send_bytes_in_flight: 256 << 20,
+            send_bytes: 256 << 20,
             answer_bytes: 320 << 20,
             creates: 64,
             address_share_percent: 50,
@@ -144,6 +145,41 @@ impl Default for EdgeLimits {
             long_poll_min_ms: 5_000,
             long_poll_max_ms: 20_000,
         }
+    }
+}
+
+impl EdgeLimits {
+    /// Every bound of what callers may hold that makes no sense; what is wrong begins with its value.
+    pub fn check_holdings(&self) -> Vec<InvalidOption> {
+        let percent = self.address_share_percent;
+        if !(1..=100).contains(&percent) {
+            let reason = format!("{percent}: it must lie within 1 and 100");
+            return vec![InvalidOption { key: "limits.address_share_percent", reason }];
+        }
+        let counts = [
+            ("limits.connections", self.connections),
+            ("limits.requests", self.requests),
+            ("limits.long_polls", self.long_polls),
+            ("limits.creates", self.creates),
+        ];
+        let none = counts.into_iter().filter(|(_, count)| *count == 0);
+        let least = (limits::INBOUND_MESSAGE_BYTES_MAX as u64 * 100).div_ceil(u64::from(percent));
+        let bytes = [
+            ("limits.request_bytes", self.request_bytes as u64),
+            ("limits.send_bytes", self.send_bytes as u64),
+            ("limits.answer_bytes", self.answer_bytes as u64),
+        ];
+        let few = bytes.into_iter().filter(|(_, bytes)| *bytes < least).map(|(key, bytes)| InvalidOption {
+            key,
+            reason: format!(
+                "{}: the share of one address must hold the largest request, so with limits.address_share_percent = \
+                 {percent} it must be at least {}",
+                ByteCount(bytes),
+                ByteCount(least)
+            ),
+        });
+        let none = none.map(|(key, _)| InvalidOption { key, reason: "0: it must be at least 1".to_owned() });
+        none.chain(few).collect()
     }
 }
 
@@ -179,45 +215,17 @@ impl EdgeOptions {
             "cert and key belong together: set both or neither".into(),
         );
         let bounds = &self.limits;
-        let percent = bounds.address_share_percent;
-        check(
-            (1..=100).contains(&percent),
-            "limits.address_share_percent",
-            format!("{percent} is not between 1 and 100"),
-        );
-        for (bound, key) in [
-            (bounds.connections, "limits.connections"),
-            (bounds.requests, "limits.requests"),
-            (bounds.long_polls, "limits.long_polls"),
-            (bounds.answer_bytes, "limits.answer_bytes"),
-            (bounds.creates, "limits.creates"),
-        ] {
-            check(bound > 0, key, "must be at least 1".into());
-        }
         check(
             (1..=limits::BODY_BYTES_MAX).contains(&bounds.body_bytes),
             "limits.body_bytes",
             format!("{} is not between 1 and {}", bounds.body_bytes, limits::BODY_BYTES_MAX),
         );
-        for (bound, key) in [
-            (bounds.request_bytes, "limits.request_bytes"),
-            (bounds.send_bytes_in_flight, "limits.send_bytes_in_flight"),
-        ] {
-            let share = bound.saturating_mul(usize::from(percent)) / 100;
-            check(
-                share >= limits::INBOUND_MESSAGE_BYTES_MAX,
-                key,
-                format!(
-                    "the share of one address must hold one request of {} bytes",
-                    limits::INBOUND_MESSAGE_BYTES_MAX
-                ),
-            );
-        }
         check(
             bounds.long_poll_min_ms <= bounds.long_poll_max_ms,
             "limits.long_poll_min_ms",
             format!("{} is above long_poll_max_ms {}", bounds.long_poll_min_ms, bounds.long_poll_max_ms),
         );
+        found.extend(bounds.check_holdings());
         found
     }
 

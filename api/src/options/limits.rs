@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::values::ByteCount;
 use crate::edge_options::EdgeLimits;
-use crate::limits::INBOUND_MESSAGE_BYTES_MAX;
 
 /// `[limits]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +34,7 @@ impl Default for LimitsSection {
             requests: limits.requests,
             request_bytes: ByteCount(limits.request_bytes as u64),
             long_polls: limits.long_polls,
-            send_bytes: ByteCount(limits.send_bytes_in_flight as u64),
+            send_bytes: ByteCount(limits.send_bytes as u64),
             answer_bytes: ByteCount(limits.answer_bytes as u64),
             address_share_percent: limits.address_share_percent,
         }
@@ -51,7 +50,7 @@ impl LimitsSection {
             requests: self.requests,
             request_bytes: bytes(self.request_bytes),
             long_polls: self.long_polls,
-            send_bytes_in_flight: bytes(self.send_bytes),
+            send_bytes: bytes(self.send_bytes),
             answer_bytes: bytes(self.answer_bytes),
             address_share_percent: self.address_share_percent,
             ..others
@@ -60,32 +59,8 @@ impl LimitsSection {
 
     /// Adds a sentence for everything that is wrong.
     pub fn check(&self, wrong: &mut Vec<String>) {
-        let percent = self.address_share_percent;
-        if !(1..=100).contains(&percent) {
-            wrong.push(format!("limits.address_share_percent is {percent}: it must lie within 1 and 100"));
-            return;
-        }
-        for (key, value) in
-            [("connections", self.connections), ("requests", self.requests), ("long_polls", self.long_polls)]
-        {
-            if value == 0 {
-                wrong.push(format!("limits.{key} is 0: it must be at least 1"));
-            }
-        }
-        let least = (INBOUND_MESSAGE_BYTES_MAX as u64 * 100).div_ceil(u64::from(percent));
-        for (key, value) in [
-            ("request_bytes", self.request_bytes),
-            ("send_bytes", self.send_bytes),
-            ("answer_bytes", self.answer_bytes),
-        ] {
-            if value.0 < least {
-                wrong.push(format!(
-                    "limits.{key} is {value}: the share of one address must hold the largest request, so with \
-                     limits.address_share_percent = {percent} it must be at least {}",
-                    ByteCount(least)
-                ));
-            }
-        }
+        let invalid = self.over(EdgeLimits::default()).check_holdings();
+        wrong.extend(invalid.into_iter().map(|it| format!("{} is {}", it.key, it.reason)));
     }
 }
 

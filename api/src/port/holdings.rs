@@ -101,7 +101,7 @@ impl Holder {
     }
 
     /// Whether it gets no connections now.
-    pub(super) fn is_shut_out(&self) -> bool {
+    fn is_shut_out(&self) -> bool {
         let cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
         cuts.shut_out_until.is_some_and(|until| Instant::now() < until)
     }
@@ -158,7 +158,7 @@ impl Holdings {
             Held::Requests => limits.requests,
             Held::RequestBytes => limits.request_bytes,
             Held::LongPolls => limits.long_polls,
-            Held::SendBytes => limits.send_bytes_in_flight,
+            Held::SendBytes => limits.send_bytes,
             Held::AnswerBytes => limits.answer_bytes,
             Held::Creates => limits.creates,
         });
@@ -182,7 +182,16 @@ impl Holdings {
         taken.grow(amount).then_some(taken)
     }
 
-    /// The same without a bound, for what cannot be refused any more: see [`Holdings::room`].
+    /// Takes a connection; none for an address that is shut out.
+    pub(super) fn take_connection(self: &Arc<Self>, holder: &Arc<Holder>) -> Option<Taken> {
+        if holder.is_shut_out() {
+            self.count_refusal(Held::Connections);
+            return None;
+        }
+        self.take(holder, Held::Connections, 1)
+    }
+
+    /// The same without a bound, for what is counted before it grows.
     pub fn keep(self: &Arc<Self>, holder: &Arc<Holder>, what: Held, amount: usize) -> Taken {
         self.total[what as usize].fetch_add(amount, Ordering::Relaxed);
         holder.counts[what as usize].fetch_add(amount, Ordering::Relaxed);
@@ -250,6 +259,9 @@ impl Taken {
     /// Gives so much back, or all if it is less.
     pub fn shrink(&mut self, amount: usize) {
         let (at, amount) = (self.what as usize, amount.min(self.amount));
+        if amount == 0 {
+            return;
+        }
         self.holder.counts[at].fetch_sub(amount, Ordering::Relaxed);
         self.holdings.total[at].fetch_sub(amount, Ordering::Relaxed);
         self.amount -= amount;
@@ -340,6 +352,10 @@ mod tests {
         assert!(!holder.is_shut_out());
         holder.was_cut();
         assert!(holder.is_shut_out());
+
+        let (holdings, holder) = (holdings(10, 100), Arc::new(holder));
+        assert!(holdings.take_connection(&holder).is_none());
+        assert_eq!((holdings.held(Held::Connections), holdings.refused(Held::Connections)), (0, 1));
     }
 
     #[test]

@@ -28,7 +28,7 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 use crate::limits;
 use cut::{Cut, Cuts};
 use frames::FrameWatch;
-use holdings::{Held, Holder, Holdings, Taken};
+use holdings::{Holder, Holdings, Taken};
 
 /// The first byte of every TLS connection: the content type "handshake". HTTP/2 begins with `P`.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -75,11 +75,7 @@ impl Accepting {
             };
             // Beyond the bound a connection is closed at once, so that its client tries another node.
             let holder = self.holdings.holder(address);
-            let taken = match holder.is_shut_out() {
-                false => self.holdings.take(&holder, Held::Connections, 1),
-                true => None,
-            };
-            let Some(taken) = taken else {
+            let Some(taken) = self.holdings.take_connection(&holder) else {
                 if let Some(untold) = holder.may_be_told_of() {
                     let untold = (untold > 0).then_some(untold);
                     tracing::warn!(%address, untold, "no room for this connection: it is closed");
