@@ -192,7 +192,7 @@ fn mark(mark: &LogMark) -> CopyMark {
 }
 
 fn refused(error: CopyError) -> Status {
-    let sentence = without_paths(&error.to_string()).into_owned();
+    let sentence = without_paths(error.to_string());
     match error {
         CopyError::NotHere(_) => Status::not_found(sentence),
         CopyError::Busy(_) | CopyError::Behind { .. } | CopyError::Empty(_) => {

@@ -54,7 +54,7 @@ pub struct CredentialArgs {
         long,
         env = "LEDGERMQ_TLS_CERT",
         value_name = "FILE",
-        requires = "tls_key",
+        requires_all = ["tls_key", "access_key"],
         hide_short_help = true
     )]
     tls_cert: Option<PathBuf>,

@@ -184,13 +184,13 @@ impl Fault {
 
     /// The status for a client of `language`.
     pub fn status(&self, language: ClientLanguage) -> Status {
-        let message = without_paths(&self.to_string()).into_owned();
+        let message = without_paths(self.to_string());
         Status { code: language.known(self.code()) as i32, message }
     }
 
     /// The same on the admin service, whose errors are gRPC's own.
     pub fn grpc(&self) -> tonic::Status {
-        let text = without_paths(&self.to_string()).into_owned();
+        let text = without_paths(self.to_string());
         match self {
             Fault::NotImplemented(_) => tonic::Status::unimplemented(text),
             Fault::NotFound(_) => tonic::Status::not_found(text),

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use super::Options;
 
-/// A protection that may be missing.
+/// A protection that may be missing, as it is called where it is let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Missing {
     /// All of these
@@ -25,12 +25,7 @@ pub enum Missing {
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Missing::All => "all",
-            Missing::Plaintext => "plaintext",
-            Missing::Access => "access",
-            Missing::Peers => "peers",
-        })
+        self.to_possible_value().map_or(Ok(()), |value| f.write_str(value.get_name()))
     }
 }
 
