@@ -138,7 +138,7 @@ impl EdgeState {
     /// [`Fault::Unauthorized`], [`Fault::Forbidden`].
     pub fn admit(&self, caller: &Caller, request: &impl Demands) -> Result<(), Fault> {
         match self.gate.is_closed() {
-            true => self.gate.admit(&self.node.catalog(), &self.options.cluster, caller, request),
+            true => self.gate.admit(&self.node.catalog(), &self.options.cluster, caller, request).map(drop),
             false => Ok(()),
         }
     }
@@ -152,8 +152,13 @@ impl EdgeState {
         caller: &'c Caller,
         request: &impl Demands,
     ) -> Result<Cow<'c, str>, Fault> {
-        self.admit(caller, request)?;
-        self.client_of(caller)
+        if !self.gate.is_closed() {
+            return caller.client_id().map(Cow::Borrowed);
+        }
+        let catalog = self.node.catalog();
+        let user = self.gate.admit(&catalog, &self.options.cluster, caller, request)?;
+        let id = caller.client_id()?;
+        Ok(user.map_or(id.into(), |user| client_of_user(&user.name, id).into()))
     }
 
     /// Who the client is: by its id, and where access is controlled by its user and its id. So nobody is taken for a client
@@ -164,7 +169,7 @@ impl EdgeState {
     pub fn client_of<'c>(&self, caller: &'c Caller) -> Result<Cow<'c, str>, Fault> {
         let id = caller.client_id()?;
         let user = if self.gate.is_closed() { self.gate.name_of(caller) } else { None };
-        Ok(user.map_or(id.into(), |user| format!("{user}/{id}").into()))
+        Ok(user.map_or(id.into(), |user| client_of_user(user, id).into()))
     }
 
     /// Goes on with `work` for as long as the caller may do what the request demands: what lasts is asked again when users
@@ -272,6 +277,11 @@ impl EdgeState {
         // It ends by its deadline; a panic in it is told by the runtime.
         let _ = releasing.await;
     }
+}
+
+/// The id that a client of a user has, where access is controlled.
+fn client_of_user(user: &str, id: &str) -> String {
+    [user, id].join("/")
 }
 
 /// Starts the client edge of a node. It runs until `shutdown` resolves; then it takes no more

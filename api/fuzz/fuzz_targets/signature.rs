@@ -13,14 +13,13 @@ use api::access::seal::SealKey;
 use api::access::signature::{AUTHORIZATION, DATE_TIME, Signature, key, sign};
 use api::check::name;
 use api::convert::status::Fault;
-use api::messaging::caller::Caller;
+use api::fuzzing::Calling;
 use libfuzzer_sys::fuzz_target;
 use proto::v2::SendMessageRequest;
 use raft::access::{Role, User};
 use raft::catalog::Catalog;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
-use tonic::Request;
-use tonic::metadata::AsciiMetadataValue;
+use tonic::codegen::http::{HeaderMap, HeaderValue};
 
 static SEAL: LazyLock<Arc<SealKey>> = LazyLock::new(|| Arc::new(SealKey::of_bytes(&[7; 32])));
 /// Nothing is ever sealed with it.
@@ -79,22 +78,30 @@ impl Reading {
     }
 }
 
-/// Whether the gate lets in who sends these headers, where there is this one user now.
-fn is_known(gate: &Gate, user: &User, authorization: &[u8], date_time: &[u8]) -> bool {
+/// Whether the gate lets in who sends these headers over this connection, where there is this one user now: whatever the
+/// connection proved before, it is what a new one would be told.
+fn is_known(gate: &Gate, calling: &Calling, user: &User, authorization: &[u8], date_time: &[u8]) -> bool {
     let users = BTreeMap::from([(user.name.clone(), user.clone())]);
     let catalog = Catalog { users: Arc::new(users), ..Catalog::default() };
-    let mut request = Request::new(());
+    let mut headers = HeaderMap::new();
     for (name, value) in [(AUTHORIZATION, authorization), (DATE_TIME, date_time)] {
-        if let Ok(value) = AsciiMetadataValue::try_from(value) {
-            request.metadata_mut().insert(name, value);
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            headers.insert(name, value);
         }
     }
-    let caller = Caller::of(request).0;
-    let admitted = gate.admit(&catalog, "c", &caller, &SendMessageRequest::default());
-    let again = gate.admit(&catalog, "c", &caller, &SendMessageRequest::default());
-    assert_eq!(admitted, again, "a secret that is kept opened is the same");
+    let admit = |calling: &Calling| {
+        let caller = calling.with(headers.clone());
+        let admitted = gate.admit(&catalog, "c", &caller, &SendMessageRequest::default());
+        if let Ok(known) = admitted {
+            assert_eq!(known, Some(user).filter(|_| gate.name_of(&caller) == Some(&*user.name)));
+        }
+        admitted.map(drop)
+    };
+    let admitted = admit(calling);
+    assert_eq!(admitted, admit(calling), "what is kept is the same");
+    assert_eq!(admitted, admit(&Calling::new()), "what a connection proved before is nothing to it");
     match &admitted {
-        Ok(()) => assert_eq!(gate.name_of(&caller), Some(&*user.name)),
+        Ok(()) => {}
         Err(Fault::Unauthorized(why)) => assert!(REFUSALS.contains(&why.as_str()), "it said: {why}"),
         Err(other) => panic!("an administrator was refused: {other:?}"),
     }
@@ -117,6 +124,7 @@ fuzz_target!(|data: &[u8]| {
     let named = str::from_utf8(named).ok().filter(|named| name::user(named).is_ok()).unwrap_or("shop");
     let anywhere = sealed.iter().fold(0, |sum, byte| sum * 31 % 65_521 + usize::from(*byte));
     let gate = Gate::new(AccessControl::On(SEAL.clone()));
+    let calling = Calling::new();
     let user = User {
         name: named.to_owned(),
         secret: SEAL.seal(named, secret).expect("sealed"),
@@ -146,7 +154,11 @@ fuzz_target!(|data: &[u8]| {
     // What is no text is no header for us.
     let is_text = |bytes: &[u8]| bytes.iter().all(|byte| (b' '..=b'~').contains(byte) || *byte == b'\t');
     let both = is_text(&header) && is_text(date_time);
-    assert_eq!(is_known(&gate, &user, &header, date_time), both && is_by, "the gate goes by the signature");
+    assert_eq!(
+        is_known(&gate, &calling, &user, &header, date_time),
+        both && is_by,
+        "the gate goes by the signature"
+    );
 
     let ours = sign(named, secret, date_time);
     assert!(read(&ours, named, &tag).only, "we sign as the protocol has it: {ours}");
@@ -156,14 +168,24 @@ fuzz_target!(|data: &[u8]| {
     assert!(!signature.is_by(&key(&other), date_time), "another secret");
     assert!(!signature.is_by(&key(secret), &later), "another date");
     assert_eq!(
-        is_known(&gate, &user, ours.as_bytes(), date_time),
+        is_known(&gate, &calling, &user, ours.as_bytes(), date_time),
         is_text(date_time),
         "our own clients are let in"
     );
     let by_other = sign(named, &other, date_time);
-    assert!(!is_known(&gate, &user, by_other.as_bytes(), date_time), "who has another secret is not");
+    assert!(
+        !is_known(&gate, &calling, &user, by_other.as_bytes(), date_time),
+        "who has another secret is not"
+    );
+    let touched = damaged(ours.as_bytes(), anywhere);
+    is_known(&gate, &calling, &user, ours.as_bytes(), &later);
+    is_known(&gate, &calling, &user, &touched, date_time);
+    is_known(&gate, &calling, &user, ours.as_bytes(), date_time);
     let changed = User { secret: SEAL.seal(named, &other).expect("sealed"), ..user.clone() };
-    assert!(!is_known(&gate, &changed, ours.as_bytes(), date_time), "nor who has the secret of before");
+    assert!(
+        !is_known(&gate, &calling, &changed, ours.as_bytes(), date_time),
+        "nor who has the secret of before"
+    );
 
     let open = |user: &str, sealed: &[u8]| SEAL.open(user, sealed).ok();
     assert_eq!(open(named, &user.secret).as_deref(), Some(secret), "what is sealed is opened");

@@ -1,7 +1,8 @@
 //! The gate that every request passes: who is it, and may it do that?
 //!
 //! Users and rules are looked up in the catalog of the moment, so a change counts from the next request on. Only opened
-//! secrets are kept, for as long as their sealed form is the one in the catalog.
+//! secrets are kept, and what the last headers of a connection proved, for as long as the sealed secret is the one in the
+//! catalog.
 //!
 //! What is refused, and who changed what, goes to the audit log: the log's target `audit`.
 
@@ -15,6 +16,7 @@ use ring::hmac;
 
 use super::certificate;
 use super::demand::{Demand, Demands, Names};
+use super::proof::Signed;
 use super::seal::SealKey;
 use super::signature::{self, AUTHORIZATION, DATE_TIME, Signature};
 use crate::convert::status::Fault;
@@ -68,18 +70,19 @@ impl Gate {
         self.closed.is_some()
     }
 
-    /// Whether the caller may do all that the request demands of this cluster. Nothing is asked of an open gate.
+    /// The user who calls, if that one may do all that the request demands of this cluster. An open gate asks nothing and
+    /// knows nobody.
     ///
     /// # Errors
     /// [`Fault::Unauthorized`] if it is not known who calls, [`Fault::Forbidden`] if that one may not.
-    pub fn admit(
+    pub fn admit<'c>(
         &self,
-        catalog: &Catalog,
+        catalog: &'c Catalog,
         cluster: &str,
         caller: &Caller,
         request: &impl Demands,
-    ) -> Result<(), Fault> {
-        let Some(closed) = &self.closed else { return Ok(()) };
+    ) -> Result<Option<&'c User>, Fault> {
+        let Some(closed) = &self.closed else { return Ok(None) };
         let source = source(caller);
         let user = closed.who(catalog, caller).inspect_err(|fault| {
             told_of(caller, |untold| {
@@ -95,7 +98,7 @@ impl Gate {
                 return Err(Fault::Forbidden(why));
             }
         }
-        Ok(())
+        Ok(Some(user))
     }
 
     /// Who a caller that was admitted is.
@@ -122,6 +125,11 @@ fn told_of(caller: &Caller, tell: impl FnOnce(Option<u64>)) {
     }
 }
 
+/// The headers that prove who signed a request, whatever they hold.
+fn signed(caller: &Caller) -> Option<Signed<'_>> {
+    Some(Signed { authorization: caller.bytes(AUTHORIZATION)?, date_time: caller.bytes(DATE_TIME)? })
+}
+
 fn source(caller: &Caller) -> IpAddr {
     caller.source().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
@@ -146,6 +154,12 @@ fn meets(user: &User, demand: &Demand<'_>, cluster: &str, source: IpAddr) -> Res
 
 impl Closed {
     fn who<'c>(&self, catalog: &'c Catalog, caller: &Caller) -> Result<&'c User, Fault> {
+        let proof = caller.peer().map(|peer| &*peer.proof);
+        let headers = signed(caller);
+        let known = proof.zip(headers).and_then(|(proof, headers)| proof.user_of(&catalog.users, headers));
+        if let Some(user) = known {
+            return Ok(user);
+        }
         let refused = |why: &str| Fault::Unauthorized(why.to_owned());
         let header = caller.header(AUTHORIZATION).ok_or_else(|| refused("the request is not signed"))?;
         if let Some(name) = certificate::claimed(header) {
@@ -165,10 +179,13 @@ impl Closed {
             std::hint::black_box(signature.is_by(&nobody, date_time.as_bytes()));
             return Err(unknown());
         };
-        match self.verify(user, &signature, date_time.as_bytes()) {
-            true => Ok(user),
-            false => Err(unknown()),
+        if !self.verify(user, &signature, date_time.as_bytes()) {
+            return Err(unknown());
         }
+        if let (Some(proof), Some(headers)) = (proof, headers) {
+            proof.keep(headers, user);
+        }
+        Ok(user)
     }
 
     fn verify(&self, user: &User, signature: &Signature<'_>, date_time: &[u8]) -> bool {
@@ -248,10 +265,10 @@ mod tests {
         let key = SealKey::of_bytes(&[7; 32]);
         let mut catalog = catalog(&key);
         let gate = Gate::new(AccessControl::On(Arc::new(key)));
-        let publish = |gate: &Gate, catalog: &Catalog, caller: &Caller, topic: &str| {
+        let publish = |gate: &Gate, catalog: &Catalog, caller: &Caller, topic: &str| -> Result<(), Fault> {
             let topic = Resource { resource_namespace: String::new(), name: topic.to_owned() };
             let message = Message { topic: Some(topic), ..Message::default() };
-            gate.admit(catalog, "test", caller, &SendMessageRequest { messages: vec![message] })
+            gate.admit(catalog, "test", caller, &SendMessageRequest { messages: vec![message] }).map(drop)
         };
         let signed =
             |user: &str, secret: &[u8], at: &str| caller(Some(&sign(user, secret, DATE.as_bytes())), at);

@@ -8,6 +8,7 @@ pub mod demand;
 pub mod demands;
 pub mod first;
 pub mod gate;
+pub mod proof;
 pub mod seal;
 pub mod secret;
 pub mod signature;

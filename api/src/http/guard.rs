@@ -55,7 +55,9 @@ impl Guard {
         next: Next,
     ) -> Response {
         let caller = Caller::over_http(signed(request.headers()).into_owned(), peer);
-        match guard.gate.admit(&guard.node.catalog(), &guard.cluster, &caller, &ReadMetrics) {
+        let catalog = guard.node.catalog();
+        let admitted = guard.gate.admit(&catalog, &guard.cluster, &caller, &ReadMetrics).map(drop);
+        match admitted {
             Ok(()) => next.run(request).await,
             Err(Fault::Forbidden(why)) => (StatusCode::FORBIDDEN, format!("{why}\n")).into_response(),
             Err(fault) => {

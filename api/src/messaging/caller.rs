@@ -6,7 +6,7 @@ use std::time::Duration;
 use raft::spans::SpanContext;
 use tokio::time::Instant;
 use tonic::codegen::http::HeaderMap;
-use tonic::metadata::MetadataMap;
+use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Extensions, Request};
 
 use crate::convert::status::{ClientLanguage, Fault};
@@ -41,6 +41,11 @@ impl Caller {
     /// The value of a header, if it is text.
     pub(crate) fn header(&self, name: &'static str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The value of a header, text or not.
+    pub(crate) fn bytes(&self, name: &'static str) -> Option<&[u8]> {
+        self.headers.get(name).map(MetadataValue::as_encoded_bytes)
     }
 
     /// The client's id.

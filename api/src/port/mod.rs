@@ -25,6 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
+use crate::access::proof::Proof;
 use crate::limits;
 use cut::{Cut, Cuts};
 use frames::FrameWatch;
@@ -141,7 +142,7 @@ impl Opening {
             Transport::Tls(stream) => stream.get_ref().1.peer_certificates().and_then(<[_]>::first).cloned(),
             Transport::Plain(_) => None,
         };
-        let peer = Peer { tcp, holder, certificate: certificate.map(Arc::new) };
+        let peer = Peer { tcp, holder, certificate: certificate.map(Arc::new), proof: Arc::default() };
         Ok(Connection::over(io, peer, taken, cuts))
     }
 }
@@ -154,6 +155,8 @@ pub(crate) struct Peer {
     pub holder: Arc<Holder>,
     /// Its certificate, which a trusted authority signed, if it has one.
     pub certificate: Option<Arc<CertificateDer<'static>>>,
+    /// Who the last of its requests was proved to be of.
+    pub proof: Arc<Proof>,
 }
 
 impl Peer {
