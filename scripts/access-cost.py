@@ -15,6 +15,9 @@ import subprocess
 import sys
 import tempfile
 
+# The nodes have one processor, and their client has another one: so neither gets more of them when the other is busy.
+PROCESSORS = sorted(os.sched_getaffinity(0))
+NODES, CLIENT = {PROCESSORS[0]}, {PROCESSORS[-1]}
 
 def cpu_seconds(pid):
     """What the process used of the processors, since it started."""
@@ -30,7 +33,7 @@ class Node:
         self.binary, self.data, self.endpoint = binary, data, f"127.0.0.1:{port}"
         self.environment = {**os.environ, "LEDGERMQ_DISK__SPARE_BYTES": "0"}
         flags = ["--access"] if access else []
-        started = self.run("local", "start", "--nodes", "1", "--detach", "--data", data, "--base-port", str(port), *flags)
+        started = self.run_on(NODES, "local", "start", "--nodes", "1", "--detach", "--data", data, "--base-port", str(port), *flags)
         self.pid = started["nodes"][0]["pid"]
         if access:
             self.environment["LEDGERMQ_ACCESS_KEY"] = "admin"
@@ -44,6 +47,15 @@ class Node:
             self.environment |= {"LEDGERMQ_ACCESS_KEY": "sender", "LEDGERMQ_SECRET_KEY": secret}
             del self.environment["LEDGERMQ_SECRET_KEY_FILE"]
 
+    def run_on(self, processors, *arguments):
+        """Runs the command, and what it starts, on these processors only."""
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, processors)
+        try:
+            return self.run(*arguments)
+        finally:
+            os.sched_setaffinity(0, before)
+
     def run(self, *arguments):
         command = [self.binary, *arguments, "-o", "json"]
         return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, env=self.environment).stdout)
@@ -54,7 +66,7 @@ class Node:
     def round(self, seconds):
         """Microseconds of processor that the node used for a send, and sends a second."""
         used = cpu_seconds(self.pid)
-        report = self.client("bench", "send", "--topic", "bench", "--seconds", str(seconds), "--warm-up", "0")
+        report = self.run_on(CLIENT, "bench", "send", "--topic", "bench", "--seconds", str(seconds), "--warm-up", "0", "--endpoint", self.endpoint)
         used = cpu_seconds(self.pid) - used
         return used * 1e6 / report["messages"], report["messages"] / seconds
 

@@ -7,13 +7,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tonic::codegen::http::HeaderMap;
-use tonic::transport::server::TcpConnectInfo;
 
 use crate::edge_options::EdgeLimits;
 use crate::messaging::caller::Caller;
 use crate::options::Options;
 use crate::port::admission::AdmissionLayer;
-use crate::port::holdings::{HELD, Held, Holder, Holdings};
+use crate::port::holdings::{HELD, Held, Holdings};
 use crate::port::{Connection, Peer};
 use crate::server::http2 as http2_server;
 
@@ -29,11 +28,6 @@ pub fn configuration(text: &str, environment: Vec<(String, String)>) {
 /// How often the server gets its turn before its client goes.
 const TURNS: usize = 100;
 
-fn peer(holder: Arc<Holder>) -> Peer {
-    let tcp = TcpConnectInfo { local_addr: None, remote_addr: None };
-    Peer { tcp, holder, certificate: None, proof: Arc::default() }
-}
-
 /// Requests of one connection.
 pub struct Calling(Peer);
 
@@ -47,7 +41,7 @@ impl Calling {
     /// Over a connection of its own, which proved nothing yet.
     pub fn new() -> Calling {
         static HOLDINGS: LazyLock<Arc<Holdings>> = LazyLock::new(|| Holdings::new(&EdgeLimits::default()));
-        Calling(peer(HOLDINGS.holder(Ipv4Addr::LOCALHOST.into())))
+        Calling(Peer::nowhere(HOLDINGS.holder(Ipv4Addr::LOCALHOST.into())))
     }
 
     /// A request over it with these headers.
@@ -65,7 +59,7 @@ pub fn http2(bytes: &[u8], begins_well: bool) {
         let holder = holdings.holder(Ipv4Addr::LOCALHOST.into());
         let taken = holdings.take(&holder, Held::Connections, 1).expect("there is room");
         let (client, server) = tokio::io::duplex(64 << 10);
-        let peer = peer(holder);
+        let peer = Peer::nowhere(holder);
         let connection = Connection::over(server, peer, taken, Some(Arc::default()));
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_service_status("x", tonic_health::ServingStatus::Serving).await;

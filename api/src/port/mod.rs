@@ -166,6 +166,15 @@ impl Peer {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+impl Peer {
+    /// At the other end of a connection that there is not: nothing was proved over it yet.
+    pub(crate) fn nowhere(holder: Arc<Holder>) -> Peer {
+        let tcp = TcpConnectInfo { local_addr: None, remote_addr: None };
+        Peer { tcp, holder, certificate: None, proof: Arc::default() }
+    }
+}
+
 /// A connection of either kind. Its place is free again when it is dropped.
 pub(crate) struct Connection<T = Transport> {
     io: T,
