@@ -1,0 +1,21 @@
+// What pages are built of.
+export { Badge, LevelBadge, type Tone } from "./Badge";
+export { Body } from "./Body";
+export { decodeBase64, encodeBase64 } from "./bytes";
+export { Button } from "./Button";
+export { Card, Facts, Stat, Stats } from "./Card";
+export { Chart, type Series } from "./Chart";
+export { Confirm } from "./Confirm";
+export { Copy, Copyable } from "./Copy";
+export { Dialog } from "./Dialog";
+export { AreaField, CheckField, Field, NumberField, SelectField, TextField } from "./Field";
+export { Form } from "./Form";
+export { Icon } from "./Icon";
+export { Link } from "./Link";
+export { Page, type Crumb } from "./Page";
+export { Progress } from "./Progress";
+export { Await, Empty, ErrorState, errorText, Loading } from "./States";
+export { Table, type Column, type Selection } from "./Table";
+export { Tabs, type Tab } from "./Tabs";
+export { toast } from "./Toast";
+export { BytesField, DurationField } from "./UnitField";
