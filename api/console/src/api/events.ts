@@ -1,4 +1,4 @@
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { createStore, useStore, type Store } from "../store";
 import { session } from "./calls";
 import { ApiError, refusedSessions } from "./client";
@@ -132,8 +132,10 @@ export const useDoctor = (): DoctorResponse | null => useStore(lastDoctor);
 
 /** Runs something whenever the stream is back after a gap, for pages that keep a history. */
 export function useAfterGap(again: () => void): void {
-  const state = useLive().state;
+  const { state } = useLive();
+  const before = useRef(state);
   useEffect(() => {
-    if (state === "live") again();
+    if (before.current === "reconnecting" && state === "live") again();
+    before.current = state;
   }, [state]);
 }

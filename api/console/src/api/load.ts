@@ -39,3 +39,9 @@ export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, deps: read
   const reload = useCallback(() => run(false), []);
   return { ...state, reload };
 }
+
+/** The last event, or what is loaded as long as there was none. */
+export function useLatest<T>(event: T | null, load: (signal: AbortSignal) => Promise<T>): Loaded<T> {
+  const loaded = useLoad<T | null>((signal) => (event === null ? load(signal) : Promise.resolve(null)), []);
+  return event === null ? { ...loaded } : { data: event, error: null, loading: false, reload: loaded.reload };
+}

@@ -13,8 +13,3 @@ export function useText(): Texts {
 export function text(): Texts {
   return all[language.get()];
 }
-
-/** "1 message", "2 messages": English has two forms, Chinese one. */
-export function plural(n: number, one: string, many: string): string {
-  return n === 1 ? one : many;
-}

@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { observe } from "../api/calls";
 import { useDoctor } from "../api/events";
-import { useLoad } from "../api/load";
+import { useLatest } from "../api/load";
 import type { DoctorResponse, Finding } from "../api/types";
 import { useText } from "../i18n";
 import { useQueryState } from "../router";
@@ -10,11 +10,10 @@ import { alertsOf, countLevels, findingKey, SEVERITY } from "./findings";
 
 export default function DoctorPage(): VNode {
   const t = useText().doctor;
-  const event = useDoctor();
-  const loaded = useLoad((signal) => observe.doctor(signal), []);
+  const doctor = useLatest(useDoctor(), observe.doctor);
   return (
     <Page title={t.title} lead={t.lead}>
-      {event ? <Findings doctor={event} /> : <Await of={loaded}>{(doctor) => <Findings doctor={doctor} />}</Await>}
+      <Await of={doctor}>{(found) => <Findings doctor={found} />}</Await>
     </Page>
   );
 }
@@ -45,6 +44,7 @@ function Findings(props: { doctor: DoctorResponse }): VNode {
           rowKey={findingKey}
           sort="level"
           filter
+          cards
           tools={<ShowField value={show} onChange={setShow} />}
           empty={
             show === "alerts" ? (

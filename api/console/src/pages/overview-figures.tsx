@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { observe } from "../api/calls";
 import { useCluster, useDoctor, useLags, useTraffic } from "../api/events";
-import { useLoad } from "../api/load";
+import { useLatest } from "../api/load";
 import type { ClusterStatusResponse, Disk, ListLagsResponse, Node } from "../api/types";
 import { bytes, compact, number, percent } from "../format";
 import { useText } from "../i18n";
@@ -51,9 +51,7 @@ function Rate(props: { of: number }): VNode {
 
 function LagFigure(): VNode {
   const t = useText().overview;
-  const event = useLags();
-  const loaded = useLoad((signal) => observe.lags({}, signal), []);
-  const lags = event ?? loaded.data;
+  const lags = useLatest(useLags(), (signal) => observe.lags({}, signal)).data;
   const total = lags && totalLag(lags);
   return (
     <Stat

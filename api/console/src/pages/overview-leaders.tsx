@@ -34,6 +34,7 @@ export function Leaders(props: { cluster: ClusterStatusResponse }): VNode {
       rows={groups}
       columns={columns}
       rowKey={(g) => g.name}
+      cards
       filter={groups.length > 20}
       empty={<Empty title={t.noGroups} />}
     />

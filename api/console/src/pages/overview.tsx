@@ -2,7 +2,8 @@ import type { VNode } from "preact";
 import { useMemo } from "preact/hooks";
 import { cluster as clusterCalls, observe } from "../api/calls";
 import { useCluster, useDoctor } from "../api/events";
-import { useLoad } from "../api/load";
+import { useLatest } from "../api/load";
+import type { Finding } from "../api/types";
 import { byteRate, rate } from "../format";
 import { useText } from "../i18n";
 import { zone } from "../time";
@@ -26,26 +27,29 @@ export default function OverviewPage(): VNode {
 
 function Alerts(): VNode {
   const t = useText().overview;
-  const event = useDoctor();
-  const loaded = useLoad((signal) => observe.doctor(signal), []);
-  const doctor = event ?? loaded.data;
-  const alerts = alertsOf(doctor?.findings ?? []);
+  const doctor = useLatest(useDoctor(), observe.doctor);
   return (
     <Card title={t.alerts} actions={<Link to="doctor">{t.allFindings}</Link>}>
-      {!doctor && (loaded.error ? <ErrorState error={loaded.error} retry={loaded.reload} /> : <Loading />)}
-      {doctor && alerts.length === 0 && <Empty title={t.noAlerts} />}
-      <ul class="alerts">
-        {alerts.map((finding) => (
-          <li key={findingKey(finding)}>
-            <LevelBadge level={finding.level} />
-            <div>
-              <strong>{finding.place}</strong> {finding.found}
-              {finding.advice && <p class="muted">{finding.advice}</p>}
-            </div>
-          </li>
-        ))}
-      </ul>
+      <Await of={doctor}>{(found) => <AlertList alerts={alertsOf(found.findings)} />}</Await>
     </Card>
+  );
+}
+
+function AlertList(props: { alerts: Finding[] }): VNode {
+  const t = useText().overview;
+  if (props.alerts.length === 0) return <Empty title={t.noAlerts} />;
+  return (
+    <ul class="alerts">
+      {props.alerts.map((finding) => (
+        <li key={findingKey(finding)}>
+          <LevelBadge level={finding.level} />
+          <div>
+            <strong>{finding.place}</strong> {finding.found}
+            {finding.advice && <p class="muted">{finding.advice}</p>}
+          </div>
+        </li>
+      ))}
+    </ul>
   );
 }
 
@@ -85,11 +89,10 @@ function Charts(props: { points: readonly TrafficPoint[] }): VNode {
 
 function LeadersCard(): VNode {
   const t = useText().overview;
-  const event = useCluster();
-  const loaded = useLoad((signal) => clusterCalls.status(signal), []);
+  const status = useLatest(useCluster(), clusterCalls.status);
   return (
     <Card title={t.leaders} lead={t.leadersLead}>
-      {event ? <Leaders cluster={event} /> : <Await of={loaded}>{(cluster) => <Leaders cluster={cluster} />}</Await>}
+      <Await of={status}>{(cluster) => <Leaders cluster={cluster} />}</Await>
     </Card>
   );
 }

@@ -25,10 +25,11 @@ export function AwayBanner(): VNode | null {
   if (!session || away * 1_000 < PATIENCE_MS) return null;
   const others = (cluster?.nodes ?? []).filter((node) => node.id !== session.node.id && addressOf(node, at) !== null);
   return (
-    <div class="banner" role="alert">
+    <div class="banner">
       <Icon name="warn" />
       <div>
-        <p><strong>{t.away(session.node.name)}</strong> <span aria-live="off">{t.awaySince(duration(away * 1_000))}</span></p>
+        <p role="alert"><strong>{t.away(session.node.name)}</strong></p>
+        <p>{t.awaySince(duration(away * 1_000))}</p>
         {others.length === 0 ? <p>{t.awayNoOthers}</p> : (
           <p>
             {t.awayOthers}

@@ -13,7 +13,7 @@ export function LanguageSwitch(): VNode {
       type="button"
       class="button plain"
       lang={other === "zh" ? "zh-Hans" : "en"}
-      aria-label={t.shell.switchLanguage}
+      aria-label={`${t.shell.switchLanguageShort}: ${t.shell.switchLanguage}`}
       title={t.shell.switchLanguage}
       onClick={() => setLanguage(other)}
     >

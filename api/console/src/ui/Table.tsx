@@ -1,6 +1,7 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useMemo, useRef } from "preact/hooks";
 import { useText } from "../i18n";
+import { useLanguage } from "../i18n/language";
 import { useQueryState } from "../router";
 import { Button } from "./Button";
 import { Icon } from "./Icon";
@@ -32,13 +33,18 @@ export interface TableProps<R> {
   /** What is shown instead of a table without rows. */
   empty?: ComponentChildren;
   selection?: Selection;
+  /** On a narrow screen rows become cards, instead of scrolling sideways. Then they cannot be sorted there. */
+  cards?: boolean;
   /** More controls, beside the filter. */
   tools?: ComponentChildren;
 }
 
+// Roles are spelt out since tables that are laid out as cards lose theirs.
+
 /** A table whose filter, order and page are in the address. It renders one page of rows at a time. */
 export function Table<R>(props: TableProps<R>): VNode {
   const t = useText();
+  const language = useLanguage();
   const prefix = props.name ? `${props.name}.` : "";
   const [query, setQuery] = useQueryState(`${prefix}q`);
   const [order, setOrder] = useQueryState(`${prefix}sort`, props.sort ?? "");
@@ -50,7 +56,8 @@ export function Table<R>(props: TableProps<R>): VNode {
   const size = props.pageSize ?? 50;
   const matching = useMemo(
     () => arrange(props.rows, props.columns, props.filter ? query : "", sort),
-    [props.rows, props.columns, props.filter, query, order],
+    // Columns are made anew with every rendering; what they say of a row does not change unless the rows do.
+    [props.rows, props.filter, query, order, language],
   );
   const pages = Math.max(1, Math.ceil(matching.length / size));
   const page = Math.min(pages, Math.max(1, Number.parseInt(pageText, 10) || 1));
@@ -71,17 +78,17 @@ export function Table<R>(props: TableProps<R>): VNode {
         </div>
       )}
       <div class="table-box" ref={box} role="group" aria-label={props.caption} tabIndex={overflows ? 0 : undefined}>
-        <table>
+        <table class={props.cards ? "cards" : ""} role="table">
           <caption class="hidden">{props.caption}</caption>
-          <thead>
-            <tr>
+          <thead role="rowgroup">
+            <tr role="row">
               {props.selection && <SelectAll rows={matching} rowKey={props.rowKey} selection={props.selection} />}
               {props.columns.map((column) => (
                 <Heading key={column.key} column={column} sort={sort} onSort={setOrder} />
               ))}
             </tr>
           </thead>
-          <tbody>
+          <tbody role="rowgroup">
             {shown.map((row) => (
               <Row key={props.rowKey(row)} row={row} {...props} />
             ))}
@@ -105,14 +112,14 @@ function Row<R>(props: TableProps<R> & { row: R }): VNode {
   const { row, selection } = props;
   const key = props.rowKey(row);
   return (
-    <tr class={selection?.keys.has(key) ? "selected" : ""}>
+    <tr role="row" class={selection?.keys.has(key) ? "selected" : ""}>
       {selection && <SelectRow name={key} selection={selection} />}
       {props.columns.map((column, i) =>
         // The first column names the row.
         i === 0 ? (
-          <th key={column.key} scope="row" class={column.end ? "end" : ""}>{column.cell(row)}</th>
+          <th key={column.key} scope="row" role="rowheader" data-label={column.title} class={column.end ? "end" : ""}>{column.cell(row)}</th>
         ) : (
-          <td key={column.key} class={column.end ? "end" : ""}>{column.cell(row)}</td>
+          <td key={column.key} role="cell" data-label={column.title} class={column.end ? "end" : ""}>{column.cell(row)}</td>
         ),
       )}
     </tr>
@@ -124,10 +131,10 @@ function Heading<R>(props: { column: Column<R>; sort: Sort; onSort: (order: stri
   const t = useText();
   const sorted = sort.key === column.key ? (sort.down ? "descending" : "ascending") : undefined;
   const align = column.end ? "end" : "";
-  if (!column.value) return <th scope="col" class={align}>{column.title}</th>;
+  if (!column.value) return <th scope="col" role="columnheader" class={align}>{column.title}</th>;
   const next = sorted === "ascending" ? `-${column.key}` : sorted === "descending" ? column.key : (column.end ? "-" : "") + column.key;
   return (
-    <th scope="col" class={align} aria-sort={sorted}>
+    <th scope="col" role="columnheader" class={align} aria-sort={sorted}>
       <button type="button" class="sort" title={t.ui.sortBy(column.title)} onClick={() => props.onSort(next)}>
         {column.title}
         <Icon name={sorted === "ascending" ? "up" : sorted === "descending" ? "down" : "updown"} />
@@ -141,7 +148,7 @@ function SelectAll<R>(props: { rows: readonly R[]; rowKey: (row: R) => string; s
   const { keys, set } = props.selection;
   const all = props.rows.length > 0 && props.rows.every((row) => keys.has(props.rowKey(row)));
   return (
-    <td class="tick">
+    <td role="cell" class="tick">
       <input
         type="checkbox"
         aria-label={t.ui.selectAll}
@@ -161,7 +168,7 @@ function SelectRow(props: { name: string; selection: Selection }): VNode {
     set(next);
   };
   return (
-    <td class="tick">
+    <td role="cell" class="tick">
       <input type="checkbox" aria-label={t.ui.selectRow(props.name)} checked={keys.has(props.name)} onChange={toggle} />
     </td>
   );

@@ -36,11 +36,12 @@ export function makePlot(element: HTMLElement, options: PlotOptions, data: uPlot
       width: Math.max(1, element.clientWidth),
       height: options.height,
       legend: { show: false },
+      padding: [8, 8, 0, 0],
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
       scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
       series: [{}, ...lines],
       axes: [
-        { ...axis, values: (_, splits) => splits.map((s) => clock(s * 1_000)), space: 60 },
+        { ...axis, values: (_, splits) => splits.map((s) => clock(s * 1_000)), space: 60, size: 28 },
         { ...axis, values: (_, splits) => splits.map((v) => options.format(v)), size: 72 },
       ],
       hooks: { setCursor: [(u) => options.onIndex(u.cursor.idx ?? null)] },

@@ -1,4 +1,5 @@
 import { compact, number } from "../../format";
+import { plural } from "../plural";
 
 const overview = {
   title: "Overview",
@@ -10,7 +11,7 @@ const overview = {
   lag: "Total lag",
   lagHint: (inFlight: string) => `${inFlight} in flight`,
   clients: "Clients",
-  clientsHint: (n: number) => `${number(n)} ${n === 1 ? "connection" : "connections"}`,
+  clientsHint: (n: number) => plural(n, "connection", "connections"),
   disk: "Fullest disk",
   diskHint: (node: string, free: string) => `${node}, ${free} free`,
   diskLevel: {

@@ -1,4 +1,4 @@
-import { number } from "../../format";
+import { plural } from "../plural";
 
 const shell = {
   skip: "Skip to the content",
@@ -35,7 +35,7 @@ const shell = {
   expires: "Session ends",
   logout: "Log out",
   version: (version: string) => `Version ${version}`,
-  alerts: (n: number) => `${number(n)} ${n === 1 ? "alert" : "alerts"}`,
+  alerts: (n: number) => plural(n, "alert", "alerts"),
   starting: "Asking the node",
 };
 

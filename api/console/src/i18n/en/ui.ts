@@ -1,4 +1,5 @@
 import { number } from "../../format";
+import { plural } from "../plural";
 
 const ui = {
   loading: "Loading …",
@@ -18,7 +19,7 @@ const ui = {
   filter: "Filter",
   filterHint: "Filter the rows",
   rows: (shown: number, all: number) =>
-    shown === all ? `${number(all)} ${all === 1 ? "row" : "rows"}` : `${number(shown)} of ${number(all)} rows`,
+    shown === all ? plural(all, "row", "rows") : `${number(shown)} of ${number(all)} rows`,
   noMatch: "No row matches the filter.",
   clearFilter: "Clear the filter",
   page: (page: number, pages: number) => `Page ${number(page)} of ${number(pages)}`,
