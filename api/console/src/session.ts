@@ -44,6 +44,8 @@ export async function logout(): Promise<void> {
 /** Begins to notice when the session is over. Called once. */
 export function watchSession(): void {
   refusedSessions.subscribe(leave);
+  // A step back after logging out leads to no page.
+  place.subscribe(() => sessionState.get().state === "out" && leave());
 }
 
 function enter(session: Session): void {

@@ -5,13 +5,13 @@ export interface Store<T> {
   get(): T;
   set(value: T): void;
   /** Calls `listener` on every change, until the function that is returned is called. */
-  subscribe(listener: () => void): () => void;
+  subscribe(listener: () => unknown): () => void;
 }
 
 /** Makes a store. Setting what is there already tells nobody. */
 export function createStore<T>(initial: T): Store<T> {
   let value = initial;
-  const listeners = new Set<() => void>();
+  const listeners = new Set<() => unknown>();
   return {
     get: () => value,
     set(next) {

@@ -24,6 +24,7 @@ export interface PageFrameProps {
 
 // The first page takes no focus: the browser begins at the top.
 let firstPath: string | null = null;
+let moved = false;
 
 /** The frame of a page: its heading, and the title of the window. Whoever came here by a link begins at the heading. */
 export function Page(props: PageFrameProps): VNode {
@@ -35,8 +36,8 @@ export function Page(props: PageFrameProps): VNode {
   }, [props.title, cluster]);
   useEffect(() => {
     firstPath ??= path;
-    if (firstPath === path) return;
-    firstPath = "";
+    moved ||= firstPath !== path;
+    if (!moved) return;
     heading.current?.focus({ preventScroll: true });
   }, [path]);
   return (
