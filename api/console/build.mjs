@@ -1,22 +1,24 @@
-// Bundles the console into dist/, which is committed and embedded in the broker. The same sources give the same bytes.
+// Bundles the console into dist/ (or `--out DIR`), which is committed and embedded in the broker. The same sources give the same bytes.
 import { build } from "esbuild";
 import { copyFileSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const dist = join(here, "dist");
+const out = process.argv.indexOf("--out");
+const dist = out < 0 ? join(here, "dist") : resolve(process.argv[out + 1]);
 const limit = 300 * 1024;
 
 /** Writes dist/ anew. */
 export async function bundle() {
-  rmSync(dist, { recursive: true, force: true });
+  // A directory that was named may hold other things too.
+  if (out < 0) rmSync(dist, { recursive: true, force: true });
   mkdirSync(dist, { recursive: true });
   await build({
     absWorkingDir: here,
     entryPoints: { app: "src/main.tsx" },
-    outdir: "dist",
+    outdir: dist,
     bundle: true,
     minify: true,
     format: "esm",

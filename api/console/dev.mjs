@@ -1,17 +1,18 @@
 // Serves dist/ for development: with made-up data (`--fixture`, the default), or in front of a real node
-// (`--proxy http://127.0.0.1:8082`). `--port N` (8090). `--login`: the fixture controls access (user admin, secret admin).
+// (`--proxy http://127.0.0.1:8082`). `--port N` (8090). `--dist DIR`: what
+// `build.mjs --out DIR` wrote. `--login`: the fixture controls access (user admin, secret admin).
 // With --fixture, GET /dev/away?ms=N plays a node that is away for so long.
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer, request } from "node:http";
-import { dirname, extname, join, normalize } from "node:path";
+import { dirname, extname, join, normalize, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { answer, stream } from "./dev/fixture.mjs";
 
-const dist = join(dirname(fileURLToPath(import.meta.url)), "dist");
 const option = (name, initial) => {
   const at = process.argv.indexOf(`--${name}`);
   return at < 0 ? initial : process.argv[at + 1];
 };
+const dist = resolve(option("dist", join(dirname(fileURLToPath(import.meta.url)), "dist")));
 const proxy = option("proxy", null);
 const port = Number(option("port", 8090));
 const types = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8" };

@@ -1,5 +1,6 @@
 // The made-up cluster. Names and bodies are hostile on purpose: nothing of them may become markup.
 const start = Date.now() - 40 * 86_400_000;
+const loaded = Date.now();
 const hostile = `<img src=x onerror="alert(1)">`;
 const base64 = (text) => Buffer.from(text).toString("base64");
 const TYPES = ["NORMAL", "FIFO", "DELAY", "TRANSACTION", "PRIORITY", "LITE", "MIXED"];
@@ -34,7 +35,10 @@ export function groupQueues(name) {
 export function lags(query = new URLSearchParams()) {
   const all = groups().map((g, i) => ({ group: g.name, topic: NAMES[i], messages: [12, 0, 3_400, 7, 1_250_345][i], in_flight: i * 3, ready: i * 100, oldest_unix_ms: i === 1 ? null : Date.now() - i * 95_000 }));
   const wanted = (key, value) => !query.get?.(key) || query.get(key) === value;
-  return { lags: all.filter((l) => wanted("group", l.group) && wanted("topic", l.topic)), others: null };
+  const found = all.filter((l) => wanted("group", l.group) && wanted("topic", l.topic)).sort((a, b) => b.messages - a.messages);
+  const add = (key) => found.reduce((n, l) => n + l[key], 0);
+  const total = { group: "", topic: "", messages: add("messages"), in_flight: add("in_flight"), ready: add("ready"), oldest_unix_ms: null };
+  return { lags: found.slice(0, Number(query.get?.("limit")) || found.length), total };
 }
 
 export function clientsOf(query) {
@@ -71,9 +75,9 @@ export function deadLetters(query) {
 
 export function timers(query) {
   const limit = Number(query.get("limit") || 100);
-  const first = Number(query.get("cursor") || 0);
-  const all = Array.from({ length: Math.max(0, Math.min(limit, 340 - first)) }, (_, n) => ({ topic: "mail", message_id: `071E${String(first + n).padStart(28, "0")}`, due_unix_ms: Date.now() + (first + n + 1) * 17_000, stored_unix_ms: Date.now() - 3_600_000, recall_handle: `handle-${first + n}` }));
-  return { timers: all, total: 340, cursor: first + limit < 340 ? String(first + limit) : "" };
+  const from = Number(query.get("from_unix_ms") || 0);
+  const all = Array.from({ length: 340 }, (_, n) => ({ topic: "mail", message_id: `071E${String(n).padStart(28, "0")}`, born_unix_ms: loaded - 3_600_000, due_unix_ms: loaded + (n + 1) * 17_000, recall_handle: `handle-${n}` }));
+  return { timers: all.filter((t) => t.due_unix_ms >= from).slice(0, limit), total: 340 };
 }
 
 export function transactions() {
@@ -111,7 +115,7 @@ export function rates(node, unix_ms) {
 
 export function traffic() {
   const now = Math.floor(Date.now() / 10_000) * 10_000;
-  return { nodes: [1, 2, 3].map((node) => ({ node, samples: Array.from({ length: 360 }, (_, i) => rates(node, now - (359 - i) * 10_000)).filter((_, i) => i < 120 || i > 140), sync_p50_us: 840, sync_p99_us: 3_900, clients: 14, connections: 17 })) };
+  return { nodes: [1, 2, 3].map((node) => ({ node, samples: Array.from({ length: 360 }, (_, i) => rates(node, now - (359 - i) * 10_000)).filter((_, i) => i < 120 || i > 140), now: rates(node, Date.now()), sync_p50_us: 840, sync_p99_us: 3_900, clients: 14, connections: 17 })) };
 }
 
 export function doctor() {

@@ -1,5 +1,5 @@
 // A made-up cluster that answers as the HTTP API does. What is changed is not kept, except for sessions.
-import { clientsOf, cluster, deadLetters, doctor, groupQueues, groups, lags, messages, rates, timers, topics, traffic, transactions, users } from "./data.mjs";
+import { clientsOf, cluster, deadLetters, doctor, groupQueues, groups, lags, messages, timers, topics, traffic, transactions, users } from "./data.mjs";
 
 const controlled = process.argv.includes("--login");
 const loggedIn = (req) => !controlled || /(?:^|; )dev=1/.test(req.headers.cookie ?? "");
@@ -39,9 +39,9 @@ const routes = [
   ["GET", "/messages/:id/trace", ({ id }) => traceOf(id)],
   ["GET", "/messages/:id/why", ({ id }) => ({ reason: "leased", sentence: "It is leased by worker-3 until 12:00:30.", message: byId(id), attempt: 2, client: "worker-3", unix_ms: Date.now() + 30_000 })],
   ["POST", "/messages/:id/resend", ({ id }) => ({ message_id: `${id.slice(0, -1)}F` })],
-  ["POST", "/messages/:id/verify", () => ({ code: 0, message: "consumed in 12 ms" })],
+  ["POST", "/messages/:id/verify", () => ({ code: 20_000, message: "consumed in 12 ms" })],
   ["GET", "/timers", ({ query }) => timers(query)],
-  ["POST", "/timers/recall", () => ({})],
+  ["POST", "/timers/recall", () => ({ message_id: messages()[0].message_id })],
   ["GET", "/transactions", () => ({ transactions: transactions() })],
   ["GET", "/cluster", () => cluster()],
   ["GET", "/traffic", () => traffic()],
@@ -127,7 +127,7 @@ export function stream(req, res) {
   if (!loggedIn(req)) return void res.writeHead(401).end();
   res.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
   const send = (name, data) => res.write(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
-  const now = () => ({ nodes: [1, 2, 3].map((node) => ({ node, sample: rates(node, Date.now()), sync_p50_us: 840, sync_p99_us: 3_900, clients: 14, connections: 17 })) });
+  const now = () => ({ nodes: traffic().nodes.map((node) => ({ ...node, samples: [] })) });
   const all = [["cluster", 2_000, cluster], ["traffic", 2_000, now], ["lags", 5_000, lags], ["doctor", 10_000, doctor]];
   const timers = all.map(([name, every, make]) => (send(name, make()), setInterval(() => send(name, make()), every)));
   res.on("close", () => timers.forEach(clearInterval));

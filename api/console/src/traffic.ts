@@ -83,7 +83,7 @@ export function useHistory(): { points: readonly TrafficPoint[]; error: unknown;
 
   useEffect(() => {
     if (!event || !loaded.data) return;
-    for (const { node, sample } of event.nodes) if (sample) history.add(node, sample);
+    for (const { node, now } of event.nodes) if (now) history.add(node, now);
     history.forget(Date.now() - HOUR_MS);
     setPoints(history.points());
   }, [event]);

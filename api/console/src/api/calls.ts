@@ -1,19 +1,18 @@
 // Every call of the HTTP API, by the name that it has in the admin service. They throw ApiError.
-import type { Query } from "../router";
-import { call, path } from "./client";
+import { call, path, type CallQuery } from "./client";
 import type * as t from "./types";
 
 type Stop = AbortSignal | undefined;
 
-const get = <T>(at: string, query?: Query, signal?: Stop) => call<T>("GET", at, { query, signal });
+const get = <T>(at: string, query?: CallQuery, signal?: Stop) => call<T>("GET", at, { query, signal });
 const post = <T>(at: string, body?: unknown) => call<T>("POST", at, { body });
 const patch = <T>(at: string, body: unknown) => call<T>("PATCH", at, { body });
 const put = <T>(at: string, body: unknown) => call<T>("PUT", at, { body });
-const del = <T>(at: string, query?: Query) => call<T>("DELETE", at, { query });
+const del = <T>(at: string, query?: CallQuery) => call<T>("DELETE", at, { query });
 type Nothing = Record<string, never>;
 
 export const session = {
-  get: () => call<t.Session>("GET", "/session", { login: true }),
+  get: (signal?: Stop) => call<t.Session>("GET", "/session", { login: true, signal }),
   login: (body: t.LoginRequest) => call<t.Session>("POST", "/session", { body, login: true }),
   logout: () => call<Nothing>("DELETE", "/session", { login: true }),
 };
@@ -39,7 +38,7 @@ export const groups = {
 };
 
 export const observe = {
-  lags: (query: { group?: string; topic?: string } = {}, s?: Stop) => get<t.ListLagsResponse>("/lags", query, s),
+  lags: (query: { group?: string; topic?: string; limit?: number } = {}, s?: Stop) => get<t.ListLagsResponse>("/lags", query, s),
   clients: (query: { group?: string; topic?: string } = {}, s?: Stop) => get<t.ListClientsResponse>("/clients", query, s),
   traffic: (query: { since_unix_ms?: number } = {}, s?: Stop) => get<t.TrafficResponse>("/traffic", query, s),
   doctor: (s?: Stop) => get<t.DoctorResponse>("/doctor", {}, s),
@@ -50,12 +49,12 @@ export const messages = {
   trace: (id: string, topic = "", s?: Stop) => get<t.TraceMessageResponse>(path`/messages/${id}/trace`, { topic }, s),
   why: (id: string, group: string, topic = "", s?: Stop) =>
     get<t.ExplainDeliveryResponse>(path`/messages/${id}/why`, { group, topic }, s),
-  resend: (id: string, body: t.ResendMessageRequest) => post<t.ResendMessageResponse>(path`/messages/${id}/resend`, body),
+  resend: (id: string, body: t.ResendMessageRequest) => post<t.SendMessageResponse>(path`/messages/${id}/resend`, body),
   verify: (id: string, body: t.VerifyMessageRequest) => post<t.VerifyMessageResponse>(path`/messages/${id}/verify`, body),
 };
 
 /** In a query, what is nested is written with dots. */
-function messageQuery(q: t.QueryMessagesRequest): Query {
+function messageQuery(q: t.QueryMessagesRequest): CallQuery {
   return {
     topic: q.topic,
     id: q.id,
@@ -72,13 +71,13 @@ function messageQuery(q: t.QueryMessagesRequest): Query {
 
 export const deadLetters = {
   list: (group: string, q: t.ListDeadLettersRequest = {}, s?: Stop) =>
-    get<t.ListDeadLettersResponse>(path`/groups/${group}/dead-letters`, { ...q, message_ids: q.message_ids?.join(",") }, s),
+    get<t.ListDeadLettersResponse>(path`/groups/${group}/dead-letters`, { ...q }, s),
   resend: (group: string, body: t.ResendDeadLettersRequest) =>
     post<t.ResendDeadLettersResponse>(path`/groups/${group}/dead-letters/resend`, body),
 };
 
 export const timers = {
-  list: (query: { topic?: string; limit?: number; cursor?: string } = {}, s?: Stop) =>
+  list: (query: { topic?: string; limit?: number; from_unix_ms?: number } = {}, s?: Stop) =>
     get<t.ListTimersResponse>("/timers", query, s),
   recall: (body: t.RecallTimerRequest) => post<t.RecallTimerResponse>("/timers/recall", body),
   transactions: (query: { limit?: number } = {}, s?: Stop) => get<t.ListTransactionsResponse>("/transactions", query, s),
@@ -104,11 +103,7 @@ export const access = {
   update: (name: string, body: t.UpdateUserRequest) => patch<t.UserResponse>(path`/users/${name}`, body),
   remove: (name: string) => del<Nothing>(path`/users/${name}`),
   setRule: (user: string, body: t.SetRuleRequest) => put<Nothing>(path`/users/${user}/rules`, body),
-  // `deny: false` says something else than no `deny`, so it is written out.
   deleteRules: (user: string, query: { resource: string; deny?: boolean }) =>
-    del<t.DeleteRulesResponse>(path`/users/${user}/rules`, {
-      resource: query.resource,
-      deny: query.deny === undefined ? undefined : String(query.deny),
-    }),
+    del<t.DeleteRulesResponse>(path`/users/${user}/rules`, query),
   test: (user: string, body: t.TestAccessRequest) => post<t.TestAccessResponse>(path`/users/${user}/test`, body),
 };

@@ -1,4 +1,3 @@
-import { queryText, type Query } from "../router";
 import { createStore } from "../store";
 import type { ErrorBody, ErrorCode } from "./types";
 
@@ -20,9 +19,12 @@ export class ApiError extends Error {
 /** Counts how often a call was refused because the session is over. */
 export const refusedSessions = createStore(0);
 
+/** The query of a call. What is unset or "" is left out, `false` is sent, and a list becomes repeated parameters. */
+export type CallQuery = Record<string, string | number | boolean | null | undefined | readonly (string | number)[]>;
+
 /** What a call may be given beside its path. */
 export interface CallOptions {
-  query?: Query;
+  query?: CallQuery;
   body?: unknown;
   signal?: AbortSignal;
   /** A 401 does not mean that the session is over: it is the login itself. */
@@ -34,9 +36,28 @@ export function path(fixed: TemplateStringsArray, ...values: (string | number)[]
   return fixed.reduce((all, part, i) => all + encodeURIComponent(String(values[i - 1] ?? "")) + part);
 }
 
+const ownAccord = new WeakSet<AbortSignal>();
+
+/** Marks calls with this signal as made by the page, not by a person: they do not keep the session alive. */
+export function background(signal: AbortSignal): AbortSignal {
+  ownAccord.add(signal);
+  return signal;
+}
+
+function queryText(query: CallQuery): string {
+  const search = new URLSearchParams();
+  for (const [key, value] of Object.entries(query)) {
+    if (value === undefined || value === null || value === "") continue;
+    for (const one of Array.isArray(value) ? value : [value]) search.append(key, String(one));
+  }
+  const text = search.toString();
+  return text && `?${text}`;
+}
+
 /** Calls the HTTP API. Throws ApiError. */
 export async function call<T>(verb: string, at: string, options: CallOptions = {}): Promise<T> {
   const headers: Record<string, string> = { accept: "application/json" };
+  if (options.signal && ownAccord.has(options.signal)) headers["x-ledgermq-background"] = "1";
   if (verb !== "GET") {
     headers["x-ledgermq-console"] = "1";
     headers["content-type"] = "application/json";

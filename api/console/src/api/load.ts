@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { isAborted } from "./client";
+import { background, isAborted } from "./client";
 
 /** What was loaded; `data` stays while it is loaded again. */
 export interface Loaded<T> {
@@ -16,12 +16,12 @@ export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, deps: read
   const latest = useRef(load);
   latest.current = load;
 
-  const run = useCallback((fresh: boolean) => {
+  const run = useCallback((fresh: boolean, unasked = false) => {
     running.current?.abort();
     const control = new AbortController();
     running.current = control;
     setState((s) => ({ data: fresh ? null : s.data, error: fresh ? null : s.error, loading: true }));
-    latest.current(control.signal).then(
+    latest.current(unasked ? background(control.signal) : control.signal).then(
       (data) => !control.signal.aborted && setState({ data, error: null, loading: false }),
       (error: unknown) => !isAborted(error) && !control.signal.aborted && setState((s) => ({ data: s.data, error, loading: false })),
     );
@@ -29,7 +29,7 @@ export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, deps: read
 
   useEffect(() => {
     run(true);
-    const timer = everyMs ? window.setInterval(() => !document.hidden && run(false), everyMs) : 0;
+    const timer = everyMs ? window.setInterval(() => !document.hidden && run(false, true), everyMs) : 0;
     return () => {
       window.clearInterval(timer);
       running.current?.abort();

@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 import { observe } from "../api/calls";
 import { useCluster, useDoctor, useLags, useTraffic } from "../api/events";
 import { useLatest } from "../api/load";
-import type { ClusterStatusResponse, Disk, ListLagsResponse, Node } from "../api/types";
+import type { ClusterStatusResponse, Disk, Node } from "../api/types";
 import { bytes, compact, number, percent } from "../format";
 import { useText } from "../i18n";
 import { sum } from "../traffic";
@@ -29,7 +29,7 @@ export function Figures(): VNode {
 function TrafficFigures(): VNode {
   const t = useText().overview;
   const now = useTraffic();
-  const samples = now?.nodes.flatMap((node) => node.sample ?? []) ?? [];
+  const samples = now?.nodes.flatMap((node) => node.now ?? []) ?? [];
   const all = samples.length ? sum(samples) : null;
   return (
     <>
@@ -52,7 +52,7 @@ function Rate(props: { of: number }): VNode {
 function LagFigure(): VNode {
   const t = useText().overview;
   const lags = useLatest(useLags(), (signal) => observe.lags({}, signal)).data;
-  const total = lags && totalLag(lags);
+  const total = lags?.total;
   return (
     <Stat
       label={t.lag}
@@ -60,14 +60,6 @@ function LagFigure(): VNode {
       hint={total ? t.lagHint(compact(total.in_flight)) : ""}
       to="groups"
     />
-  );
-}
-
-function totalLag(lags: ListLagsResponse): { messages: number; in_flight: number } {
-  const parts = lags.others ? [...lags.lags, lags.others] : lags.lags;
-  return parts.reduce(
-    (all, lag) => ({ messages: all.messages + lag.messages, in_flight: all.in_flight + lag.in_flight }),
-    { messages: 0, in_flight: 0 },
   );
 }
 

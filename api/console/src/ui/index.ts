@@ -15,6 +15,8 @@ export { Link } from "./Link";
 export { Page, type Crumb } from "./Page";
 export { Progress } from "./Progress";
 export { Await, Empty, ErrorState, errorText, Loading } from "./States";
+export { StepsView } from "./StepsView";
+export { isPassing, isRunning, runSteps, untilDone, useSteps, type Steps, type StepsControl } from "./steps";
 export { Table, type Column, type Selection } from "./Table";
 export { Tabs, type Tab } from "./Tabs";
 export { toast } from "./Toast";

@@ -88,7 +88,7 @@ export interface ResetOffsetRequest {
   unix_ms?: number;
   queue?: number;
   offset?: number;
-  /** Change nothing; say where each queue would be. */
+  /** Nothing is reset: the answer says where each queue would be. */
   preview?: boolean;
 }
 

@@ -104,10 +104,6 @@ export interface ResendMessageRequest {
   topic: string;
 }
 
-export interface ResendMessageResponse {
-  message_id: string;
-}
-
 export interface VerifyMessageRequest {
   group: string;
   topic: string;
@@ -115,6 +111,7 @@ export interface VerifyMessageRequest {
 }
 
 export interface VerifyMessageResponse {
+  /** As the protocol numbers it: 20000 is well. */
   code: number;
   message: string;
 }

@@ -9,12 +9,12 @@ export interface Lag {
 
 export interface ListLagsResponse {
   lags: Lag[];
-  /** Those that are too many to be listed. */
-  others: { messages: number; in_flight: number; ready: number } | null;
+  /** Of all that the caller may see, together; `group` and `topic` are empty. */
+  total: Lag;
 }
 
 export type ClientKind =
-  | "producer" | "push_consumer" | "simple_consumer" | "pull_consumer" | "lite_push_consumer" | (string & {});
+  | "producer" | "push_consumer" | "simple_consumer" | "pull_consumer" | "lite_push_consumer" | "unknown" | (string & {});
 
 export interface Subscription {
   topic: string;
@@ -49,29 +49,23 @@ export interface TrafficSample {
   failed_per_s: number;
 }
 
-interface NodeState {
+export interface NodeTraffic {
   node: number;
+  /** One for each ten seconds, ascending. Events have none. */
+  samples: TrafficSample[];
+  /** The last two seconds or so. */
+  now?: TrafficSample | null;
+  /** How long syncs of the log took in the last ten seconds; 0: there were none. */
   sync_p50_us: number;
   sync_p99_us: number;
+  /** Clients that the node heard of lately; others may know them too. */
   clients: number;
   connections: number;
 }
 
-export interface NodeTraffic extends NodeState {
-  samples: TrafficSample[];
-}
-
+/** The nodes that answered. */
 export interface TrafficResponse {
   nodes: NodeTraffic[];
-}
-
-export interface NodeTrafficNow extends NodeState {
-  sample: TrafficSample | null;
-}
-
-/** The data of the event `traffic`. */
-export interface TrafficEvent {
-  nodes: NodeTrafficNow[];
 }
 
 export type Level = "ok" | "warn" | "bad";

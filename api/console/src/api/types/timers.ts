@@ -1,15 +1,16 @@
 export interface Timer {
   topic: string;
   message_id: string;
+  born_unix_ms: number;
   due_unix_ms: number;
-  stored_unix_ms: number;
   recall_handle: string;
 }
 
 export interface ListTimersResponse {
+  /** By ascending time. The next page begins at the last one's time; those of that time come again. */
   timers: Timer[];
+  /** All that wait, of all topics. */
   total: number;
-  cursor: string;
 }
 
 export interface RecallTimerRequest {
@@ -18,7 +19,7 @@ export interface RecallTimerRequest {
 }
 
 export interface RecallTimerResponse {
-  message_id?: string;
+  message_id: string;
 }
 
 export interface Transaction {

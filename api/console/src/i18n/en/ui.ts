@@ -51,6 +51,12 @@ const ui = {
   more: "Show more",
   download: "Download",
   pick: "Choose …",
+  stop: "Stop",
+  stopping: "It stops after the call that is under way.",
+  stepsOf: (done: number, of: number) => `${number(done)} of ${number(of)}`,
+  stepsDone: "Done.",
+  stepsStopped: "Stopped. What was done until then stays done.",
+  stepsSoFar: (count: string) => `Done until then: ${count}.`,
   unit: { ms: "milliseconds", s: "seconds", min: "minutes", h: "hours", d: "days", B: "bytes", KiB: "KiB", MiB: "MiB", GiB: "GiB", TiB: "TiB" },
   unitOf: (label: string) => `${label}: unit`,
 };

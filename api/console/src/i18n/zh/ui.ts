@@ -51,6 +51,12 @@ const ui: Like<typeof en> = {
   more: "显示更多",
   download: "下载",
   pick: "请选择……",
+  stop: "停止",
+  stopping: "正在进行的调用结束后即停止。",
+  stepsOf: (done: number, of: number) => `${number(done)} / ${number(of)}`,
+  stepsDone: "已完成。",
+  stepsStopped: "已停止，此前完成的部分仍然有效。",
+  stepsSoFar: (count: string) => `此前已完成：${count}。`,
   unit: { ms: "毫秒", s: "秒", min: "分钟", h: "小时", d: "天", B: "字节", KiB: "KiB", MiB: "MiB", GiB: "GiB", TiB: "TiB" },
   unitOf: (label: string) => `${label}：单位`,
 };
