@@ -19,5 +19,6 @@ export { StepsView } from "./StepsView";
 export { isPassing, isRunning, runSteps, untilDone, useSteps, type Steps, type StepsControl } from "./steps";
 export { Table, type Column, type Selection } from "./Table";
 export { Tabs, type Tab } from "./Tabs";
+export { TimeField } from "./TimeField";
 export { toast } from "./Toast";
 export { BytesField, DurationField } from "./UnitField";
