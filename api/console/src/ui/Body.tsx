@@ -40,7 +40,7 @@ export function Body(props: { base64: string; gzip?: boolean; name?: string }): 
         </div>
         <span class="muted">{showBytes(body.bytes.length)}</span>
         <span class="muted">{notes(body, t.ui)}</span>
-        <Copy value={whole ?? hexLines(body.bytes, length)} name={t.ui.body} labelled />
+        <Copy value={whole ?? (() => hexLines(body.bytes, length))} name={t.ui.body} labelled />
         <Button size="small" kind="plain" onClick={() => save(body.bytes, props.name ?? "body")}>{t.ui.download}</Button>
       </div>
       <pre class="body" tabIndex={0} aria-label={t.ui.body} dir="auto">{shown}</pre>

@@ -4,12 +4,12 @@ import { useText } from "../i18n";
 import { Icon } from "./Icon";
 import { toast } from "./Toast";
 
-/** Copies a text. `name` says what, for screen readers. */
-export function Copy(props: { value: string; name?: string; labelled?: boolean }): VNode {
+/** Copies a text, which may be made when it is copied. `name` says what, for screen readers. */
+export function Copy(props: { value: string | (() => string); name?: string; labelled?: boolean }): VNode {
   const t = useText();
   const [done, setDone] = useState(false);
   const copy = async () => {
-    if (!(await toClipboard(props.value))) return toast.failed(t.ui.copyFailed);
+    if (!(await toClipboard(typeof props.value === "string" ? props.value : props.value()))) return toast.failed(t.ui.copyFailed);
     setDone(true);
     window.setTimeout(() => setDone(false), 1_500);
   };

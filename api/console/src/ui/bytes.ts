@@ -13,10 +13,26 @@ const UNPACKED_MAX = 8 * 1024 * 1024;
 /** Base64 to bytes; nothing if it is none. */
 export function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
   try {
-    return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+    const binary = atob(text);
+    const data = new Uint8Array(binary.length);
+    for (let i = 0; i < binary.length; i++) data[i] = binary.charCodeAt(i);
+    return data;
   } catch {
     return new Uint8Array();
   }
+}
+
+/** How many bytes base64 stands for. */
+export function base64Size(text: string): number {
+  return Math.floor((text.length * 3) / 4) - (text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0);
+}
+
+// Control characters, and those that turn the direction of writing or are not seen. Joiners stay: scripts and emoji need them.
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+/** A text in one line, in which what is not seen is spelt out: ⟨U+202E⟩. */
+export function visible(text: string): string {
+  return text.replace(UNSEEN, (c) => `⟨U+${(c.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
 }
 
 /** Bytes of a text (UTF-8) as base64. */
@@ -67,11 +83,15 @@ export function textOf(data: Uint8Array): string | null {
   }
 }
 
+// Beyond this it would take too long to lay it out.
+const JSON_MAX = 1024 * 1024;
+
 /**
  * JSON with line breaks and indents; null if it is no object or list. Only white space is changed: parsing and writing it
  * again would round big numbers and drop repeated keys.
  */
 export function indentJson(text: string): string | null {
+  if (text.length > JSON_MAX) return null;
   const trimmed = text.trim();
   if (!/^[[{]/.test(trimmed)) return null;
   try {

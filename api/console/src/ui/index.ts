@@ -1,7 +1,7 @@
 // What pages are built of.
 export { Badge, LevelBadge, type Tone } from "./Badge";
 export { Body } from "./Body";
-export { decodeBase64, encodeBase64 } from "./bytes";
+export { base64Size, decodeBase64, encodeBase64, visible } from "./bytes";
 export { Button } from "./Button";
 export { Card, Facts, Stat, Stats } from "./Card";
 export { Chart, type Series } from "./Chart";
@@ -9,6 +9,7 @@ export { Confirm } from "./Confirm";
 export { Copy, Copyable } from "./Copy";
 export { Dialog } from "./Dialog";
 export { AreaField, CheckField, Field, NumberField, SelectField, TextField } from "./Field";
+export { Foreign } from "./Foreign";
 export { Form } from "./Form";
 export { Icon } from "./Icon";
 export { Link } from "./Link";
