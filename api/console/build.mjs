@@ -1,0 +1,53 @@
+// Bundles the console into dist/ (or `--out DIR`), which is committed and embedded in the broker. The same sources give the same bytes.
+import { build } from "esbuild";
+import { copyFileSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const out = process.argv.indexOf("--out");
+const dist = out < 0 ? join(here, "dist") : resolve(process.argv[out + 1]);
+const limit = 300 * 1024;
+
+/** Writes dist/ anew. */
+export async function bundle() {
+  // A directory that was named may hold other things too.
+  if (out < 0) rmSync(dist, { recursive: true, force: true });
+  mkdirSync(dist, { recursive: true });
+  await build({
+    absWorkingDir: here,
+    entryPoints: { app: "src/main.tsx" },
+    outdir: dist,
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: "es2022",
+    jsx: "automatic",
+    jsxImportSource: "preact",
+    legalComments: "none",
+    charset: "utf8",
+    logLevel: "warning",
+  });
+  copyFileSync(join(here, "src/index.html"), join(dist, "index.html"));
+}
+
+/** The bytes of all of dist/ as the broker sends them. */
+function gzippedSize() {
+  let total = 0;
+  for (const name of ["index.html", "app.js", "app.css"]) {
+    const plain = readFileSync(join(dist, name));
+    const packed = gzipSync(plain, { level: 9 }).length;
+    console.log(`${name}: ${plain.length} bytes, ${packed} gzipped`);
+    total += packed;
+  }
+  return total;
+}
+
+await bundle();
+const total = gzippedSize();
+console.log(`together: ${total} bytes gzipped (${(total / 1024).toFixed(1)} KiB of at most ${limit / 1024})`);
+if (total > limit) {
+  console.error("too big");
+  process.exit(1);
+}

@@ -1,0 +1,5 @@
+const accessUser = {
+  title: "User",
+};
+
+export default accessUser;

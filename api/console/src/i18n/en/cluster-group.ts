@@ -1,0 +1,5 @@
+const clusterGroup = {
+  title: "Broker group",
+};
+
+export default clusterGroup;

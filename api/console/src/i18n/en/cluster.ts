@@ -1,0 +1,5 @@
+const cluster = {
+  title: "Cluster",
+};
+
+export default cluster;

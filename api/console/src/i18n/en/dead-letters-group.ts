@@ -1,0 +1,5 @@
+const deadLettersGroup = {
+  title: "Dead letters",
+};
+
+export default deadLettersGroup;

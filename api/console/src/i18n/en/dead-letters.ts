@@ -1,0 +1,5 @@
+const deadLetters = {
+  title: "Dead letters",
+};
+
+export default deadLetters;

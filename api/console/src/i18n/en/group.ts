@@ -1,0 +1,5 @@
+const group = {
+  title: "Consumer group",
+};
+
+export default group;

@@ -1,0 +1,5 @@
+const groups = {
+  title: "Consumer groups",
+};
+
+export default groups;

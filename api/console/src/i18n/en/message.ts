@@ -1,0 +1,5 @@
+const message = {
+  title: "Message",
+};
+
+export default message;

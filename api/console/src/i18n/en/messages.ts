@@ -1,0 +1,5 @@
+const messages = {
+  title: "Messages",
+};
+
+export default messages;

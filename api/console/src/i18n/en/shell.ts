@@ -1,0 +1,42 @@
+import { plural } from "../plural";
+
+const shell = {
+  skip: "Skip to the content",
+  navigation: "Navigation",
+  openNavigation: "Open the navigation",
+  closeNavigation: "Close the navigation",
+  nav: {
+    overview: "Overview",
+    cluster: "Cluster",
+    topics: "Topics",
+    groups: "Consumer groups",
+    messages: "Messages",
+    deadLetters: "Dead letters",
+    timers: "Timers",
+    transactions: "Transactions",
+    access: "Access",
+    doctor: "Doctor",
+  },
+  section: { cluster: "Cluster", data: "Messaging", operation: "Operation" },
+  cluster: "Cluster",
+  node: (name: string) => `on ${name}`,
+  live: { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting" },
+  away: (node: string) => `${node} does not answer.`,
+  awaySince: (span: string) => `What you see is ${span} old. It is tried again all the time.`,
+  awayOthers: "Open this page on another node:",
+  awayNoOthers: "No other node is known.",
+  switchLanguage: "切换到中文",
+  switchLanguageShort: "中",
+  theme: { auto: "Theme: as the system", light: "Theme: light", dark: "Theme: dark" },
+  themeNext: { auto: "switch to light", light: "switch to dark", dark: "switch to the system’s" },
+  user: "User",
+  userMenu: (name: string) => `User ${name}: menu`,
+  noUser: "Access is not controlled: everybody who reaches this node may do everything.",
+  expires: "Session ends",
+  logout: "Log out",
+  version: (version: string) => `Version ${version}`,
+  alerts: (n: number) => plural(n, "alert", "alerts"),
+  starting: "Asking the node",
+};
+
+export default shell;

@@ -1,0 +1,5 @@
+const timers = {
+  title: "Timers",
+};
+
+export default timers;

@@ -1,0 +1,5 @@
+const topic = {
+  title: "Topic",
+};
+
+export default topic;

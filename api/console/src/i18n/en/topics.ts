@@ -1,0 +1,5 @@
+const topics = {
+  title: "Topics",
+};
+
+export default topics;

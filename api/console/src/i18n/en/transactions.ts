@@ -1,0 +1,5 @@
+const transactions = {
+  title: "Transactions",
+};
+
+export default transactions;

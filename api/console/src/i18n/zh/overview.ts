@@ -1,0 +1,52 @@
+import { compact, number } from "../../format";
+import type en from "../en/overview";
+import type { Like } from "../like";
+
+const overview: Like<typeof en> = {
+  title: "概览",
+  now: "当前",
+  in: "消息流入",
+  out: "消息流出",
+  failed: "失败",
+  failedHint: "被拒绝或失败的调用",
+  lag: "总积压",
+  lagHint: (inFlight: string) => `投递中 ${inFlight}`,
+  clients: "客户端",
+  clientsHint: (n: number) => `${number(n)} 个连接`,
+  disk: "最满的磁盘",
+  diskHint: (node: string, free: string) => `${node}，剩余 ${free}`,
+  diskLevel: {
+    normal: "正常",
+    warn: "即将写满",
+    clean: "提前清理旧消息",
+    refuse: "拒绝写入",
+  },
+  alerts: "告警",
+  noAlerts: "诊断没有发现需要注意的问题。",
+  alertsHint: (n: number) => (n === 0 ? "没有需要注意的问题" : "见下方"),
+  allFindings: "全部检查结果",
+  traffic: "最近一小时",
+  trafficLead: (zone: string) => `所有节点合计，每点 10 秒。时间为 ${zone} 时区。`,
+  messagesChart: "每秒消息数",
+  bytesChart: "每秒字节数",
+  failedChart: "每秒失败数",
+  seriesIn: "流入",
+  seriesOut: "流出",
+  seriesFailed: "失败",
+  nodes: "节点",
+  nodesAlive: (alive: number, all: number) => `${number(all)} 个中 ${number(alive)} 个在线`,
+  leaders: "Leader",
+  leadersLead: "各组由谁领导。没有 Leader 的组不接收消息。",
+  group: "组",
+  leader: "Leader",
+  noLeader: "没有 Leader",
+  term: "任期",
+  committed: "已提交",
+  replicas: "副本",
+  behind: "最大落后",
+  entries: (n: number) => `${compact(n)} 条`,
+  noGroups: "没有任何组。",
+  waiting: "正在等待节点",
+};
+
+export default overview;

@@ -1,0 +1,15 @@
+import type { VNode } from "preact";
+import { useText } from "../i18n";
+import type { PageProps } from "../routes";
+import { Page } from "../ui";
+import { Pending } from "./pending";
+
+export default function ClusterGroupPage(props: PageProps): VNode {
+  const t = useText().clusterGroup;
+  const group = props.params["group"] ?? "";
+  return (
+    <Page title={`${t.title} ${group}`}>
+      <Pending />
+    </Page>
+  );
+}

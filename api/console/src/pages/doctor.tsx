@@ -1,0 +1,74 @@
+import type { VNode } from "preact";
+import { observe } from "../api/calls";
+import { useDoctor } from "../api/events";
+import { useLatest } from "../api/load";
+import type { DoctorResponse, Finding } from "../api/types";
+import { useText } from "../i18n";
+import { useQueryState } from "../router";
+import { Await, Badge, Card, Empty, LevelBadge, Page, SelectField, Table, type Column } from "../ui";
+import { alertsOf, countLevels, findingKey, SEVERITY } from "./findings";
+
+export default function DoctorPage(): VNode {
+  const t = useText().doctor;
+  const doctor = useLatest(useDoctor(), observe.doctor);
+  return (
+    <Page title={t.title} lead={t.lead}>
+      <Await of={doctor}>{(found) => <Findings doctor={found} />}</Await>
+    </Page>
+  );
+}
+
+function Findings(props: { doctor: DoctorResponse }): VNode {
+  const t = useText().doctor;
+  const { worst, findings } = props.doctor;
+  const [show, setShow] = useQueryState("show", "all");
+  const rows = show === "alerts" ? alertsOf(findings) : findings;
+  const counts = countLevels(findings);
+  const columns: Column<Finding>[] = [
+    { key: "level", title: t.level, cell: (f) => <LevelBadge level={f.level} />, value: (f) => SEVERITY[f.level], text: (f) => f.level },
+    { key: "check", title: t.check, cell: (f) => f.check, value: (f) => f.check },
+    { key: "place", title: t.place, cell: (f) => f.place, value: (f) => f.place },
+    { key: "found", title: t.found, cell: (f) => <span class="prose">{f.found}</span>, text: (f) => f.found },
+    { key: "advice", title: t.advice, cell: (f) => <span class="prose">{f.advice || "–"}</span>, text: (f) => f.advice },
+  ];
+  return (
+    <>
+      <p class="verdict" role="status">
+        <Badge tone={worst}>{t.worst[worst]}</Badge> <span class="muted">{t.summary(counts.bad, counts.warn, counts.ok)}</span>
+      </p>
+      <Card title={t.findings}>
+        <Table
+          caption={t.findings}
+          rows={rows}
+          columns={columns}
+          rowKey={findingKey}
+          sort="level"
+          filter
+          cards
+          tools={<ShowField value={show} onChange={setShow} />}
+          empty={
+            show === "alerts" ? (
+              <>
+                <div class="table-tools"><ShowField value={show} onChange={setShow} /></div>
+                <Empty title={t.emptyAlerts} />
+              </>
+            ) : <Empty title={t.empty} />
+          }
+        />
+      </Card>
+    </>
+  );
+}
+
+function ShowField(props: { value: string; onChange: (value: string) => void }): VNode {
+  const t = useText().doctor;
+  return (
+    <SelectField
+      label={t.show}
+      bare
+      value={props.value}
+      onChange={props.onChange}
+      options={[{ value: "all", label: t.all }, { value: "alerts", label: t.alertsOnly }]}
+    />
+  );
+}

@@ -1,0 +1,15 @@
+import type { VNode } from "preact";
+import { useText } from "../i18n";
+import type { PageProps } from "../routes";
+import { Page } from "../ui";
+import { Pending } from "./pending";
+
+export default function GroupPage(props: PageProps): VNode {
+  const t = useText().group;
+  const name = props.params["name"] ?? "";
+  return (
+    <Page title={`${t.title} ${name}`}>
+      <Pending />
+    </Page>
+  );
+}

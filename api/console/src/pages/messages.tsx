@@ -1,0 +1,13 @@
+import type { VNode } from "preact";
+import { useText } from "../i18n";
+import { Page } from "../ui";
+import { Pending } from "./pending";
+
+export default function MessagesPage(): VNode {
+  const t = useText().messages;
+  return (
+    <Page title={t.title}>
+      <Pending />
+    </Page>
+  );
+}

@@ -1,0 +1,98 @@
+import type { VNode } from "preact";
+import { useMemo } from "preact/hooks";
+import { cluster as clusterCalls, observe } from "../api/calls";
+import { useCluster, useDoctor } from "../api/events";
+import { useLatest } from "../api/load";
+import type { Finding } from "../api/types";
+import { byteRate, rate } from "../format";
+import { useText } from "../i18n";
+import { zone } from "../time";
+import { useHistory, type Rates, type TrafficPoint } from "../traffic";
+import { Await, Card, Chart, Empty, ErrorState, LevelBadge, Link, Loading, Page } from "../ui";
+import { alertsOf, findingKey } from "./findings";
+import { Leaders } from "./overview-leaders";
+import { Figures } from "./overview-figures";
+
+export default function OverviewPage(): VNode {
+  const t = useText().overview;
+  return (
+    <Page title={t.title}>
+      <Figures />
+      <Alerts />
+      <Traffic />
+      <LeadersCard />
+    </Page>
+  );
+}
+
+function Alerts(): VNode {
+  const t = useText().overview;
+  const doctor = useLatest(useDoctor(), observe.doctor);
+  return (
+    <Card title={t.alerts} actions={<Link to="doctor">{t.allFindings}</Link>}>
+      <Await of={doctor}>{(found) => <AlertList alerts={alertsOf(found.findings)} />}</Await>
+    </Card>
+  );
+}
+
+function AlertList(props: { alerts: Finding[] }): VNode {
+  const t = useText().overview;
+  if (props.alerts.length === 0) return <Empty title={t.noAlerts} />;
+  return (
+    <ul class="alerts">
+      {props.alerts.map((finding) => (
+        <li key={findingKey(finding)}>
+          <LevelBadge level={finding.level} />
+          <div>
+            <strong>{finding.place}</strong> {finding.found}
+            {finding.advice && <p class="muted">{finding.advice}</p>}
+          </div>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Traffic(): VNode {
+  const t = useText().overview;
+  const { points, error, loading, reload } = useHistory();
+  return (
+    <Card title={t.traffic} lead={t.trafficLead(zone())}>
+      {error ? <ErrorState error={error} retry={reload} /> : null}
+      {loading ? <Loading /> : <Charts points={points} />}
+    </Card>
+  );
+}
+
+function Charts(props: { points: readonly TrafficPoint[] }): VNode {
+  const t = useText().overview;
+  const { points } = props;
+  const { times, lines } = useMemo(() => {
+    const line = (key: keyof Rates) => points.map((point) => point.rates?.[key] ?? null);
+    return {
+      times: points.map((point) => point.ms),
+      lines: {
+        messages: [{ label: t.seriesIn, values: line("messages_in_per_s") }, { label: t.seriesOut, values: line("messages_out_per_s") }],
+        bytes: [{ label: t.seriesIn, values: line("bytes_in_per_s") }, { label: t.seriesOut, values: line("bytes_out_per_s") }],
+        failed: [{ label: t.seriesFailed, values: line("failed_per_s") }],
+      },
+    };
+  }, [points, t]);
+  return (
+    <div class="charts">
+      <Chart name="messages" title={t.messagesChart} times={times} series={lines.messages} format={rate} />
+      <Chart name="bytes" title={t.bytesChart} times={times} series={lines.bytes} format={byteRate} />
+      <Chart name="failed" title={t.failedChart} times={times} series={lines.failed} format={rate} />
+    </div>
+  );
+}
+
+function LeadersCard(): VNode {
+  const t = useText().overview;
+  const status = useLatest(useCluster(), clusterCalls.status);
+  return (
+    <Card title={t.leaders} lead={t.leadersLead}>
+      <Await of={status}>{(cluster) => <Leaders cluster={cluster} />}</Await>
+    </Card>
+  );
+}

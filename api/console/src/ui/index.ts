@@ -1,0 +1,25 @@
+// What pages are built of.
+export { Badge, LevelBadge, type Tone } from "./Badge";
+export { Body } from "./Body";
+export { base64Size, decodeBase64, encodeBase64, visible } from "./bytes";
+export { Button } from "./Button";
+export { Card, Facts, Stat, Stats } from "./Card";
+export { Chart, type Series } from "./Chart";
+export { Confirm } from "./Confirm";
+export { Copy, Copyable } from "./Copy";
+export { Dialog } from "./Dialog";
+export { AreaField, CheckField, Field, NumberField, SelectField, TextField } from "./Field";
+export { Foreign } from "./Foreign";
+export { Form } from "./Form";
+export { Icon } from "./Icon";
+export { Link } from "./Link";
+export { Page, type Crumb } from "./Page";
+export { Progress } from "./Progress";
+export { Await, Empty, ErrorState, errorText, Loading } from "./States";
+export { StepsView } from "./StepsView";
+export { isPassing, isRunning, runSteps, untilDone, useSteps, type Steps, type StepsControl } from "./steps";
+export { Table, type Column, type Selection } from "./Table";
+export { Tabs, type Tab } from "./Tabs";
+export { TimeField } from "./TimeField";
+export { toast } from "./Toast";
+export { BytesField, DurationField } from "./UnitField";
