@@ -51,6 +51,10 @@ pub const RELEASE_MAX: usize = 2048;
 pub const CHECKS_MAX: usize = 128;
 /// So many open transactions of a broker group are listed at once.
 pub const TRANSACTIONS_LISTED_MAX: usize = 256;
+/// So many messages of a broker group that wait for their time are listed at once.
+pub const TIMERS_LISTED_MAX: usize = 1_000;
+/// So many of them are looked at for that, under the machine's lock.
+pub const TIMERS_LOOKED_AT_MAX: usize = 5_000;
 /// So many transactions of a broker group may be open.
 pub const HALVES_MAX: usize = 1 << 20;
 /// How a transaction or a timer ended is remembered so long, by the log's time.

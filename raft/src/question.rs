@@ -98,6 +98,44 @@ pub struct TransactionPlace {
     pub given_up_ms: Option<u64>,
 }
 
+/// Which of the messages that wait for their time are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimersWanted {
+    /// Of this topic only.
+    pub topic: Option<TopicId>,
+    /// Those that fall due at this time or later, in milliseconds since 1970.
+    pub from_ms: u64,
+    /// At most so many.
+    pub max: usize,
+}
+
+/// A message that waits for its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimerPlace {
+    /// When it falls due, by the log's time, in milliseconds since 1970.
+    pub due_ms: u64,
+    /// Names it within its broker group, with the time.
+    pub number: u64,
+    /// The topic's number.
+    pub topic: u32,
+    /// Its id as the window of ids knows it.
+    pub id: u128,
+    /// Where its record begins in the group's log.
+    #[serde(with = "as_number")]
+    pub position: LogPosition,
+    /// How many bytes the record has.
+    pub length: u32,
+}
+
+/// Messages of a broker group that wait for their time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimersFound {
+    /// By ascending time.
+    pub places: Vec<TimerPlace>,
+    /// How many wait in all.
+    pub total: u64,
+}
+
 /// The order of what a search finds, and where its next page begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Mark {
@@ -406,6 +444,7 @@ pub(crate) enum Question {
     Transactions {
         max: usize,
     },
+    Timers(TimersWanted),
     Find(Search),
     Frame {
         position: u64,
@@ -444,6 +483,7 @@ pub(crate) enum Answer {
     Places(Vec<QueuePlace>),
     Offset(u64),
     Transactions(Vec<TransactionPlace>),
+    Timers(TimersFound),
     Found(Found),
     Frame(Option<FrameFacts>),
     Journal(JournalFound),

@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 
 use store::planted::{PlantedBug, planted};
 use store::position::LogPosition;
+use store::tables::consume_queue::Entry;
 use store::tables::ended::{End, EndedRow};
 use store::tables::held::Holder;
 use store::tables::pending::Pending;
@@ -18,9 +19,10 @@ use store::tables::{RowKind, TableStore};
 
 use super::broker::each_row;
 use super::{Machine, MachineFailure};
-use crate::limits::RELEASE_MAX;
+use crate::limits::{RELEASE_MAX, TIMERS_LISTED_MAX, TIMERS_LOOKED_AT_MAX};
 use crate::names::{QueueKey, TopicId};
 use crate::outcome::Outcome;
+use crate::question::{TimerPlace, TimersFound, TimersWanted};
 use crate::request::Rejection;
 
 /// What no machine may look at (rule R4), for a planted bug.
@@ -186,6 +188,36 @@ impl<T: TableStore> Machine<T> {
     /// too early (a release then finds nothing), never too late. `None` if none waits.
     pub fn next_due_ms(&self) -> Option<u64> {
         self.timers.next_due_ms
+    }
+
+    /// Messages that wait for their time, the first ones by that, among so many as may be looked at.
+    pub fn timers(&self, wanted: TimersWanted) -> Result<TimersFound, MachineFailure> {
+        let from = TimerKey { due_ms: wanted.from_ms, number: 0 }.max(self.timers.gone_to);
+        let (mut places, mut looked_at, mut malformed) = (Vec::new(), 0, None);
+        self.progress.tables().scan(&from.bytes(), Some(&RowKind::Timer.end_key()), &mut |key, value| {
+            let Some(TimerRow { key, message }) = self.timers.row(key, value) else {
+                malformed = Some(RowKind::Timer.malformed(key));
+                return ControlFlow::Break(());
+            };
+            looked_at += 1;
+            let topic = message.queue.0;
+            if !self.timers.removed.contains(&key) && wanted.topic.is_none_or(|wanted| wanted.0 == topic) {
+                let Entry { position, length, .. } = message.entry;
+                places.push(TimerPlace {
+                    due_ms: key.due_ms,
+                    number: key.number,
+                    topic,
+                    id: message.id,
+                    position,
+                    length,
+                });
+            }
+            match places.len() < wanted.max.min(TIMERS_LISTED_MAX) && looked_at < TIMERS_LOOKED_AT_MAX {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
+        })?;
+        malformed.map_or(Ok(TimersFound { places, total: self.timers.count }), |error| Err(error.into()))
     }
 
     /// How many messages wait for their time.

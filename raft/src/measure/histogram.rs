@@ -40,6 +40,41 @@ impl Distribution {
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
+
+    /// Both together. One of them may be empty, else they have the same bounds.
+    pub fn with(mut self, other: &Distribution) -> Distribution {
+        if self.counts.is_empty() {
+            return other.clone();
+        }
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
+        self.sum += other.sum;
+        self
+    }
+
+    /// What was counted after an earlier reading of the same histogram.
+    pub fn since(&self, earlier: &Distribution) -> Distribution {
+        let mut later = self.clone();
+        later
+            .counts
+            .iter_mut()
+            .zip(&earlier.counts)
+            .for_each(|(count, before)| *count = count.saturating_sub(*before));
+        later.sum = later.sum.saturating_sub(earlier.sum);
+        later
+    }
+
+    /// The bound that this share (0.0 to 1.0) of the values does not exceed; 0 if there are none. What is above all bounds
+    /// is told as the last one.
+    pub fn quantile(&self, share: f64) -> u64 {
+        let wanted = (self.count() as f64 * share).ceil() as u64;
+        let mut seen = 0;
+        let at = self.counts.iter().position(|count| {
+            seen += count;
+            seen >= wanted.max(1)
+        });
+        let bound = |at: usize| self.bounds.get(at).or(self.bounds.last()).copied();
+        at.and_then(bound).unwrap_or(0)
+    }
 }
 
 impl Histogram {

@@ -116,6 +116,7 @@ impl NodeInner {
                 let answer = self.confirmed(group, source, answer).await?;
                 let places = match &answer {
                     Answer::Found(found) => found.places.iter().map(|at| (at.position, at.length)).collect(),
+                    Answer::Timers(found) => found.places.iter().map(|at| (at.position, at.length)).collect(),
                     _ => Vec::new(),
                 };
                 let records = self.read_records(group.store.log(), places).await?;
@@ -249,6 +250,10 @@ fn answer_at_once(group: &Group, question: Question) -> Result<Answer, AskError>
                 order_hash,
                 clock::now_ms(),
             )))
+        }
+        Question::Timers(wanted) => {
+            let found = group.replica().broker().timers(wanted);
+            found.map(Answer::Timers).map_err(|failure| AskError::Failed(failure.to_string()))
         }
         Question::Unsettled { topic, generation, consumers } => {
             let replica = group.replica();

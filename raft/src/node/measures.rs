@@ -213,6 +213,17 @@ impl Node {
         }
     }
 
+    /// How long syncs of this node's logs took, all of its groups together, in microseconds.
+    pub fn sync_times(&self) -> Distribution {
+        let groups = self.inner.groups.values();
+        groups.fold(Distribution::default(), |sum, group| sum.with(&group.counters.syncs.time.read()))
+    }
+
+    /// How far consumer groups are behind in groups that this node leads, as of a moment ago.
+    pub async fn lags(&self) -> Arc<LagReport> {
+        self.inner.lags().await
+    }
+
     /// How many messages went by retention before a consumer group got them, by proposals of this node.
     pub fn messages_skipped(&self) -> u64 {
         self.inner.messages_skipped.load(Ordering::Relaxed)

@@ -54,6 +54,7 @@ mod status;
 mod story;
 mod tick;
 mod timekeeping;
+mod timers;
 mod transactions;
 mod upgrade;
 mod voters;
@@ -80,6 +81,7 @@ pub use nodes::Removal;
 pub use options::{DiskMarks, NodeOptions, Retention, Tuning};
 pub use space::{DiskLevel, DiskStatus};
 pub use status::{ClusterStatus, GroupStatus, NodeStatus, ProgramStatus, ReplicaStatus};
+pub use timers::{Waiting, WaitingMessage};
 pub use transactions::{HalfMessage, TransactionChecks};
 pub use voters::VoterChange;
 
