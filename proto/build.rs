@@ -17,11 +17,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut descriptors = protox::compile(FILES, [root])?;
     tonic_prost_build::configure().bytes(".").compile_fds(descriptors.clone())?;
 
+    // The HTTP API is described with the comments of the one service that it gives.
+    let mut admin = descriptors.clone();
+    admin.file.retain(|file| file.package() == "ledgermq.admin.v1");
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join("admin.bin"), admin.encode_to_vec())?;
+
     // Reflection wants the shapes only; the comments would ride along in every binary.
     for file in &mut descriptors.file {
         file.source_code_info = None;
     }
-    let out = PathBuf::from(std::env::var("OUT_DIR")?).join("descriptors.bin");
-    std::fs::write(out, descriptors.encode_to_vec())?;
+    std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     Ok(())
 }

@@ -330,7 +330,7 @@ async fn sweep(state: Arc<EdgeState>) {
             _ = ticks.tick() => {}
             () = state.stopping.cancelled() => return,
         }
-        state.traffic.sample(Instant::now());
+        state.traffic.sample(Instant::now(), raft::clock::now_ms(), || state.node.sync_times());
         state.lite.expire(Instant::now());
         for client_id in state.sessions.expire(Instant::now()) {
             state.lite.remove(&client_id);

@@ -20,3 +20,6 @@ pub mod admin {
 /// An encoded `google.protobuf.FileDescriptorSet` with every file of this crate and what they
 /// import, for gRPC reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// The same for the admin service alone, with the comments of its file.
+pub const ADMIN_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/admin.bin"));

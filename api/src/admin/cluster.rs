@@ -88,7 +88,7 @@ pub(super) async fn transfer_leader(
     request: TransferLeaderRequest,
     deadline: Instant,
 ) -> Result<TransferLeaderResponse, Fault> {
-    let group = parse_group(&request.group)?;
+    let group = known_group(edge, &request.group)?;
     let to = match request.to.as_str() {
         "" => None,
         name => Some(find_node(edge, name)?),
@@ -104,7 +104,7 @@ pub(super) async fn change_voters(
     request: ChangeVotersRequest,
     deadline: Instant,
 ) -> Result<ChangeVotersResponse, Fault> {
-    let group = parse_group(&request.group)?;
+    let group = known_group(edge, &request.group)?;
     let node = find_node(edge, &request.node)?;
     let change = edge.node.change_voters(group, node, request.votes, deadline).await?;
     let voters = change.voters.iter().map(|id| id.0).collect();
@@ -160,10 +160,19 @@ pub(super) async fn move_replica(
     request: MoveReplicaRequest,
     deadline: Instant,
 ) -> Result<MoveReplicaResponse, Fault> {
-    let group = parse_group(&request.group)?;
+    let group = known_group(edge, &request.group)?;
     let (from, to) = (find_node(edge, &request.from)?, find_node(edge, &request.to)?);
     let moved = edge.node.move_replica(group, from, to, deadline).await?;
     Ok(MoveReplicaResponse { done: moved.done, behind: moved.behind })
+}
+
+/// A group that there is.
+fn known_group(edge: &EdgeState, name: &str) -> Result<GroupId, Fault> {
+    let group = parse_group(name)?;
+    match edge.node.groups().contains(&group) {
+        true => Ok(group),
+        false => Err(Fault::BadRequest(format!("there is no group {name}"))),
+    }
 }
 
 /// `meta`, or `g` and a number.

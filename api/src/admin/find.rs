@@ -121,6 +121,14 @@ fn is_system(topic: &str) -> bool {
     [DEAD_LETTERS, RETRIES].iter().any(|prefix| topic.starts_with(prefix))
 }
 
+/// What a message holds.
+///
+/// # Errors
+/// [`Fault::Corrupted`] if that cannot be read.
+pub(super) fn found_record(found: &FoundMessage) -> Result<MessageRecord, Fault> {
+    MessageRecord::decode(&found.record).map_err(|error| Fault::Corrupted(error.to_string()))
+}
+
 /// For the wire; none if the record cannot be read.
 pub(super) fn wire_message(topic: &Topic, found: &FoundMessage) -> Option<admin::FoundMessage> {
     let record = MessageRecord::decode(&found.record)

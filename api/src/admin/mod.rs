@@ -2,18 +2,24 @@
 //!
 //! Its errors are gRPC's own statuses.
 
+mod clients;
 mod cluster;
 mod convert;
 mod copy;
 mod dead_letters;
 mod digest;
+mod doctor;
 mod find;
 mod group;
+mod lags;
 mod offsets;
 mod settings;
+mod timers;
 mod topic;
 mod trace;
+mod traffic;
 mod transactions;
+mod trying;
 mod users;
 mod why;
 
@@ -26,16 +32,20 @@ use proto::admin::{
     CreateUserRequest, DeleteGroupRequest, DeleteGroupResponse, DeleteRulesRequest, DeleteRulesResponse,
     DeleteTopicRequest, DeleteTopicResponse, DeleteUserRequest, DeleteUserResponse, DescribeGroupRequest,
     DescribeGroupResponse, DescribeTopicRequest, DescribeTopicResponse, DigestReplicasRequest,
-    DigestReplicasResponse, ExplainDeliveryRequest, ExplainDeliveryResponse, GroupOffsetsRequest,
-    GroupOffsetsResponse, GroupResponse, ListDeadLettersRequest, ListDeadLettersResponse, ListGroupsRequest,
-    ListGroupsResponse, ListTopicsRequest, ListTopicsResponse, ListTransactionsRequest,
-    ListTransactionsResponse, ListUsersRequest, ListUsersResponse, MoveReplicaRequest, MoveReplicaResponse,
+    DigestReplicasResponse, DoctorRequest, DoctorResponse, ExplainDeliveryRequest, ExplainDeliveryResponse,
+    GroupOffsetsRequest, GroupOffsetsResponse, GroupResponse, ListClientsRequest, ListClientsResponse,
+    ListDeadLettersRequest, ListDeadLettersResponse, ListGroupsRequest, ListGroupsResponse, ListLagsRequest,
+    ListLagsResponse, ListTimersRequest, ListTimersResponse, ListTopicsRequest, ListTopicsResponse,
+    ListTransactionsRequest, ListTransactionsResponse, ListUsersRequest, ListUsersResponse,
+    MoveReplicaRequest, MoveReplicaResponse, PlanRebalanceRequest, PlanRebalanceResponse,
     QueryMessagesRequest, QueryMessagesResponse, RaiseFeatureLevelRequest, RaiseFeatureLevelResponse,
-    RemoveNodeRequest, RemoveNodeResponse, ResendDeadLettersRequest, ResendDeadLettersResponse,
-    ResetOffsetRequest, ResetOffsetResponse, SetRuleRequest, SetRuleResponse, SpreadTopicRequest,
+    RecallTimerRequest, RecallTimerResponse, RemoveNodeRequest, RemoveNodeResponse, ResendDeadLettersRequest,
+    ResendDeadLettersResponse, ResendMessageRequest, ResetOffsetRequest, ResetOffsetResponse,
+    SendMessageRequest, SendMessageResponse, SetRuleRequest, SetRuleResponse, SpreadTopicRequest,
     StepAsideRequest, StepAsideResponse, TestAccessRequest, TestAccessResponse, TopicResponse,
-    TraceMessageRequest, TraceMessageResponse, TransferLeaderRequest, TransferLeaderResponse,
-    UpdateGroupRequest, UpdateTopicRequest, UpdateUserRequest, UserResponse,
+    TraceMessageRequest, TraceMessageResponse, TrafficRequest, TrafficResponse, TransferLeaderRequest,
+    TransferLeaderResponse, UpdateGroupRequest, UpdateTopicRequest, UpdateUserRequest, UserResponse,
+    VerifyMessageRequest, VerifyMessageResponse,
 };
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
@@ -356,6 +366,80 @@ impl Admin for AdminService {
     ) -> Result<Response<TestAccessResponse>, Status> {
         let (_, request) = self.admitted(request)?;
         answer(users::test(&self.edge, &request))
+    }
+
+    async fn traffic(&self, request: Request<TrafficRequest>) -> Result<Response<TrafficResponse>, Status> {
+        let (caller, request) = self.admitted(request)?;
+        Ok(Response::new(traffic::traffic(&self.edge, request, deadline(&caller)).await))
+    }
+
+    async fn list_lags(
+        &self,
+        request: Request<ListLagsRequest>,
+    ) -> Result<Response<ListLagsResponse>, Status> {
+        let (caller, request) = self.admitted(request)?;
+        Ok(Response::new(lags::list(&self.edge, &caller, request, deadline(&caller)).await))
+    }
+
+    async fn list_clients(
+        &self,
+        request: Request<ListClientsRequest>,
+    ) -> Result<Response<ListClientsResponse>, Status> {
+        let (caller, request) = self.admitted(request)?;
+        Ok(Response::new(clients::list(&self.edge, &caller, request, deadline(&caller)).await))
+    }
+
+    async fn doctor(&self, request: Request<DoctorRequest>) -> Result<Response<DoctorResponse>, Status> {
+        self.admitted(request)?;
+        Ok(Response::new(doctor::examine(&self.edge).await))
+    }
+
+    async fn plan_rebalance(
+        &self,
+        request: Request<PlanRebalanceRequest>,
+    ) -> Result<Response<PlanRebalanceResponse>, Status> {
+        self.admitted(request)?;
+        Ok(Response::new(doctor::plan(&self.edge).await))
+    }
+
+    async fn send_message(
+        &self,
+        request: Request<SendMessageRequest>,
+    ) -> Result<Response<SendMessageResponse>, Status> {
+        let (caller, request) = self.admitted(request)?;
+        answer(trying::send(&self.edge, &caller, request).await)
+    }
+
+    async fn resend_message(
+        &self,
+        request: Request<ResendMessageRequest>,
+    ) -> Result<Response<SendMessageResponse>, Status> {
+        let (caller, request) = self.admitted(request)?;
+        answer(trying::resend(&self.edge, &caller, request, deadline(&caller)).await)
+    }
+
+    async fn verify_message(
+        &self,
+        request: Request<VerifyMessageRequest>,
+    ) -> Result<Response<VerifyMessageResponse>, Status> {
+        let (caller, request) = self.admitted(request)?;
+        answer(trying::verify(&self.edge, &caller, request).await)
+    }
+
+    async fn list_timers(
+        &self,
+        request: Request<ListTimersRequest>,
+    ) -> Result<Response<ListTimersResponse>, Status> {
+        let (caller, request) = self.admitted(request)?;
+        answer(timers::list(&self.edge, &caller, request, deadline(&caller)).await)
+    }
+
+    async fn recall_timer(
+        &self,
+        request: Request<RecallTimerRequest>,
+    ) -> Result<Response<RecallTimerResponse>, Status> {
+        let (caller, request) = self.admitted(request)?;
+        answer(timers::recall(&self.edge, request, deadline(&caller)).await)
     }
 
     type CopyReplicaStream = copy::Answers;

@@ -32,6 +32,14 @@ pub(super) async fn reset_offset(
 ) -> Result<ResetOffsetResponse, Fault> {
     let to = start_from(request.to, request.unix_ms)?;
     let (group, topic) = named(edge, &request.group, request.topic)?;
+    if request.preview {
+        let target = match (to, request.queue, request.offset) {
+            (Some(to), _, None) => OffsetTarget::Start(to),
+            (None, Some(_), Some(offset)) => OffsetTarget::Offset(offset),
+            _ => return Err(nowhere()),
+        };
+        return preview(edge, &group, &topic, (request.queue, target), deadline).await;
+    }
     match (to, request.queue, request.offset) {
         (Some(to), queue, None) => move_all(edge, &group, &topic, queue, to, deadline).await?,
         (None, Some(queue), Some(offset)) => {
@@ -40,14 +48,44 @@ pub(super) async fn reset_offset(
             let to = OffsetTarget::Offset(offset);
             edge.node.move_to(group.id, &topic, queue, to, deadline).await?;
         }
-        _ => {
-            return Err(Fault::BadRequest(
-                "say where to: first, last, a time, or an offset of one queue".into(),
-            ));
-        }
+        _ => return Err(nowhere()),
     }
     let places = edge.node.places(&topic, Some(group.id), deadline).await?;
     Ok(ResetOffsetResponse { queues: queue_statuses(&topic, &places).collect() })
+}
+
+fn nowhere() -> Fault {
+    Fault::BadRequest("say where to: first, last, a time, or an offset of one queue".into())
+}
+
+/// Where the consumer group would be in each queue, if it was moved now. Nothing is moved.
+async fn preview(
+    edge: &EdgeState,
+    group: &ConsumerGroup,
+    topic: &Topic,
+    (only, target): (Option<u32>, OffsetTarget),
+    deadline: Instant,
+) -> Result<ResetOffsetResponse, Fault> {
+    let mut places = edge.node.places(topic, Some(group.id), deadline).await?;
+    for (number, place) in (0u32..).zip(&mut places) {
+        if only.is_some_and(|only| only != number) {
+            continue;
+        }
+        let state = &mut place.state;
+        let to = match target {
+            OffsetTarget::Start(StartFrom::First) => state.first,
+            OffsetTarget::Start(StartFrom::Last) => state.end,
+            OffsetTarget::Start(StartFrom::Time(time_ms)) => {
+                edge.node.offset_at(topic, number, time_ms, deadline).await?
+            }
+            OffsetTarget::Offset(offset) => {
+                within(offset, number, state.end)?;
+                offset.max(state.first)
+            }
+        };
+        (state.settled, state.next, state.in_flight) = (to, to, 0);
+    }
+    Ok(ResetOffsetResponse { queues: queue_statuses(topic, &places).collect() })
 }
 
 /// In one queue, or in every one.

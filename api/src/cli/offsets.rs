@@ -44,6 +44,7 @@ impl OffsetsArgs {
 /// Arguments of `group reset-offset`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  ledgermq group reset-offset billing orders --from 2h --dry-run
   ledgermq group reset-offset billing orders --from first --yes
   ledgermq group reset-offset billing orders --from 2026-01-31T08:00:00.250Z --yes
   ledgermq group reset-offset billing orders --queue 3 --to-offset 1200 --yes
@@ -64,6 +65,9 @@ pub struct ResetOffsetArgs {
     /// To this offset of the queue
     #[arg(long, value_name = "N", requires = "queue", conflicts_with = "from")]
     to_offset: Option<u64>,
+    /// Move nothing: show where it would be, and how many messages it would have before it
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     confirm: ConfirmArgs,
     #[command(flatten)]
@@ -74,7 +78,9 @@ impl ResetOffsetArgs {
     pub async fn run(self) -> Result<(), Failure> {
         let (name, topic) = (&self.name, &self.topic);
         let place = self.queue.map_or("every queue".to_owned(), |queue| format!("queue {queue}"));
-        self.confirm.confirm(&format!("This moves consumer group {name} in {place} of {topic}."))?;
+        if !self.dry_run {
+            self.confirm.confirm(&format!("This moves consumer group {name} in {place} of {topic}."))?;
+        }
         let (to, unix_ms) = self.from.map_or((0, 0), From::wire);
         let broker = self.common.target.connect().await?;
         let request = admin::ResetOffsetRequest {
@@ -84,6 +90,7 @@ impl ResetOffsetArgs {
             unix_ms,
             queue: self.queue,
             offset: self.to_offset,
+            preview: self.dry_run,
         };
         let request = broker.headers.request(request, ADMIN_TIMEOUT);
         let queues = broker

@@ -27,6 +27,15 @@ pub fn full_name<'a>(resource: &'a Resource, header_namespace: &str) -> Cow<'a, 
     Cow::Owned(format!("{namespace}%{}", resource.name))
 }
 
+/// The resource that a name of the catalog stands for.
+pub fn resource_of(full: &str) -> Resource {
+    let (namespace, name) = match full.split_once('%') {
+        Some((namespace, name)) if !namespace.is_empty() => (namespace, name),
+        _ => ("", full),
+    };
+    Resource { resource_namespace: namespace.to_owned(), name: name.to_owned() }
+}
+
 /// The name that a client of `namespace` knows.
 pub fn client_name<'a>(full: &'a str, namespace: &str) -> Cow<'a, str> {
     if namespace.is_empty() {

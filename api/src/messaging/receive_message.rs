@@ -191,7 +191,7 @@ async fn poll(edge: &EdgeState, caller: &Caller, request: ReceiveMessageRequest)
             return Err(fault);
         }
     };
-    edge.traffic.delivered(delivered.len());
+    edge.traffic.delivered(delivered.len(), bytes);
     edge.counts.delivered(topic.id, Some(consumer.id), delivered.len(), bytes);
     let attempts = dead_letter_origin::attempts(edge, &topic, &delivered, deadline).await;
     let asked = AskedTopic { resource, full_name: topic_name };

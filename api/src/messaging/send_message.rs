@@ -40,6 +40,7 @@ pub async fn send_message(
             SendMessageResponse { status, entries }
         }
         Err(fault) => {
+            edge.traffic.failed(count);
             let status = fault.status(language);
             let entry = SendResultEntry { status: Some(status.clone()), ..SendResultEntry::default() };
             // Python asserts one entry for its one message, also in a refusal.
@@ -49,7 +50,11 @@ pub async fn send_message(
     }
 }
 
-async fn publish(
+/// As [`send_message`], with what it is for each message.
+///
+/// # Errors
+/// Why none was published.
+pub(crate) async fn publish(
     edge: &EdgeState,
     caller: &Caller,
     request: SendMessageRequest,
@@ -71,6 +76,7 @@ async fn publish(
     check_all(edge, topic, &messages)?;
     take_quota(edge, client_id, topic, &messages)?;
     let ids: Vec<String> = messages.iter().map(message_id).collect();
+    let bodies: Vec<usize> = messages.iter().map(|message| message.body.len()).collect();
     let (store_host, check_after) = (edge.store_host(), edge.options.transaction_check_after);
     let publish = |message| convert::message::publish(message, topic, store_host, check_after);
     let mut publishes: Vec<Publish> = messages.into_iter().map(publish).collect();
@@ -79,7 +85,7 @@ async fn publish(
     // Afterwards: where they went may have changed meanwhile.
     let named: Vec<Named> =
         ids.into_iter().zip(&publishes).map(|(id, publish)| Named::of(id, publish, topic)).collect();
-    edge.traffic.took(results.iter().filter(|result| result.is_ok()).count());
+    count_traffic(edge, &bodies, &results);
     count(edge, topic, &named, &results);
     let language = caller.language();
     let entry = |(named, result)| entry(named, result, topic, language);
@@ -117,6 +123,16 @@ impl Named {
             }
             (false, None) => (self.message_id.clone(), String::new()),
         }
+    }
+}
+
+/// What was taken, and what was not.
+fn count_traffic(edge: &EdgeState, bodies: &[usize], results: &[Result<Published, RequestError>]) {
+    let taken = bodies.iter().zip(results).filter(|(_, result)| result.is_ok());
+    let (messages, bytes) = taken.fold((0, 0), |(messages, sum), (bytes, _)| (messages + 1, sum + bytes));
+    edge.traffic.took(messages, bytes);
+    if messages < results.len() {
+        edge.traffic.failed(results.len() - messages);
     }
 }
 

@@ -89,6 +89,19 @@ impl<'a> Call<'a> {
     }
 }
 
+/// Has a connected consumer consume a message now: its own status.
+///
+/// # Errors
+/// Why it did not.
+pub async fn verify_message(
+    edge: &EdgeState,
+    caller: &Caller,
+    request: VerifyMessageRequest,
+) -> Result<Status, Fault> {
+    edge.admit(caller, &request)?;
+    clients::verify(&Call::new(edge, caller), request).await
+}
+
 /// A method whose answer has a status: parse, call, and put the status in.
 macro_rules! answer {
     ($self:ident, $request:ident, $response:ident, $call:path) => {{
@@ -189,11 +202,7 @@ impl Admin for RocketmqAdmin {
         let (caller, request) = Caller::of(request);
         let call = Call::new(&self.edge, &caller);
         // The client's own status is the answer.
-        let verified = match self.edge.admit(&caller, &request) {
-            Ok(()) => clients::verify(&call, request).await,
-            Err(fault) => Err(fault),
-        };
-        let status = match verified {
+        let status = match verify_message(&self.edge, &caller, request).await {
             Ok(status) => Some(status),
             Err(fault) => call.refusal(&fault),
         };

@@ -33,7 +33,8 @@ pub(super) fn change_log_level(request: &ChangeLogLevelRequest) -> ChangeLogLeve
 
 /// What went through this node lately, and who is connected to it.
 pub(super) fn stats(edge: &EdgeState) -> GetProxyRuntimeStatsResponse {
-    let (in_tps, out_tps) = edge.traffic.per_second();
+    let rates = edge.traffic.now().per_second;
+    let (in_tps, out_tps) = (rates.messages_in, rates.messages_out);
     let count = |producers: bool| {
         edge.sessions
             .count(|kind| (kind == ClientType::Producer) == producers && kind != ClientType::Unspecified)

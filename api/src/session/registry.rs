@@ -169,10 +169,11 @@ impl Registry {
     }
 
     /// The clients of a consumer group on this node, for other nodes; of all groups if it is empty.
-    pub fn reports_of(&self, group: &str) -> Vec<ClientReport> {
+    /// With `producers`, those too that are of no consumer group.
+    pub fn reports_of(&self, group: &str, producers: bool) -> Vec<ClientReport> {
         let sessions = self.lock();
         let of_it = sessions.iter().filter(|(_, session)| match group {
-            "" => !session.role.group.is_empty(),
+            "" => producers || !session.role.group.is_empty(),
             group => session.role.group == group,
         });
         let filter = |(topic, filter): (&String, &FilterExpression)| {

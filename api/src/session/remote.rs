@@ -2,7 +2,7 @@
 //!
 //! Between edges of one cluster a question and its answer travel as JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +20,10 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::edge::EdgeState;
 use crate::limits::{CLIENT_ANSWER_WAIT, EDGE_ANSWER_WAIT};
+use crate::port::holdings::Held;
 use crate::session::lite::LiteSubscription;
 use crate::session::pending::ClientAnswer;
+use crate::traffic::Sample;
 
 /// For the way back of another edge's answer.
 const ANSWER_MARGIN: Duration = Duration::from_millis(200);
@@ -58,6 +60,54 @@ impl ClientReport {
         let (kind, expression) = self.filters.get(topic)?;
         Some(FilterExpression { r#type: *kind, expression: expression.clone() })
     }
+}
+
+/// How far a consumer group is behind in a topic, in broker groups that one node leads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LagTold {
+    /// Its name in the catalog.
+    pub group: String,
+    /// The topic's name in the catalog.
+    pub topic: String,
+    /// See [`raft::node::Lag`].
+    pub messages: u64,
+    /// Leases that are held.
+    pub in_flight: u64,
+    /// What could be delivered.
+    pub ready: u64,
+    /// When the oldest unsettled message was stored, in milliseconds since 1970.
+    pub oldest_ms: Option<u64>,
+}
+
+impl LagTold {
+    fn nothing(group: &str, topic: &str) -> LagTold {
+        let (group, topic) = (group.to_owned(), topic.to_owned());
+        LagTold { group, topic, messages: 0, in_flight: 0, ready: 0, oldest_ms: None }
+    }
+
+    fn add(&mut self, other: &LagTold) {
+        self.messages += other.messages;
+        self.in_flight += other.in_flight;
+        self.ready += other.ready;
+        self.oldest_ms = self.oldest_ms.into_iter().chain(other.oldest_ms).min();
+    }
+}
+
+/// What goes through one node.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrafficTold {
+    /// A sample for each ten seconds.
+    pub history: Vec<Sample>,
+    /// The last two seconds or so.
+    pub now: Sample,
+    /// See [`crate::traffic::Traffic::sync_us`].
+    pub sync_p50_us: u64,
+    /// In microseconds, too.
+    pub sync_p99_us: u64,
+    /// Clients heard of lately.
+    pub clients: u64,
+    /// Connections of clients.
+    pub connections: u64,
 }
 
 /// What a client is to do.
@@ -99,6 +149,13 @@ pub enum Done {
 enum Question {
     Clients {
         group: String,
+        /// Those too that are of no consumer group.
+        #[serde(default)]
+        producers: bool,
+    },
+    Lags,
+    Traffic {
+        since_unix_ms: u64,
     },
     Command {
         client_id: String,
@@ -118,6 +175,8 @@ enum Question {
 #[derive(Debug, Serialize, Deserialize)]
 enum Answer {
     Clients(Vec<ClientReport>),
+    Lags(Vec<LagTold>),
+    Traffic(TrafficTold),
     Command(Result<Done, NotDone>),
     Noted,
     Malformed,
@@ -140,7 +199,11 @@ pub fn answer_others(edge: &Arc<EdgeState>) {
 
 async fn answer(edge: &EdgeState, question: Question) -> Answer {
     match question {
-        Question::Clients { group } => Answer::Clients(edge.sessions.reports_of(&group)),
+        Question::Clients { group, producers } => {
+            Answer::Clients(edge.sessions.reports_of(&group, producers))
+        }
+        Question::Lags => Answer::Lags(own_lags(edge).await),
+        Question::Traffic { since_unix_ms } => Answer::Traffic(own_traffic(edge, since_unix_ms)),
         Question::Command { client_id, command, wait_ms } => {
             let wait = Duration::from_millis(wait_ms).min(CLIENT_ANSWER_WAIT);
             Answer::Command(command_here(edge, &client_id, command, Instant::now() + wait).await)
@@ -157,7 +220,7 @@ pub async fn clients_of(edge: &EdgeState, group: &str, deadline: Instant) -> Vec
     let until = deadline.min(Instant::now() + EDGE_ANSWER_WAIT);
     let nodes = edge.live_nodes();
     let asked = nodes.iter().map(|node| {
-        let question = Question::Clients { group: group.to_owned() };
+        let question = Question::Clients { group: group.to_owned(), producers: false };
         ask(edge, node.id, question, until)
     });
     let mut found = BTreeMap::new();
@@ -172,6 +235,91 @@ pub async fn clients_of(edge: &EdgeState, group: &str, deadline: Instant) -> Vec
         }
     }
     found.into_values().collect()
+}
+
+/// As [`clients_of`], with producers, and as each node knows them.
+pub async fn clients_by_node(
+    edge: &EdgeState,
+    group: &str,
+    deadline: Instant,
+) -> Vec<(NodeId, Vec<ClientReport>)> {
+    let answers = ask_all(edge, deadline, || Question::Clients { group: group.to_owned(), producers: true });
+    let reports = answers.await.into_iter().filter_map(|(node, answer)| match answer {
+        Answer::Clients(reports) => Some((node, reports)),
+        _ => None,
+    });
+    reports.collect()
+}
+
+/// How far consumer groups are behind, each once: what the nodes that answer lead.
+pub async fn lags(edge: &EdgeState, deadline: Instant) -> Vec<LagTold> {
+    let mut sums: BTreeMap<(String, String), LagTold> = BTreeMap::new();
+    for (_, answer) in ask_all(edge, deadline, || Question::Lags).await {
+        let Answer::Lags(lags) = answer else { continue };
+        for lag in lags {
+            let key = (lag.group.clone(), lag.topic.clone());
+            let sum = sums.entry(key).or_insert_with(|| LagTold::nothing(&lag.group, &lag.topic));
+            sum.add(&lag);
+        }
+    }
+    sums.into_values().collect()
+}
+
+/// What goes through each node that answers.
+pub async fn traffic(edge: &EdgeState, since_unix_ms: u64, deadline: Instant) -> Vec<(NodeId, TrafficTold)> {
+    let answers = ask_all(edge, deadline, || Question::Traffic { since_unix_ms }).await;
+    let told = answers.into_iter().filter_map(|(node, answer)| match answer {
+        Answer::Traffic(told) => Some((node, told)),
+        _ => None,
+    });
+    told.collect()
+}
+
+async fn own_lags(edge: &EdgeState) -> Vec<LagTold> {
+    let report = edge.node.lags().await;
+    let catalog = edge.node.catalog();
+    let topics: HashMap<TopicId, &str> =
+        catalog.topics.values().map(|topic| (topic.id, topic.name.as_str())).collect();
+    let groups: HashMap<ConsumerId, &str> =
+        catalog.consumers.values().map(|group| (group.id, group.name.as_str())).collect();
+    let named = report.lags.iter().filter_map(|((group, topic), lag)| {
+        Some(LagTold {
+            group: (*groups.get(group)?).to_owned(),
+            topic: (*topics.get(topic)?).to_owned(),
+            messages: lag.messages,
+            in_flight: lag.in_flight,
+            ready: lag.ready,
+            oldest_ms: lag.oldest_ms,
+        })
+    });
+    named.collect()
+}
+
+fn own_traffic(edge: &EdgeState, since_unix_ms: u64) -> TrafficTold {
+    let (sync_p50_us, sync_p99_us) = edge.traffic.sync_us();
+    TrafficTold {
+        history: edge.traffic.history(since_unix_ms),
+        now: edge.traffic.now(),
+        sync_p50_us,
+        sync_p99_us,
+        clients: edge.sessions.len() as u64,
+        connections: edge.holdings.held(Held::Connections) as u64,
+    }
+}
+
+/// Asks every node that lives; those that do not answer are left out.
+async fn ask_all(
+    edge: &EdgeState,
+    deadline: Instant,
+    question: impl Fn() -> Question,
+) -> Vec<(NodeId, Answer)> {
+    let until = deadline.min(Instant::now() + EDGE_ANSWER_WAIT);
+    let nodes = edge.live_nodes();
+    let asked = nodes.iter().map(|node| {
+        let question = question();
+        async move { Some((node.id, ask(edge, node.id, question, until).await?)) }
+    });
+    join_all(asked).await.into_iter().flatten().collect()
 }
 
 /// Tells the other nodes which lite topics a client reads; those that do not answer hear it the next time.

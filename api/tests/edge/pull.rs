@@ -234,6 +234,7 @@ async fn a_group_is_moved_in_one_queue_and_shows_where_it_stands() {
     let ends = server.node.places(&server.node.catalog().topics["demo"], None, soon()).await.unwrap();
     assert_eq!(update(&client, 0, 0).await, Code::Ok);
     let reset = |to: StartFrom, queue, offset| ResetOffsetRequest {
+        preview: false,
         group: "g".into(),
         topic: "demo".into(),
         to: to as i32,

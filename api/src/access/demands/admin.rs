@@ -3,14 +3,16 @@
 use proto::admin::{
     AddBrokerGroupsRequest, ChangeVotersRequest, ClusterStatusRequest, CreateGroupRequest,
     CreateTopicRequest, CreateUserRequest, DeleteGroupRequest, DeleteRulesRequest, DeleteTopicRequest,
-    DeleteUserRequest, DescribeGroupRequest, DescribeTopicRequest, DigestReplicasRequest,
-    ExplainDeliveryRequest, GroupOffsetsRequest, ListDeadLettersRequest, ListGroupsRequest,
-    ListTopicsRequest, ListTransactionsRequest, ListUsersRequest, MoveReplicaRequest, QueryMessagesRequest,
-    RaiseFeatureLevelRequest, RemoveNodeRequest, ResendDeadLettersRequest, ResetOffsetRequest,
-    SetRuleRequest, SpreadTopicRequest, StepAsideRequest, TestAccessRequest, TraceMessageRequest,
-    TransferLeaderRequest, UpdateGroupRequest, UpdateTopicRequest, UpdateUserRequest,
+    DeleteUserRequest, DescribeGroupRequest, DescribeTopicRequest, DigestReplicasRequest, DoctorRequest,
+    ExplainDeliveryRequest, GroupOffsetsRequest, ListClientsRequest, ListDeadLettersRequest,
+    ListGroupsRequest, ListLagsRequest, ListTimersRequest, ListTopicsRequest, ListTransactionsRequest,
+    ListUsersRequest, MoveReplicaRequest, PlanRebalanceRequest, QueryMessagesRequest,
+    RaiseFeatureLevelRequest, RecallTimerRequest, RemoveNodeRequest, ResendDeadLettersRequest,
+    ResendMessageRequest, ResetOffsetRequest, SendMessageRequest, SetRuleRequest, SpreadTopicRequest,
+    StepAsideRequest, TestAccessRequest, TraceMessageRequest, TrafficRequest, TransferLeaderRequest,
+    UpdateGroupRequest, UpdateTopicRequest, UpdateUserRequest, VerifyMessageRequest,
 };
-use raft::access::Action::{Create, Delete, Get, Subscribe, Update};
+use raft::access::Action::{Create, Delete, Get, Publish, Subscribe, Update};
 
 use super::demands;
 use crate::access::demand::{Demand, Demands, Names, group, topic};
@@ -48,6 +50,22 @@ demands! {
     AddBrokerGroupsRequest => |_, _| [Demand::Cluster(Update)];
     MoveReplicaRequest => |_, _| [Demand::Cluster(Update)];
 
+    TrafficRequest => |_, _| [Demand::Cluster(Get)];
+    DoctorRequest => |_, _| [Demand::Cluster(Get)];
+    PlanRebalanceRequest => |_, _| [Demand::Cluster(Get)];
+    // These show what the caller may list.
+    ListLagsRequest => |_, _| [];
+    ListClientsRequest => |_, _| [];
+    ListTimersRequest => |_, _| [];
+
+    SendMessageRequest => |it, _| [topic(&it.topic, &[Publish])];
+    VerifyMessageRequest => |it, _| [
+        topic(&it.topic, &[Subscribe]),
+        group(&it.group, &[Update]),
+        Demand::Cluster(Update),
+    ];
+    RecallTimerRequest => |it, _| [topic(&it.topic, &[Publish])];
+
     // Whoever may give rights has them all.
     CreateUserRequest => |_, _| [Demand::Admin];
     UpdateUserRequest => |_, _| [Demand::Admin];
@@ -71,6 +89,13 @@ impl Demands for ExplainDeliveryRequest {
         let mut demands = of_topic(&self.topic);
         demands.push(group(&self.group, &[Get]));
         demands
+    }
+}
+
+impl Demands for ResendMessageRequest {
+    /// As [`TraceMessageRequest`]. That its sender may publish is asked when it is sent.
+    fn demands<'a>(&'a self, _: &Names<'a>) -> Vec<Demand<'a>> {
+        of_topic(&self.topic)
     }
 }
 

@@ -43,6 +43,7 @@ pub fn all() -> Vec<Case> {
     cases.extend(public_admin());
     cases.extend(topics_and_groups());
     cases.extend(messages());
+    cases.extend(trying());
     cases.extend(cluster());
     cases
 }
@@ -341,10 +342,43 @@ fn messages() -> Vec<Case> {
     ]
 }
 
+fn trying() -> Vec<Case> {
+    let (topic, group, id) = ("orders".to_owned(), "workers".to_owned(), "00".to_owned());
+    vec![
+        case(
+            path!(own "SendMessage"),
+            admin::SendMessageRequest { topic: topic.clone(), body: "x".into(), ..Default::default() },
+            &[&[PUBLISH]],
+        ),
+        case(
+            path!(own "ResendMessage"),
+            admin::ResendMessageRequest { id: id.clone(), topic: topic.clone() },
+            &[&[SUBSCRIBE]],
+        ),
+        case(
+            path!(own "VerifyMessage"),
+            admin::VerifyMessageRequest { id, topic: topic.clone(), group, client_id: "none".into() },
+            &[&[SUBSCRIBE], &[UPDATE_GROUP], &[UPDATE_CLUSTER]],
+        ),
+        // These show what the caller may list.
+        case(path!(own "ListLags"), admin::ListLagsRequest::default(), &[]),
+        case(path!(own "ListClients"), admin::ListClientsRequest::default(), &[]),
+        case(path!(own "ListTimers"), admin::ListTimersRequest::default(), &[]),
+        case(
+            path!(own "RecallTimer"),
+            admin::RecallTimerRequest { topic, recall_handle: "none".into() },
+            &[&[PUBLISH]],
+        ),
+    ]
+}
+
 fn cluster() -> Vec<Case> {
     let none = "none".to_owned();
     vec![
         case(path!(own "ClusterStatus"), admin::ClusterStatusRequest {}, &[&[GET_CLUSTER]]),
+        case(path!(own "Traffic"), admin::TrafficRequest::default(), &[&[GET_CLUSTER]]),
+        case(path!(own "Doctor"), admin::DoctorRequest {}, &[&[GET_CLUSTER]]),
+        case(path!(own "PlanRebalance"), admin::PlanRebalanceRequest {}, &[&[GET_CLUSTER]]),
         case(path!(own "DigestReplicas"), admin::DigestReplicasRequest::default(), &[&[GET_CLUSTER]]),
         // What follows gets through the gate and fails: there is no such node, no such group.
         case(

@@ -3,5 +3,5 @@
 mod cases;
 mod matrix;
 mod reach;
-mod support;
+pub mod support;
 mod users;

@@ -21,7 +21,7 @@ use crate::support::{PATIENCE, Server, soon};
 /// The secret of every user of a test.
 pub const SECRET: &str = "correct-horse-battery-staple";
 pub const DATE: &str = "2026-11-29T12:00:00.000Z";
-const KEY: [u8; 32] = [7; 32];
+pub const KEY: [u8; 32] = [7; 32];
 
 /// A right, or its denial: `publish topic:orders`.
 pub type Right = (&'static str, &'static str);

@@ -1,0 +1,71 @@
+//! Messages that wait for their time.
+
+use proto::admin::{ListTimersRequest, ListTimersResponse, RecallTimerRequest, RecallTimerResponse, Timer};
+use raft::access::{Action, Target};
+use raft::node::WaitingMessage;
+use raft::question::TimersWanted;
+use store::record::MessageRecord;
+use tokio::time::Instant;
+
+use super::find::known_topic;
+use crate::convert::status::Fault;
+use crate::convert::waiting::{read_recall_handle, recall_handle};
+use crate::edge::EdgeState;
+use crate::messaging::caller::Caller;
+
+/// How many are listed of each broker group where nobody says.
+const LISTED: usize = 100;
+/// At most.
+const LISTED_MAX: usize = 1_000;
+
+/// Those of topics that the caller may list.
+pub(super) async fn list(
+    edge: &EdgeState,
+    caller: &Caller,
+    request: ListTimersRequest,
+    deadline: Instant,
+) -> Result<ListTimersResponse, Fault> {
+    let topic = match request.topic.as_str() {
+        "" => None,
+        name => Some(known_topic(edge, name)?.id),
+    };
+    let max = match request.limit as usize {
+        0 => LISTED,
+        limit => limit.min(LISTED_MAX),
+    };
+    let from_ms = u64::try_from(request.from_unix_ms).unwrap_or(0);
+    let waiting = edge.node.timers(TimersWanted { topic, from_ms, max }, deadline).await?;
+    let may_be_listed = |timer: &Timer| edge.may(caller, Action::List, Target::topic(&timer.topic));
+    let timers = waiting.messages.iter().map(wire).filter(may_be_listed).collect();
+    Ok(ListTimersResponse { timers, total: waiting.total })
+}
+
+fn wire(waiting: &WaitingMessage) -> Timer {
+    // A record that cannot be read is shown without its names: it is there all the same.
+    let record = MessageRecord::decode(&waiting.record).unwrap_or_default();
+    Timer {
+        recall_handle: recall_handle(&waiting.timer, &record.message_id),
+        topic: record.topic,
+        message_id: record.message_id,
+        born_unix_ms: record.born_ms as i64,
+        due_unix_ms: waiting.timer.due_ms as i64,
+    }
+}
+
+/// Nobody gets it any more.
+pub(super) async fn recall(
+    edge: &EdgeState,
+    request: RecallTimerRequest,
+    deadline: Instant,
+) -> Result<RecallTimerResponse, Fault> {
+    let (timer, message_id) = read_recall_handle(&request.recall_handle).ok_or_else(|| {
+        Fault::BadRequest("the recall handle is not one of this cluster, or damaged".into())
+    })?;
+    let topic = known_topic(edge, &request.topic)?;
+    if topic.id != timer.topic {
+        let why = format!("the recall handle is of another topic than {}", topic.name);
+        return Err(Fault::BadRequest(why));
+    }
+    edge.node.recall(timer, deadline).await?;
+    Ok(RecallTimerResponse { message_id })
+}
