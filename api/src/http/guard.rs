@@ -69,7 +69,7 @@ impl Guard {
 }
 
 /// The headers, signed with the secret that they show, if they show one.
-fn signed(headers: &HeaderMap) -> Cow<'_, HeaderMap> {
+pub(super) fn signed(headers: &HeaderMap) -> Cow<'_, HeaderMap> {
     let Some((name, secret)) = headers.get(AUTHORIZATION).and_then(basic) else {
         return Cow::Borrowed(headers);
     };

@@ -1,5 +1,7 @@
-//! The HTTP port: is it there, does it serve, how does it do.
+//! The HTTP port: is it there, does it serve, how does it do; the API of the console, and the console.
 
+pub mod api;
+mod console;
 mod guard;
 
 use std::io;
@@ -30,6 +32,7 @@ use crate::metrics::{self, Exporter};
 use crate::port::holdings::Holdings;
 use crate::port::{Accepting, Connection};
 use crate::tls::PortTls;
+use api::Api;
 use guard::Guard;
 
 /// How long `/readyz` waits for leaders.
@@ -100,7 +103,10 @@ pub async fn serve(node: Node, exporter: Arc<Exporter>, options: HttpOptions) ->
         .await
         .with_context(|| format!("cannot listen on {bind} for HTTP: is another node running?"))?;
     let address = listener.local_addr().context("the address of the HTTP server")?;
+    let trusts_all = !matches!(access, AccessControl::On(_)) && bind.ip().is_loopback();
     let guard = from_fn_with_state(Guard::new(node.clone(), access, cluster), Guard::admit);
+    let closing = CancellationToken::new();
+    let api = Api::new(exporter.clone(), trusts_all, closing.clone()).routes();
     let metrics = Router::new().route("/metrics", get(metrics::answer).with_state(exporter)).layer(guard);
     let routes = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -108,9 +114,10 @@ pub async fn serve(node: Node, exporter: Arc<Exporter>, options: HttpOptions) ->
         .route("/startupz", get(started))
         .route("/readyz", get(ready))
         .with_state(node.clone())
-        .merge(metrics);
+        .merge(metrics)
+        .merge(console::routes())
+        .nest(api::ROOT, api);
     let certificate = Arc::new(PortTls::read(&tls)?);
-    let closing = CancellationToken::new();
     let (ready, connections) = mpsc::channel(READY_CONNECTIONS_MAX);
     let accepting = Accepting {
         listener,

@@ -89,6 +89,11 @@ impl Exporter {
         let _ = self.edge.set(edge.state.clone());
     }
 
+    /// The edge, if it runs.
+    pub fn edge(&self) -> Option<Arc<EdgeState>> {
+        self.edge.get().and_then(Weak::upgrade)
+    }
+
     /// One page.
     ///
     /// # Errors
@@ -98,7 +103,7 @@ impl Exporter {
         let measures = self.node.measures().await;
         let catalog = self.node.catalog();
         let names = self.names.of(&catalog);
-        let edge = self.edge.get().and_then(Weak::upgrade);
+        let edge = self.edge();
         self.node.forget_counts(|topic| names.topic(topic).is_none());
         if let Some(edge) = &edge {
             edge.counts.forget(|topic| names.topic(topic).is_none());

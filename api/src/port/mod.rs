@@ -142,7 +142,9 @@ impl Opening {
             Transport::Tls(stream) => stream.get_ref().1.peer_certificates().and_then(<[_]>::first).cloned(),
             Transport::Plain(_) => None,
         };
-        let peer = Peer { tcp, holder, certificate: certificate.map(Arc::new), proof: Arc::default() };
+        let is_tls = matches!(io, Transport::Tls(_));
+        let certificate = certificate.map(Arc::new);
+        let peer = Peer { tcp, holder, certificate, is_tls, proof: Arc::default() };
         Ok(Connection::over(io, peer, taken, cuts))
     }
 }
@@ -155,6 +157,8 @@ pub(crate) struct Peer {
     pub holder: Arc<Holder>,
     /// Its certificate, which a trusted authority signed, if it has one.
     pub certificate: Option<Arc<CertificateDer<'static>>>,
+    /// Whether it is encrypted.
+    pub is_tls: bool,
     /// Who the last of its requests was proved to be of.
     pub proof: Arc<Proof>,
 }
@@ -171,7 +175,7 @@ impl Peer {
     /// At the other end of a connection that there is not: nothing was proved over it yet.
     pub(crate) fn nowhere(holder: Arc<Holder>) -> Peer {
         let tcp = TcpConnectInfo { local_addr: None, remote_addr: None };
-        Peer { tcp, holder, certificate: None, proof: Arc::default() }
+        Peer { tcp, holder, certificate: None, is_tls: false, proof: Arc::default() }
     }
 }
 

@@ -6,6 +6,7 @@ mod client;
 mod consumers;
 mod dead_letters;
 mod flow;
+mod http_api;
 mod limits;
 mod lite;
 mod lookup;
