@@ -107,7 +107,7 @@ impl<T: TableStore> MetaMachine<T> {
     ) -> Result<Outcome, Rejection> {
         let mut groups = self.catalog.groups.clone();
         let last = groups.iter().map(|group| group.0).max().unwrap_or(0);
-        if count == 0 || last + count > BROKER_GROUPS_MAX {
+        if count == 0 || count > BROKER_GROUPS_MAX.saturating_sub(last) {
             return Err(Rejection::Invalid(format!(
                 "a cluster has at most {BROKER_GROUPS_MAX} broker groups; there are {last}, and {count} were to come"
             )));

@@ -401,7 +401,7 @@ fn broker_groups_come_with_those_who_begin_them() {
     assert_eq!(catalog.groups, [GroupId(1), GroupId(2), GroupId(3)]);
     assert_eq!(catalog.founders[&GroupId(3)], [NodeId(1)]);
     assert_eq!(catalog.topics["%DLQ%c"].queues.len(), 3, "dead letters of the new groups have a place");
-    for nonsense in [add(0, &[1]), add(1, &[]), add(1, &[2]), add(64, &[1])] {
+    for nonsense in [add(0, &[1]), add(1, &[]), add(1, &[2]), add(64, &[1]), add(u32::MAX, &[1])] {
         assert!(matches!(meta.act(nonsense), Outcome::Rejected(Rejection::Invalid(_))));
     }
     meta.reopened();
