@@ -8,7 +8,7 @@ LEDGERMQ := $(CARGO_TARGET_DIR)/release/ledgermq
 JEPSEN := $(CARGO_TARGET_DIR)/release/jepsen
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-tools proof proof-push proof-planted simulate proof-long planted fuzz interop interop-tools interop-checks statefulset lint install check-deploy check-image check-backup check-observability release check-release
+.PHONY: help run build test test-tools proof proof-push proof-planted simulate proof-long planted fuzz interop interop-tools interop-checks statefulset lint install check-deploy check-image check-backup check-observability release check-release console check-console
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,13 @@ interop-tools: ## Fetch and build the official clients, run nothing
 
 interop-checks: ## The self-tests of the checks that interop makes
 	@cd interop && python3 -B -m unittest -q test_checks
+
+console: ## Make the console's files anew from api/console/src (wants Node.js; building the broker does not)
+	@scripts/install-console-tools.sh
+	@cd api/console && npm ci --no-progress --silent && npm run --silent check && npm run --silent build
+
+check-console: build ## The console in a real Chromium over real clusters, and the HTTP API against nonsense
+	@scripts/check-console.sh $(LEDGERMQ) $(ARGS)
 
 check-observability: build ## Alerts and dashboards against three nodes and a real Prometheus: each alert fires in its fault
 	@python3 -B scripts/check-observability.py --binary $(LEDGERMQ) $(ARGS)
