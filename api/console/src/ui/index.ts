@@ -13,6 +13,7 @@ export { Foreign } from "./Foreign";
 export { Form } from "./Form";
 export { Icon } from "./Icon";
 export { Link } from "./Link";
+export { Notice } from "./Notice";
 export { Page, type Crumb } from "./Page";
 export { Progress } from "./Progress";
 export { Await, Empty, ErrorState, errorText, Loading } from "./States";
