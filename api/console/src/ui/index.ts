@@ -17,6 +17,7 @@ export { Notice } from "./Notice";
 export { Page, type Crumb } from "./Page";
 export { Progress } from "./Progress";
 export { Await, Empty, ErrorState, errorText, Loading } from "./States";
+export { StepsDialog } from "./StepsDialog";
 export { StepsView } from "./StepsView";
 export { isPassing, isRunning, runSteps, untilDone, useSteps, type Steps, type StepsControl } from "./steps";
 export { Table, type Column, type Selection } from "./Table";
