@@ -1,0 +1,93 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import type { DeadLetter } from "../../api/types";
+import { number } from "../../format";
+import { useText } from "../../i18n";
+import { Time } from "../../time";
+import { Badge, Body, Button, Dialog, Empty, Foreign, Link, Table, type Column, type Selection } from "../../ui";
+import { Keys } from "../messages/Results";
+import { previewOf } from "../parts/preview";
+import { PreviewText } from "../parts/PreviewText";
+
+export const placeKey = (letter: { queue: number; offset: number }): string => `${letter.queue}/${letter.offset}`;
+
+/** One page of dead letters. */
+export function Letters(props: {
+  group: string;
+  letters: DeadLetter[];
+  selection: Selection;
+  further: boolean;
+  onResend: (letter: DeadLetter) => void;
+}): VNode {
+  const t = useText().deadLettersGroup;
+  const { group } = props;
+  const [opened, open] = useState<DeadLetter | null>(null);
+  const columns: Column<DeadLetter>[] = [
+    { key: "buried", title: t.buried, cell: (l) => <Time ms={l.buried_unix_ms} show="absolute" />, value: (l) => l.buried_unix_ms, text: () => "" },
+    { key: "id", title: t.id, cell: (l) => <LetterLink letter={l} group={group} />, text: (l) => l.message_id },
+    { key: "state", title: t.state, cell: (l) => <State letter={l} />, value: (l) => l.resent_unix_ms, text: () => "" },
+    { key: "topic", title: t.topic, cell: (l) => <Origin letter={l} />, value: (l) => l.topic },
+    { key: "attempts", title: t.attempts, cell: (l) => number(l.attempts), value: (l) => l.attempts, text: () => "", end: true },
+    { key: "tag", title: t.tag, cell: (l) => (l.tag ? <Foreign text={l.tag} max={60} /> : <span class="muted">–</span>), value: (l) => l.tag },
+    { key: "keys", title: t.keys, cell: (l) => <Keys keys={l.keys} />, text: (l) => l.keys.join(" ") },
+    { key: "body", title: t.body, cell: (l) => <PreviewText of={previewOf(l.body)} />, text: (l) => previewOf(l.body).text },
+    {
+      key: "actions",
+      title: t.actions,
+      cell: (l) => (
+        <span class="row-tools">
+          <Button size="small" label={t.showBodyOf(l.message_id)} onClick={() => open(l)}>{t.showBody}</Button>
+          <Button size="small" need="operate" label={t.resendOne(l.message_id)} onClick={() => props.onResend(l)}>{t.resend}</Button>
+        </span>
+      ),
+      text: () => "",
+    },
+  ];
+  return (
+    <>
+      <Table
+        caption={t.letters}
+        rows={props.letters}
+        columns={columns}
+        rowKey={placeKey}
+        selection={props.selection}
+        cards
+        pageSize={200}
+        empty={props.further ? <Empty title={t.noneHere} hint={t.noneHereHint} /> : <Empty title={t.none} hint={t.noneHint} />}
+      />
+      {opened && (
+        <Dialog title={t.body} wide onClose={() => open(null)}>
+          <p class="mono">{opened.message_id}</p>
+          <Body base64={opened.body} name={opened.message_id} />
+        </Dialog>
+      )}
+    </>
+  );
+}
+
+function LetterLink(props: { letter: DeadLetter; group: string }): VNode {
+  const { letter, group } = props;
+  return (
+    <Link to="messages/:id" params={{ id: letter.message_id }} query={{ topic: `%DLQ%${group}`, group }} class="mono">
+      <Foreign text={letter.message_id} max={64} />
+    </Link>
+  );
+}
+
+function Origin(props: { letter: DeadLetter }): VNode {
+  const t = useText().deadLettersGroup;
+  const { topic, topic_queue, topic_offset } = props.letter;
+  return (
+    <>
+      <Link to="topics/:name" params={{ name: topic }}>{topic}</Link>{" "}
+      <Link to="messages" query={{ topic, by: "offset", queue: topic_queue, offset: topic_offset }}>{t.place(topic_queue, topic_offset)}</Link>
+    </>
+  );
+}
+
+function State(props: { letter: DeadLetter }): VNode {
+  const t = useText().deadLettersGroup;
+  const { resent_unix_ms: at, resent_offset } = props.letter;
+  if (!at && (resent_offset === null || resent_offset === undefined)) return <Badge tone="warn">{t.dead}</Badge>;
+  return <><Badge tone="ok">{t.resent}</Badge> <Time ms={at} show="relative" /></>;
+}
