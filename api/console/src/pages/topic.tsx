@@ -23,16 +23,15 @@ export default function TopicPage(props: PageProps): VNode {
   const [doing, act] = useQueryState("do");
   const loaded = useLoad((signal) => calls.describe(name, signal), [name], POLL_MS);
   const rates = useQueueRates(loaded.data);
-  const there = loaded.data !== null;
   return (
     <Page
       title={name}
       crumbs={[{ title: t.topics.title, to: "topics" }]}
       lead={isSystemTopic(name) ? t.topic.system : undefined}
-      actions={there && <Button kind="danger" need="operate" onClick={() => act("delete")}>{t.topic.remove}</Button>}
+      actions={loaded.data && <Button kind="danger" need="operate" onClick={() => act("delete")}>{t.topic.remove}</Button>}
     >
       <Await of={loaded}>{(data) => <Parts data={data} rates={rates} reload={loaded.reload} />}</Await>
-      {there && doing === "delete" && <DeleteTopic data={loaded.data} onClose={() => act("")} />}
+      {loaded.data && doing === "delete" && <DeleteTopic data={loaded.data} onClose={() => act("")} />}
     </Page>
   );
 }
