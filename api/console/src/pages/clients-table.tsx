@@ -21,8 +21,7 @@ export function ClientTable(props: {
   const columns: Column<Client>[] = [
     { key: "client", title: t.clientId, cell: (c) => <Foreign text={c.client_id} />, value: (c) => c.client_id },
     { key: "kind", title: t.kind, cell: (c) => <KindBadge kind={c.kind} />, value: (c) => c.kind },
-    { key: "language", title: t.language, cell: (c) => <Foreign text={c.language || "–"} />, value: (c) => c.language },
-    { key: "version", title: t.version, cell: (c) => <Foreign text={c.version || "–"} />, value: (c) => c.version },
+    { key: "language", title: t.software, cell: (c) => <Foreign text={software(c) || "–"} />, value: software },
     { key: "address", title: t.address, cell: (c) => <Foreign text={c.address || "–"} />, value: (c) => c.address },
     { key: "nodes", title: t.nodes, cell: nodes, value: nodes },
   ];
@@ -55,6 +54,11 @@ export function ClientTable(props: {
       empty={props.empty}
     />
   );
+}
+
+/** "java 5.0.7": what a client was made with. */
+function software(client: Client): string {
+  return [client.language, client.version].filter(Boolean).join(" ");
 }
 
 /** What a client is. */

@@ -1,34 +1,39 @@
 import type { VNode } from "preact";
 import { useMemo } from "preact/hooks";
-import { observe } from "../../api/calls";
-import { useLoad } from "../../api/load";
-import type { Client, Group } from "../../api/types";
+import type { Loaded } from "../../api/load";
+import type { Client, Group, ListClientsResponse } from "../../api/types";
 import { number } from "../../format";
 import { useText } from "../../i18n";
 import { Await, Card, Empty, Foreign, Icon, Link, Notice, Table, type Column } from "../../ui";
 import { ClientTable, FilterText } from "../clients-table";
 import { consistencyOf, type Faction } from "./subscriptions";
 
-const POLL_MS = 5_000;
 const SHOWN = 5;
 
 /** Who belongs to a consumer group now, and whether they agree about what they read. */
-export function GroupClients(props: { group: Group }): VNode {
+export function GroupClients(props: { group: Group; clients: Loaded<ListClientsResponse> }): VNode {
   const t = useText().group;
-  const { name, fifo } = props.group;
-  const loaded = useLoad((signal) => observe.clients({ group: name }, signal), [name], POLL_MS);
   return (
-    <Await of={loaded}>
+    <Await of={props.clients}>
       {({ clients }) => (
         <>
           <Agreement clients={clients} />
-          <Card title={t.clients} lead={fifo ? undefined : t.assigned}>
+          <Card title={t.clients} lead={props.group.fifo ? undefined : t.assigned}>
             <ClientTable caption={t.clients} name="clients" clients={clients} empty={<Empty title={t.clientsEmpty} hint={t.clientsHint} />} />
           </Card>
         </>
       )}
     </Await>
   );
+}
+
+/** Says on other pages that clients do not agree. */
+export function Disagreement(props: { group: string; clients: readonly Client[] }): VNode | null {
+  const t = useText().group.consistency;
+  const { factions } = useMemo(() => consistencyOf(props.clients), [props.clients]);
+  if (factions.length === 0) return null;
+  const look = <Link to="groups/:name" params={{ name: props.group }} query={{ tab: "clients" }}>{t.look}</Link>;
+  return <Notice tone="bad" title={t.bad} actions={look} />;
 }
 
 function Agreement(props: { clients: Client[] }): VNode | null {

@@ -99,7 +99,7 @@ function Shown(props: { moves: Moves }): VNode {
   ];
   return (
     <>
-      <div role="status">{shown && <Notice tone="warn" title={t.to.previewTitle}><Summary moves={props.moves} /></Notice>}</div>
+      <div role="status">{shown && <Notice tone="warn" title={t.to.inAll}><Summary moves={props.moves} /></Notice>}</div>
       <Table caption={t.to.previewTitle} name="moves" rows={props.moves.moves} columns={columns} rowKey={(m) => String(m.queue)} cards />
     </>
   );
