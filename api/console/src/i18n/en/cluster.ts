@@ -31,10 +31,8 @@ const cluster = {
     leads: "Leads",
     disk: "Disk",
     free: (size: string) => `${size} free`,
-    sync50: "fsync p50",
-    sync99: "fsync p99",
+    sync: "fsync p50 / p99",
     connections: "Connections",
-    clients: "Clients",
     clock: "Clock",
     version: "Version",
     grpc: "gRPC",
@@ -56,6 +54,7 @@ const cluster = {
     behind: "Entries behind",
     actions: "Actions",
     transfer: "Transfer leadership …",
+    transferShort: "Transfer …",
   },
   replicas: {
     title: "Replicas",
@@ -108,6 +107,8 @@ const cluster = {
   vote: {
     give: "Give a vote",
     take: "Take the vote",
+    openGive: "Give a vote …",
+    openTake: "Take the vote …",
     giveTitle: (group: string, node: string) => `Give ${node} a vote in ${group}`,
     takeTitle: (group: string, node: string) => `Take the vote of ${node} in ${group}`,
     giveWhat: (voters: number) =>

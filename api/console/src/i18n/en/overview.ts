@@ -7,11 +7,11 @@ const overview = {
   in: "Messages in",
   out: "Messages out",
   failed: "Failed",
-  failedHint: "calls refused or failed",
+  failedHint: "sends that were not taken",
   lag: "Total lag",
   lagHint: (inFlight: string) => `${inFlight} in flight`,
   clients: "Clients",
-  clientsHint: (n: number) => plural(n, "connection", "connections"),
+  clientsHint: (consumers: number, producers: number) => `${plural(consumers, "consumer", "consumers")}, ${plural(producers, "producer", "producers")}`,
   disk: "Fullest disk",
   diskHint: (node: string, free: string) => `${node}, ${free} free`,
   diskLevel: {
@@ -46,6 +46,19 @@ const overview = {
   entries: (n: number) => `${compact(n)} ${n === 1 ? "entry" : "entries"}`,
   noGroups: "There are no groups.",
   waiting: "Waiting for the node",
+  disks: "Disks",
+  node: "Node",
+  state: "State",
+  behindGroups: "Farthest behind",
+  behindLead: "Consumer groups with the most messages that are not settled.",
+  topic: "Topic",
+  messages: "Messages",
+  ready: "Ready",
+  inFlight: "In flight",
+  oldest: "Oldest",
+  noLag: "No consumer group is behind.",
+  allGroups: "All consumer groups",
+  toCluster: "The cluster",
 };
 
 export default overview;

@@ -32,10 +32,8 @@ const cluster: Like<typeof en> = {
     leads: "担任 Leader",
     disk: "磁盘",
     free: (size: string) => `剩余 ${size}`,
-    sync50: "fsync p50",
-    sync99: "fsync p99",
+    sync: "fsync p50 / p99",
     connections: "连接",
-    clients: "客户端",
     clock: "时钟",
     version: "版本",
     grpc: "gRPC",
@@ -57,6 +55,7 @@ const cluster: Like<typeof en> = {
     behind: "落后条目",
     actions: "操作",
     transfer: "移交 Leader……",
+    transferShort: "移交……",
   },
   replicas: {
     title: "副本",
@@ -109,6 +108,8 @@ const cluster: Like<typeof en> = {
   vote: {
     give: "授予投票权",
     take: "收回投票权",
+    openGive: "授予投票权……",
+    openTake: "收回投票权……",
     giveTitle: (group: string, node: string) => `授予 ${node} 在 ${group} 中的投票权`,
     takeTitle: (group: string, node: string) => `收回 ${node} 在 ${group} 中的投票权`,
     giveWhat: (voters: number) =>

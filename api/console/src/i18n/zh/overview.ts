@@ -8,11 +8,11 @@ const overview: Like<typeof en> = {
   in: "消息流入",
   out: "消息流出",
   failed: "失败",
-  failedHint: "被拒绝或失败的调用",
+  failedHint: "未被接收的发送",
   lag: "总积压",
   lagHint: (inFlight: string) => `投递中 ${inFlight}`,
   clients: "客户端",
-  clientsHint: (n: number) => `${number(n)} 个连接`,
+  clientsHint: (consumers: number, producers: number) => `${number(consumers)} 个消费者，${number(producers)} 个生产者`,
   disk: "最满的磁盘",
   diskHint: (node: string, free: string) => `${node}，剩余 ${free}`,
   diskLevel: {
@@ -47,6 +47,19 @@ const overview: Like<typeof en> = {
   entries: (n: number) => `${compact(n)} 条`,
   noGroups: "没有任何组。",
   waiting: "正在等待节点",
+  disks: "磁盘",
+  node: "节点",
+  state: "状态",
+  behindGroups: "积压最多",
+  behindLead: "未确认消息最多的消费者组。",
+  topic: "主题",
+  messages: "消息",
+  ready: "可投递",
+  inFlight: "投递中",
+  oldest: "最早",
+  noLag: "没有消费者组积压。",
+  allGroups: "所有消费者组",
+  toCluster: "查看集群",
 };
 
 export default overview;

@@ -54,9 +54,9 @@ function Bar(props: { member: Member; y: number; width: number; at: (index: numb
   );
   return (
     <g>
-      <text class="bars-name" x={1} y={y + 11}>{member.name}</text>
-      <text class="bars-note" x={width - 1} y={y + 11} text-anchor="end">
-        {replica ? number(replica.last_index) : t.cluster.roles[stateOf(member)]}
+      <text class="bars-name" x={1} y={y + 11}>
+        {member.name}
+        <tspan class="bars-note" dx={8}>{replica ? number(replica.last_index) : t.cluster.roles[stateOf(member)]}</tspan>
       </text>
       <rect class={replica ? "track" : "track none"} x={1} y={y + 16} width={width - 2} height={BAR} />
       {replica && bar("last", replica.last_index, 0, BAR)}

@@ -7,7 +7,8 @@ import { useText } from "../../i18n";
 import { behind, membersOf, nodeName, stateOf, type Member } from "./status";
 import { Bars, BarsLegend } from "./Bars";
 
-const HEIGHT = 300;
+// Below a node there are its name and its role.
+const BELOW = 72;
 const CENTRE_Y = 132;
 const RADIUS_Y = 92;
 const NODE = 26;
@@ -39,10 +40,11 @@ function Ring(props: { status: ClusterStatusResponse; group: BrokerGroup; member
     const angle = (i / members.length) * 2 * Math.PI - Math.PI / 2;
     return { member, x: width / 2 + radiusX * Math.cos(angle), y: CENTRE_Y + RADIUS_Y * Math.sin(angle) };
   });
+  const height = Math.max(...spots.map((spot) => spot.y), CENTRE_Y) + BELOW;
   const leader = spots.find((spot) => spot.member.id === group.leader);
   return (
     <div class="ring" ref={box}>
-      <svg width={width} height={HEIGHT} viewBox={`0 0 ${width} ${HEIGHT}`} role="img" aria-label={describe(props, t)}>
+      <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="img" aria-label={describe(props, t)}>
         {leader && spots.filter((spot) => spot !== leader).map((spot) => (
           <line key={spot.member.id} class={`link ${stateOf(spot.member)}`} x1={leader.x} y1={leader.y} x2={spot.x} y2={spot.y} />
         ))}

@@ -35,7 +35,7 @@ export function Groups(props: { status: ClusterStatusResponse }): VNode {
       title: t.actions,
       cell: (g) => (
         <Button size="small" need="operate" label={`${t.transfer}: ${g.name}`} onClick={() => openAction("transfer", { group: g.name })}>
-          {t.transfer}
+          {t.transferShort}
         </Button>
       ),
     },

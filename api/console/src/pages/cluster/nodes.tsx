@@ -15,15 +15,15 @@ export function Nodes(props: { status: ClusterStatusResponse }): VNode {
   const traffic = useTraffic();
   const counted = (node: Node): NodeTraffic | undefined => traffic?.nodes.find((n) => n.node === node.id);
   const leads = (node: Node) => groups.filter((group) => group.leader === node.id);
-  const figure = (of: (t: NodeTraffic) => number, show: (n: number) => string) => (node: Node) => {
+  const figure = (show: (counted: NodeTraffic) => string) => (node: Node) => {
     const found = node.alive ? counted(node) : undefined;
-    return found ? show(of(found)) : "–";
+    return found ? show(found) : "–";
   };
   const columns: Column<Node>[] = [
     {
       key: "name",
       title: t.name,
-      cell: (n) => <>{n.name} <span class="muted">({n.id})</span>{n.id === here && <> <Badge tone="neutral">{t.here}</Badge></>}</>,
+      cell: (n) => <span>{n.name} <span class="muted">({n.id})</span>{n.id === here && <> <Badge tone="neutral">{t.here}</Badge></>}</span>,
       value: (n) => n.name,
     },
     { key: "state", title: t.state, cell: (n) => <NodeState node={n} />, value: (n) => stateOf(n) },
@@ -35,14 +35,10 @@ export function Nodes(props: { status: ClusterStatusResponse }): VNode {
       end: true,
     },
     { key: "disk", title: t.disk, cell: (n) => (n.disk ? <DiskMeter disk={n.disk} /> : "–"), value: (n) => n.disk?.used_percent },
-    { key: "sync50", title: t.sync50, cell: figure((x) => x.sync_p50_us, syncText), value: (n) => counted(n)?.sync_p50_us, end: true },
-    { key: "sync99", title: t.sync99, cell: figure((x) => x.sync_p99_us, syncText), value: (n) => counted(n)?.sync_p99_us, end: true },
-    { key: "connections", title: t.connections, cell: figure((x) => x.connections, number), value: (n) => counted(n)?.connections, end: true },
-    { key: "clients", title: t.clients, cell: figure((x) => x.clients, number), value: (n) => counted(n)?.clients, end: true },
+    { key: "sync", title: t.sync, cell: figure(syncText), value: (n) => counted(n)?.sync_p99_us, end: true },
+    { key: "connections", title: t.connections, cell: figure((x) => number(x.connections)), value: (n) => counted(n)?.connections, end: true },
     { key: "clock", title: t.clock, cell: (n) => clockText(n), value: (n) => n.clock_ahead_ms, end: true },
     { key: "version", title: t.version, cell: (n) => n.version || "–", value: (n) => n.version },
-    { key: "grpc", title: t.grpc, cell: (n) => <code>{n.grpc}</code>, value: (n) => n.grpc },
-    { key: "http", title: t.http, cell: (n) => <code>{n.http}</code>, value: (n) => n.http },
     {
       key: "actions",
       title: t.actions,
@@ -52,11 +48,16 @@ export function Nodes(props: { status: ClusterStatusResponse }): VNode {
         </Button>
       ),
     },
+    { key: "grpc", title: t.grpc, cell: (n) => <code>{n.grpc}</code>, value: (n) => n.grpc },
+    { key: "http", title: t.http, cell: (n) => <code>{n.http}</code>, value: (n) => n.http },
   ];
   return <Table caption={t.title} name="nodes" rows={nodes} columns={columns} rowKey={(n) => String(n.id)} cards filter={nodes.length > 8} />;
 }
 
-const syncText = (us: number): string => (us === 0 ? "–" : micros(us));
+/** Where nothing is written, nothing is synced. */
+function syncText(counted: NodeTraffic): string {
+  return counted.sync_p99_us === 0 ? "–" : `${micros(counted.sync_p50_us)} / ${micros(counted.sync_p99_us)}`;
+}
 
 function clockText(node: Node): string {
   if (!node.alive || node.clock_ahead_ms === null || node.clock_ahead_ms === undefined) return "–";

@@ -80,7 +80,7 @@ function Role(props: { member: Member }): VNode {
 function ReplicaActions(props: { row: Row }): VNode {
   const t = useText().cluster;
   const { group, member } = props.row;
-  const vote = member.votes ? t.vote.take : t.vote.give;
+  const vote = member.votes ? t.vote.openTake : t.vote.openGive;
   return (
     <span class="actions">
       <Button size="small" need="administer" label={`${vote}: ${member.name}`} onClick={() => openAction("vote", { node: member.id })}>{vote}</Button>
