@@ -7,6 +7,7 @@ import { number, rate } from "../format";
 import { useText } from "../i18n";
 import { useQueryState } from "../router";
 import { Await, Badge, Button, CheckField, Empty, Link, Page, Table, type Column } from "../ui";
+import { isCounted } from "./topic/parts";
 import { CreateTopic } from "./topics/create";
 import { lagsBy, type LagSum } from "./topics/lags";
 import { QUEUES_MAX, useTopicRate } from "./topics/rates";
@@ -46,7 +47,7 @@ function TopicTable(props: { topics: Topic[]; all: boolean; setAll: (all: boolea
     { key: "name", title: t.name, cell: ({ topic }) => <Link to="topics/:name" params={{ name: topic.name }}>{topic.name}</Link>, value: ({ topic }) => topic.name },
     { key: "type", title: t.type, cell: ({ topic }) => <Badge tone="neutral">{t.types[topic.type]}</Badge>, value: ({ topic }) => t.types[topic.type] },
     { key: "queues", title: t.queues, cell: ({ topic }) => number(topic.queues), value: ({ topic }) => topic.queues, text: () => "", end: true },
-    { key: "rate", title: t.rate, cell: ({ topic }) => (topic.queues > QUEUES_MAX ? "–" : <Rate name={topic.name} />), end: true },
+    { key: "rate", title: t.rate, cell: ({ topic }) => (topic.queues <= QUEUES_MAX && isCounted(topic.type) ? <Rate name={topic.name} /> : "–"), end: true },
     { key: "lag", title: t.lag, cell: ({ lag }) => (lag ? number(lag.messages) : "–"), value: ({ lag }) => lag?.messages, text: () => "", end: true },
     { key: "readers", title: t.readers, cell: ({ lag }) => <Readers names={lag?.names ?? []} />, value: ({ lag }) => lag?.names.length ?? 0, text: ({ lag }) => lag?.names.join(" ") ?? "" },
   ];

@@ -13,6 +13,7 @@ const topic = {
   system: "This topic is the cluster's own.",
   messages: "Messages",
   messagesHint: "that are there now",
+  notCounted: "not counted in lite topics",
   rateIn: "Rate in",
   rateInHint: "over the last seconds",
   lag: "Lag",
@@ -134,7 +135,9 @@ const topic = {
   deleting: {
     title: (name: string) => `Delete topic ${name}`,
     messages: (n: number) => `${plural(n, "message goes", "messages go")} with it. This cannot be undone.`,
-    none: "It holds no message. This cannot be undone.",
+    lite: "All of its lite topics go with it, with their messages. This cannot be undone.",
+    waiting: "So do messages that wait for their delivery time.",
+    none: "Its queues hold no message. This cannot be undone.",
     readers: (n: number) => `${plural(n, "consumer group reads", "consumer groups read")} it:`,
     noReaders: "No consumer group reads it.",
     asking: "Asking which consumer groups read it …",

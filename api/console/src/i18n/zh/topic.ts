@@ -14,6 +14,7 @@ const topic: Like<typeof en> = {
   system: "这是集群自己的主题。",
   messages: "消息数",
   messagesHint: "当前保留的消息",
+  notCounted: "轻量主题中的消息不计数",
   rateIn: "流入速率",
   rateInHint: "最近几秒",
   lag: "积压",
@@ -135,7 +136,9 @@ const topic: Like<typeof en> = {
   deleting: {
     title: (name: string) => `删除主题 ${name}`,
     messages: (n: number) => `其中的 ${number(n)} 条消息将一并删除，无法恢复。`,
-    none: "其中没有消息。删除后无法恢复。",
+    lite: "其中所有轻量主题及其消息将一并删除，无法恢复。",
+    waiting: "等待投递时间的消息也会删除。",
+    none: "队列中没有消息。删除后无法恢复。",
     readers: (n: number) => `有 ${number(n)} 个消费者组在读取它：`,
     noReaders: "没有消费者组在读取它。",
     asking: "正在查询有哪些消费者组读取它……",

@@ -5,7 +5,7 @@ import type { DescribeTopicResponse } from "../../api/types";
 import { useText } from "../../i18n";
 import { href, navigate } from "../../router";
 import { Confirm, toast } from "../../ui";
-import { messagesIn } from "./parts";
+import { isCounted, messagesIn } from "./parts";
 
 const SHOWN = 10;
 
@@ -13,7 +13,7 @@ const SHOWN = 10;
 export function DeleteTopic(props: { data: DescribeTopicResponse; onClose: () => void }): VNode {
   const t = useText();
   const d = t.topic.deleting;
-  const { name } = props.data.topic;
+  const { name, type } = props.data.topic;
   const messages = messagesIn(props.data.queues);
   const remove = async () => {
     await calls.remove(name);
@@ -24,7 +24,8 @@ export function DeleteTopic(props: { data: DescribeTopicResponse; onClose: () =>
   const close = () => window.location.pathname === href("topics/:name", { name }) && props.onClose();
   return (
     <Confirm title={d.title(name)} name={name} action={t.topic.remove} onConfirm={remove} onClose={close}>
-      <p>{messages > 0 ? d.messages(messages) : d.none}</p>
+      <p>{!isCounted(type) ? d.lite : messages > 0 ? d.messages(messages) : d.none}</p>
+      {(type === "TOPIC_TYPE_DELAY" || type === "TOPIC_TYPE_MIXED") && <p>{d.waiting}</p>}
       <Readers topic={name} />
     </Confirm>
   );

@@ -8,7 +8,7 @@ import { useQueryState } from "../../router";
 import { Time } from "../../time";
 import { Badge, Button, Card, Facts, Stat, Stats } from "../../ui";
 import { ChangeTopic } from "./change";
-import { messagesIn } from "./parts";
+import { hasMessageGroups, isCounted, messagesIn } from "./parts";
 import type { QueueRates } from "./rates";
 import { SpreadCard } from "./spread";
 
@@ -19,6 +19,9 @@ export function TopicOverview(props: { data: DescribeTopicResponse; rates: Queue
   const t = useText();
   const { topic } = props.data;
   const [doing, act] = useQueryState("do");
+  const ordered: [string, ComponentChildren][] = hasMessageGroups(topic.type)
+    ? [[t.topic.ordered, topic.ordered_queues < topic.queues ? t.topic.orderedSome(topic.ordered_queues) : t.topic.orderedAll]]
+    : [];
   const change = <Button need="operate" onClick={() => act("change")}>{t.topic.change}</Button>;
   return (
     <>
@@ -28,7 +31,7 @@ export function TopicOverview(props: { data: DescribeTopicResponse; rates: Queue
           facts={[
             [t.topic.type, <Badge tone="neutral">{t.topics.types[topic.type]}</Badge>],
             [t.topics.queues, number(topic.queues)],
-            [t.topic.ordered, topic.ordered_queues < topic.queues ? t.topic.orderedSome(topic.ordered_queues) : t.topic.orderedAll],
+            ...ordered,
             [t.topic.created, <Time ms={topic.created_unix_ms} />],
             [t.topic.id, String(topic.id)],
           ]}
@@ -48,10 +51,11 @@ function Figures(props: { data: DescribeTopicResponse; rates: QueueRates }): VNo
   const { topic, queues } = props.data;
   const lags = useLoad((signal) => observe.lags({ topic: topic.name }, signal), [topic.name], LAGS_MS);
   const { total } = props.rates;
+  const counted = isCounted(topic.type);
   return (
     <Stats label={t.overview}>
-      <Stat label={t.messages} value={compact(messagesIn(queues))} hint={t.messagesHint} />
-      <Stat label={t.rateIn} value={total === null ? "–" : rate(total)} hint={t.rateInHint} />
+      <Stat label={t.messages} value={counted ? compact(messagesIn(queues)) : "–"} hint={counted ? t.messagesHint : t.notCounted} />
+      <Stat label={t.rateIn} value={total === null || !counted ? "–" : rate(total)} hint={counted ? t.rateInHint : t.notCounted} />
       <Stat label={t.lag} value={lags.data ? compact(lags.data.total.messages) : "–"} hint={lags.data ? t.lagHint(lags.data.lags.length) : ""} />
     </Stats>
   );

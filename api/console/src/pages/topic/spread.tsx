@@ -5,6 +5,7 @@ import type { DescribeTopicResponse, Topic } from "../../api/types";
 import { useText } from "../../i18n";
 import { Time, useClock } from "../../time";
 import { Button, Card, DurationField, Form, Link, Notice, Progress, toast } from "../../ui";
+import { hasMessageGroups } from "./parts";
 
 const FAST_MS = 700;
 
@@ -12,14 +13,13 @@ const FAST_MS = 700;
 export function SpreadCard(props: { data: DescribeTopicResponse; reload: () => void }): VNode | null {
   const t = useText().topic.spread;
   const { topic, behind_spread } = props.data;
-  const ordered = topic.type === "TOPIC_TYPE_FIFO" || topic.type === "TOPIC_TYPE_MIXED";
   const spreading = Boolean(topic.spreading);
   useEffect(() => {
     if (!spreading) return undefined;
     const timer = window.setInterval(() => !document.hidden && props.reload(), FAST_MS);
     return () => window.clearInterval(timer);
   }, [spreading]);
-  if (!ordered && !spreading && !topic.spread_given_up && behind_spread.length === 0) return null;
+  if (!hasMessageGroups(topic.type) && !spreading && !topic.spread_given_up && behind_spread.length === 0) return null;
   const some = topic.ordered_queues < topic.queues;
   return (
     <Card title={t.title} lead={t.lead}>
