@@ -23,7 +23,7 @@ export function ResetForm(props: {
 }): VNode {
   const t = useText();
   const g = t.group.to;
-  const [topic, setTopic] = useQueryState("topic", props.topics.length === 1 ? props.topics[0] : "");
+  const [topic, setTopic] = useQueryState("topic");
   const [to, setTo] = useQueryState("to", "first");
   const [queueText, setQueue] = useQueryState("queue");
   const [offsetText, setOffset] = useQueryState("offset");
@@ -31,6 +31,10 @@ export function ResetForm(props: {
   const [tried, setTried] = useState(false);
   const place: Place = props.skip ? "last" : (PLACES.find((one) => one === to) ?? "first");
   const [queue, offset, time] = [numberOf(queueText), numberOf(offsetText), numberOf(timeText)];
+
+  useEffect(() => {
+    if (!topic && props.topics.length === 1) setTopic(props.topics[0] ?? "");
+  }, []);
 
   const first = useRef(true);
   useEffect(() => {
