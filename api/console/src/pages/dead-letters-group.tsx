@@ -80,7 +80,7 @@ function GroupLetters(props: { group: string }): VNode {
         <Await of={page}>
           {(data) => (
             <>
-              <Letters group={group} letters={data.letters} selection={{ keys, set: setKeys }} further={at !== "" || data.cursor !== ""} onResend={(letter) => ask([letter])} />
+              <Letters group={group} letters={data.letters} selection={{ keys, set: setKeys }} withState={resent} further={at !== "" || data.cursor !== ""} onResend={(letter) => ask([letter])} />
               <PageSteps param="at" at={at} next={data.cursor} />
             </>
           )}

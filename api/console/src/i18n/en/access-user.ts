@@ -82,7 +82,7 @@ const accessUser = {
   delete: "Delete user",
   deleteText: (user: string) => `${user} and its rules go. Clients that use it are shut out at once.`,
   deleted: (user: string) => `User ${user} was deleted.`,
-  selfSecret: "This is you. You are logged out as soon as the secret changes, and have to log in with the new one: keep it before you close what comes next.",
+  selfSecret: "This is you. You stay logged in here; elsewhere you are logged out, and have to log in with the new secret from then on: keep it.",
   selfDisable: "This is you. You are logged out at once, and cannot log in again until another administrator enables you.",
   selfAdmin: "This is you. You can no longer manage users, and cannot make yourself an administrator again.",
   selfDelete: "This is you. You are logged out at once, and cannot log in again.",

@@ -47,6 +47,7 @@ const message = {
   noDeliveries: "No consumer group has got it as far as is known.",
   knownSince: "Deliveries are known since",
   events: {
+    buried: "Became a dead letter",
     sent: "Sent",
     stored: "Stored",
     committed: "Committed",
@@ -140,7 +141,7 @@ const message = {
     acknowledged: {
       title: "It was delivered and acknowledged",
       advice: "Nothing is wrong here: the consumer said that it is done. If it is needed once more, send it again or reset the group.",
-      link: "Consumer group",
+      link: "Reset the group",
     },
     dead_lettered: {
       title: "It is a dead letter",
@@ -155,12 +156,12 @@ const message = {
     before_start: {
       title: "It is older than where the group began",
       advice: "The group began at a later place. Reset it to an earlier one if it should read what came before.",
-      link: "Consumer group",
+      link: "Reset the group",
     },
     passed_over: {
       title: "The group is past it",
       advice: "It was skipped, filtered, or settled longer ago than is known. Reset the group to before it, or send it again.",
-      link: "Consumer group",
+      link: "Reset the group",
     },
     expired: {
       title: "Its time to live is over",
@@ -190,7 +191,7 @@ const message = {
     in_flight_limit: {
       title: "Too much is in flight",
       advice: "The consumers hold as much as they may without acknowledging it. Make them faster, add some, or raise the limit of the group.",
-      link: "Consumer group",
+      link: "Limits of the group",
     },
     consumer_offline: {
       title: "No consumer is connected",

@@ -48,6 +48,7 @@ const message: Like<typeof en> = {
   noDeliveries: "据目前所知，尚无消费者组收到过此消息。",
   knownSince: "投递记录始于",
   events: {
+    buried: "成为死信",
     sent: "已发送",
     stored: "已存储",
     committed: "已提交",
@@ -141,7 +142,7 @@ const message: Like<typeof en> = {
     acknowledged: {
       title: "已投递并确认",
       advice: "一切正常：消费者已确认完成。若需再次消费，请重新发送，或重置消费者组。",
-      link: "消费者组",
+      link: "重置消费者组",
     },
     dead_lettered: {
       title: "已成为死信",
@@ -156,12 +157,12 @@ const message: Like<typeof en> = {
     before_start: {
       title: "早于消费者组的起始位置",
       advice: "消费者组从更晚的位置开始消费。若需消费之前的消息，请将其重置到更早的位置。",
-      link: "消费者组",
+      link: "重置消费者组",
     },
     passed_over: {
       title: "消费者组已越过此消息",
       advice: "它被跳过、被过滤，或确认时间早于现有记录。可将消费者组重置到此消息之前，或重新发送。",
-      link: "消费者组",
+      link: "重置消费者组",
     },
     expired: {
       title: "已超过存活时间",
@@ -191,7 +192,7 @@ const message: Like<typeof en> = {
     in_flight_limit: {
       title: "处理中的消息过多",
       advice: "消费者持有的未确认消息已达上限。请加快消费、增加消费者，或提高该组的上限。",
-      link: "消费者组",
+      link: "该组的上限",
     },
     consumer_offline: {
       title: "没有已连接的消费者",

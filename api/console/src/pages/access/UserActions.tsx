@@ -6,6 +6,7 @@ import { useText } from "../../i18n";
 import { href, navigate } from "../../router";
 import { loadSession, useSession } from "../../session";
 import { Button, Confirm, Dialog, Form, TextField, toast } from "../../ui";
+import { stayIn } from "./own";
 import { SecretDialog, Warning, type Made } from "./Secret";
 
 type Asked = "secret" | "enabled" | "admin" | "delete" | null;
@@ -63,7 +64,7 @@ export function UserActions(props: { user: User; onChanged: () => void }): VNode
           {self && <Warning text={t.selfDelete} />}
         </Confirm>
       )}
-      {made && <SecretDialog made={made} onClose={() => { setMade(null); changed(t.secretChanged); }} />}
+      {made && <SecretDialog made={made} onClose={() => setMade(null)} />}
     </>
   );
 }
@@ -73,12 +74,12 @@ function NewSecret(props: { user: User; self: boolean; onClose: () => void; onMa
   const { user } = props;
   const [own, setOwn] = useState("");
   const submit = async () => {
-    const answer = await access.update(user.name, own ? { secret: own } : { new_secret: true });
+    const change = () => access.update(user.name, own ? { secret: own } : { new_secret: true });
+    const answer = props.self ? await stayIn(user.name, own, change) : await change();
+    toast.done(t.secretChanged);
     // A secret of one's own is not shown: whoever typed it knows it.
     if (answer.secret) props.onMade({ user: user.name, secret: answer.secret });
-    else toast.done(t.secretChanged);
     props.onClose();
-    if (!answer.secret && props.self) await loadSession();
   };
   return (
     <Dialog title={t.newSecret} onClose={props.onClose}>

@@ -16,6 +16,8 @@ export function Letters(props: {
   group: string;
   letters: DeadLetter[];
   selection: Selection;
+  /** Those too that were sent again. */
+  withState: boolean;
   further: boolean;
   onResend: (letter: DeadLetter) => void;
 }): VNode {
@@ -24,13 +26,11 @@ export function Letters(props: {
   const [opened, open] = useState<DeadLetter | null>(null);
   const columns: Column<DeadLetter>[] = [
     { key: "buried", title: t.buried, cell: (l) => <Time ms={l.buried_unix_ms} show="absolute" />, value: (l) => l.buried_unix_ms, text: () => "" },
-    { key: "id", title: t.id, cell: (l) => <LetterLink letter={l} group={group} />, text: (l) => l.message_id },
-    { key: "state", title: t.state, cell: (l) => <State letter={l} />, value: (l) => l.resent_unix_ms, text: () => "" },
+    { key: "id", title: t.idAndBody, cell: (l) => <Content letter={l} group={group} />, text: (l) => `${l.message_id} ${previewOf(l.body).text}` },
+    ...(props.withState ? [{ key: "state", title: t.state, cell: (l: DeadLetter) => <State letter={l} />, value: (l: DeadLetter) => l.resent_unix_ms, text: () => "" }] : []),
     { key: "topic", title: t.topic, cell: (l) => <Origin letter={l} />, value: (l) => l.topic },
     { key: "attempts", title: t.attempts, cell: (l) => number(l.attempts), value: (l) => l.attempts, text: () => "", end: true },
-    { key: "tag", title: t.tag, cell: (l) => (l.tag ? <Foreign text={l.tag} max={60} /> : <span class="muted">–</span>), value: (l) => l.tag },
-    { key: "keys", title: t.keys, cell: (l) => <Keys keys={l.keys} />, text: (l) => l.keys.join(" ") },
-    { key: "body", title: t.body, cell: (l) => <PreviewText of={previewOf(l.body)} />, text: (l) => previewOf(l.body).text },
+    { key: "tag", title: t.tagKeys, cell: (l) => <Keys keys={l.tag ? [l.tag, ...l.keys] : l.keys} />, text: (l) => [l.tag, ...l.keys].join(" ") },
     {
       key: "actions",
       title: t.actions,
@@ -63,6 +63,10 @@ export function Letters(props: {
       )}
     </>
   );
+}
+
+function Content(props: { letter: DeadLetter; group: string }): VNode {
+  return <span class="stacked"><LetterLink {...props} /><PreviewText of={previewOf(props.letter.body)} /></span>;
 }
 
 function LetterLink(props: { letter: DeadLetter; group: string }): VNode {

@@ -39,12 +39,12 @@ function CopyTable(props: { topic: string; rows: FoundMessage[] }): VNode {
           key: "topic",
           title: t.topic,
           cell: (m) => m.topic === props.topic
-            ? <>{m.topic} <span class="muted">{t.shownAbove}</span></>
+            ? <span>{m.topic} <span class="muted">{t.shownAbove}</span></span>
             : <Link to="messages/:id" params={{ id: m.message_id }} query={{ topic: m.topic }}>{m.topic}</Link>,
         },
         { key: "kind", title: t.kind, cell: (m) => (m.topic === m.sent_to ? t.kinds.original : m.topic.startsWith("%DLQ%") ? t.kinds.deadLetter : t.kinds.retry) },
         { key: "place", title: t.place, cell: (m) => `${m.queue} / ${m.offset ?? "–"}`, end: true },
-        { key: "stored", title: t.stored, cell: (m) => <Time ms={m.stored_unix_ms} /> },
+        { key: "stored", title: t.stored, cell: (m) => <Time ms={m.due_unix_ms ? null : m.stored_unix_ms} /> },
       ]}
     />
   );

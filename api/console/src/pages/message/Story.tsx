@@ -1,6 +1,6 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useState } from "preact/hooks";
-import type { DeliveryEvent, TracedMessage } from "../../api/types";
+import type { DeliveryEvent, FoundMessage, TracedMessage } from "../../api/types";
 import { useText } from "../../i18n";
 import { useNodeName } from "../../session";
 import { Time, useClock } from "../../time";
@@ -17,14 +17,19 @@ export function Story(props: { traced: TracedMessage; alone: boolean }): VNode |
       {!props.alone && <h3>{t.storyIn(m.topic)}</h3>}
       <Beginning traced={props.traced} />
       {groups.map((group) => (
-        <GroupStory key={group} group={group} events={events.filter((event) => event.group === group)} />
+        <GroupStory key={group} group={group} level={props.alone ? "h3" : "h4"} events={events.filter((event) => event.group === group)} />
       ))}
-      {groups.length === 0 && !m.due_unix_ms && !m.in_transaction && !m.given_up && <p class="muted">{t.noDeliveries}</p>}
+      {groups.length === 0 && isVisible(m) && <p class="muted">{t.noDeliveries}</p>}
       {props.traced.events_since_unix_ms && props.traced.events_since_unix_ms > m.stored_unix_ms ? (
         <p class="muted">{t.knownSince} <Time ms={props.traced.events_since_unix_ms} show="absolute" />.</p>
       ) : null}
     </section>
   );
+}
+
+/** Consumer groups may get it; dead letters have none. */
+function isVisible(m: FoundMessage): boolean {
+  return !m.due_unix_ms && !m.in_transaction && !m.given_up && m.topic === m.sent_to;
 }
 
 function Beginning(props: { traced: TracedMessage }): VNode | null {
@@ -33,14 +38,16 @@ function Beginning(props: { traced: TracedMessage }): VNode | null {
   const { message: m, term, index, leader_node, committed_unix_ms } = props.traced;
   if (!m) return null;
   const waits = Boolean(m.due_unix_ms);
+  const buried = m.topic !== m.sent_to;
+  const stored = !waits && !m.in_transaction && (
+    <Moment ms={m.stored_unix_ms} title={buried ? t.events.buried : t.events.stored} tone={buried ? "bad" : "neutral"}>
+      {t.onQueue(m.store_host, m.queue, m.offset ?? null)}
+    </Moment>
+  );
   return (
     <ol class="timeline">
       <Moment ms={m.born_unix_ms} title={t.events.sent} tone="neutral">{t.from} <Foreign text={m.born_host} max={80} /></Moment>
-      {!waits && !m.in_transaction && (
-        <Moment ms={m.stored_unix_ms} title={t.events.stored} tone="neutral">
-          {t.onQueue(m.store_host, m.queue, m.offset ?? null)}
-        </Moment>
-      )}
+      {!buried && stored}
       {index ? (
         <Moment ms={committed_unix_ms} title={t.events.committed} tone="ok">
           {t.committedBy(leader_node ? node(leader_node) : "?", term ?? 0, index, m.broker_group)}
@@ -48,6 +55,8 @@ function Beginning(props: { traced: TracedMessage }): VNode | null {
       ) : (
         <Moment title={t.events.committed} tone="neutral">{t.logGoneLong}</Moment>
       )}
+      {/* The entry of the log is the one that it was sent with. */}
+      {buried && stored}
       {waits && <Moment ms={m.due_unix_ms} title={t.events.due} tone="info">{t.dueText}</Moment>}
       {m.in_transaction && <Moment title={t.events.inTransaction} tone="info">{t.inTransactionText}</Moment>}
       {m.given_up && <Moment title={t.events.givenUp} tone="warn">{t.givenUpText}</Moment>}
@@ -58,18 +67,18 @@ function Beginning(props: { traced: TracedMessage }): VNode | null {
 // A message may have been delivered thousands of times.
 const SHOWN = 30;
 
-function GroupStory(props: { group: string; events: DeliveryEvent[] }): VNode {
+function GroupStory(props: { group: string; level: "h3" | "h4"; events: DeliveryEvent[] }): VNode {
   const t = useText().message;
   const [all, showAll] = useState(false);
-  const { events, group } = props;
+  const { events, group, level: Heading } = props;
   const attempts = events.reduce((most, event) => Math.max(most, event.attempt), 0);
   const hidden = all ? 0 : Math.max(0, events.length - SHOWN);
   return (
     <div class="story-group">
-      <h4>
+      <Heading>
         {t.inGroup} <Link to="groups/:name" params={{ name: group }}>{group}</Link>
         {attempts > 0 && <span class="muted"> · {t.attempts(attempts)}</span>}
-      </h4>
+      </Heading>
       {hidden > 0 && <p><Button size="small" onClick={() => showAll(true)}>{t.showEarlier(hidden)}</Button></p>}
       <ol class="timeline">
         {events.slice(hidden).map((event, i) => (

@@ -27,7 +27,7 @@ export function rowOf({ body, ...message }: FoundMessage): Row {
 export function Results(props: { rows: Row[]; empty: VNode }): VNode {
   const t = useText().messages;
   const columns: Column<Row>[] = [
-    { key: "time", title: t.time, cell: (r) => <Time ms={r.message.stored_unix_ms} show="absolute" millis />, value: (r) => r.message.stored_unix_ms, text: () => "" },
+    { key: "time", title: t.time, cell: (r) => <Stored row={r} />, value: (r) => r.message.stored_unix_ms, text: () => "" },
     { key: "id", title: t.id, cell: (r) => <MessageLink row={r} />, text: (r) => r.message.message_id },
     { key: "tag", title: t.tag, cell: (r) => (r.message.tag ? <Foreign text={r.message.tag} max={60} /> : <span class="muted">–</span>), value: (r) => r.message.tag },
     { key: "keys", title: t.keys, cell: (r) => <Keys keys={r.message.keys} />, text: (r) => r.message.keys.join(" ") },
@@ -36,6 +36,13 @@ export function Results(props: { rows: Row[]; empty: VNode }): VNode {
     { key: "body", title: t.body, cell: (r) => <PreviewText of={r.preview} />, text: (r) => r.preview.text },
   ];
   return <Table caption={t.results} rows={props.rows} columns={columns} rowKey={(r) => r.key} filter cards pageSize={100} empty={props.empty} />;
+}
+
+/** What waits is stored anew when it is due. */
+function Stored(props: { row: Row }): VNode {
+  const t = useText().messages;
+  const { due_unix_ms: due, stored_unix_ms: stored } = props.row.message;
+  return due ? <span><span class="muted">{t.due}</span> <Time ms={due} show="absolute" /></span> : <Time ms={stored} show="absolute" millis />;
 }
 
 function MessageLink(props: { row: Row }): VNode {

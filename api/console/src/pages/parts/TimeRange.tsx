@@ -1,7 +1,6 @@
 import type { VNode } from "preact";
 import { duration } from "../../format";
 import { useText } from "../../i18n";
-import { zone } from "../../time";
 import { Button, TimeField } from "../../ui";
 
 /** A time from and a time to; null: not given. */
@@ -35,7 +34,6 @@ export function TimeRange(props: {
         {LAST.map((ms) => (
           <Button key={ms} size="small" onClick={() => last(ms)}>{t.last(duration(ms))}</Button>
         ))}
-        <span class="muted">{t.zone(zone())}</span>
       </div>
     </div>
   );
