@@ -104,7 +104,7 @@ export function cluster() {
     name, leader, term, committed, voters: [1, 2, 3], placed: [],
     replicas: [1, 2, 3].map((node) => ({ node, role: node === leader ? "leader" : "follower", last_index: committed, applied_index: committed - 2, durable_index: committed - (node === 3 ? 140 : 0) })),
   });
-  return { cluster: "shop-production", nodes, groups: [group("meta", 1, 4), group("g1", 1, 7), group("g2", 2, 3), { ...group("g3", 0, 9) }], feature_level: 6, spreading: [{ name: "orders", for_ms: 2_000 }] };
+  return { cluster: "shop-production", nodes, groups: [group("meta", 1, 4), group("g1", 1, 7), group("g2", 2, 3), { ...group("g3", 0, 9), replicas: group("g3", 0, 9).replicas.slice(1).map((r) => ({ ...r, role: r.node === 2 ? "candidate" : "follower" })) }], feature_level: 6, spreading: [{ name: "orders", for_ms: 2_000 }] };
 }
 
 export function rates(node, unix_ms) {

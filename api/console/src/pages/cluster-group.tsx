@@ -12,7 +12,7 @@ import { ActionDialog } from "./cluster/dialogs";
 import { HistoryList } from "./cluster/HistoryList";
 import { Picture } from "./cluster/Picture";
 import { Replicas } from "./cluster/replicas";
-import { isPlaced, membersOf, nodeName } from "./cluster/status";
+import { isPlaced, membersOf, nodeName, votesOf } from "./cluster/status";
 
 export default function ClusterGroupPage(props: PageProps): VNode {
   const t = useText();
@@ -70,23 +70,22 @@ function Figures(props: { status: ClusterStatusResponse; group: BrokerGroup }): 
   const t = useText();
   const { status, group } = props;
   const members = membersOf(status, group);
-  const voters = members.filter((member) => member.votes);
-  const speaking = voters.filter((member) => member.node?.alive && member.replica && member.replica.role !== "rejoining").length;
-  const needed = Math.floor(voters.length / 2) + 1;
+  const { voters, able, needed } = votesOf(members);
+  const leads = group.leader !== 0;
   return (
     <Stats label={t.clusterGroup.figures}>
       <Stat
         label={t.cluster.groups.leader}
-        value={group.leader ? nodeName(status, group.leader) : t.cluster.groups.noLeader}
-        tone={group.leader ? "ok" : "bad"}
-        hint={group.leader ? "" : t.clusterGroup.noLeaderHint}
+        value={leads ? nodeName(status, group.leader) : t.cluster.groups.noLeader}
+        tone={leads && able >= needed ? "ok" : "bad"}
+        hint={!leads ? t.clusterGroup.noLeaderHint : able < needed ? t.clusterGroup.noMajorityHint : ""}
       />
       <Stat label={t.cluster.groups.term} value={number(group.term)} />
       <Stat
         label={t.clusterGroup.voters}
-        value={`${number(speaking)}/${number(voters.length)}`}
+        value={`${number(able)}/${number(voters)}`}
         hint={t.clusterGroup.needed(needed)}
-        tone={speaking < needed ? "bad" : speaking === needed && voters.length > 1 ? "warn" : "ok"}
+        tone={able < needed ? "bad" : able === needed && voters > 1 ? "warn" : "ok"}
       />
       <Stat label={t.cluster.groups.committed} value={number(group.committed)} />
       <Stat label={t.cluster.groups.placed} value={number(members.length)} hint={isPlaced(group) ? t.clusterGroup.chosen : t.cluster.groups.everywhere} />

@@ -9,6 +9,8 @@ const clusterGroup = {
   toCluster: "All groups",
   figures: "The group now",
   noLeaderHint: "it takes no messages until one is elected",
+  noMajority: "no majority",
+  noMajorityHint: "without a majority: nothing is committed",
   voters: "Voters that run",
   needed: (n: number) => `${number(n)} needed`,
   chosen: "on chosen nodes",
@@ -45,6 +47,8 @@ const clusterGroup = {
       silent: (node: string, _term: number) => `${node} says nothing of its replica`,
     },
     voters: (nodes: string) => `voters are now ${nodes}`,
+    lost: "too few voters run: nothing is committed",
+    found: "enough voters run again",
     gap: (span: string) => `this page heard nothing for ${span}`,
   },
 };

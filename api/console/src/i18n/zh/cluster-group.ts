@@ -10,6 +10,8 @@ const clusterGroup: Like<typeof en> = {
   toCluster: "所有组",
   figures: "组的当前状态",
   noLeaderHint: "选出 Leader 之前不接收消息",
+  noMajority: "没有多数派",
+  noMajorityHint: "没有多数派，无法提交",
   voters: "在线的投票节点",
   needed: (n: number) => `需要 ${number(n)} 个`,
   chosen: "在指定节点上",
@@ -46,6 +48,8 @@ const clusterGroup: Like<typeof en> = {
       silent: (node: string, _term: number) => `${node} 没有报告其副本`,
     },
     voters: (nodes: string) => `投票节点现为 ${nodes}`,
+    lost: "在线的投票节点不足，无法提交",
+    found: "在线的投票节点已恢复足够",
     gap: (span: string) => `此页有 ${span}没有收到更新`,
   },
 };

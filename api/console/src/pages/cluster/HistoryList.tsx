@@ -16,10 +16,10 @@ export function HistoryList(props: { status: ClusterStatusResponse; group: Broke
   const news = newest && newest.id > 1 ? entries.filter((entry) => entry.ms === newest.ms).reverse() : [];
   return (
     <>
-      <p class="hidden" role="status" aria-live="polite">{news.map((entry) => sentence(entry, name)).join(" ")}</p>
+      <p class="hidden" role="status" aria-live="polite">{news.map((entry) => sentence(entry, name)).join(". ")}</p>
       <ol class="history" reversed>
         {entries.map((entry) => (
-          <li key={entry.id} class={entry.happening.what === "leaderless" ? "bad" : ""}>
+          <li key={entry.id} class={isBad(entry) ? "bad" : ""}>
             <time dateTime={new Date(entry.ms).toISOString()} title={absolute(entry.ms, true)}>
               {clock(entry.ms, true)}.{Math.floor((entry.ms % 1_000) / 100)}
             </time>
@@ -29,6 +29,10 @@ export function HistoryList(props: { status: ClusterStatusResponse; group: Broke
       </ol>
     </>
   );
+}
+
+function isBad({ happening }: Entry): boolean {
+  return happening.what === "leaderless" || (happening.what === "majority" && !happening.has);
 }
 
 function sentence(entry: Entry, name: (id: number) => string): string {
@@ -48,6 +52,8 @@ function sentence(entry: Entry, name: (id: number) => string): string {
         : t.became[it.state](name(it.node), it.term);
     case "voters":
       return t.voters(it.voters.map(name).join(", "));
+    case "majority":
+      return it.has ? t.found : t.lost;
     case "gap":
       return t.gap(duration(it.ms));
   }

@@ -4,7 +4,7 @@ import { useLive } from "../../api/events";
 import type { BrokerGroup, ClusterStatusResponse } from "../../api/types";
 import { number } from "../../format";
 import { useText } from "../../i18n";
-import { behind, membersOf, nodeName, stateOf, type Member } from "./status";
+import { behind, hasMajority, membersOf, nodeName, stateOf, type Member } from "./status";
 import { Bars, BarsLegend } from "./Bars";
 
 // Below a node there are its name and its role.
@@ -17,7 +17,7 @@ const NODE = 26;
 export function Picture(props: { status: ClusterStatusResponse; group: BrokerGroup }): VNode {
   const { status, group } = props;
   const members = membersOf(status, group);
-  // What is not live any more is drawn pale.
+  // What is not live any more is drawn without colours.
   const stale = useLive().state === "reconnecting";
   return (
     <div class={`picture ${stale ? "stale" : ""}`}>
@@ -54,6 +54,7 @@ function Ring(props: { status: ClusterStatusResponse; group: BrokerGroup; member
         <text class={`ring-leader ${leader ? "" : "bad"}`} x={width / 2} y={CENTRE_Y + 24}>
           {group.leader ? t.clusterGroup.ledBy(short(nodeName(status, group.leader))) : t.cluster.groups.noLeader}
         </text>
+        {!hasMajority(members) && <text class="ring-leader bad" x={width / 2} y={CENTRE_Y + 42}>{t.clusterGroup.noMajority}</text>}
       </svg>
     </div>
   );
@@ -68,7 +69,7 @@ function Spot(props: { member: Member; x: number; y: number }): VNode {
       <title>{t.cluster.roleHint[state]}</title>
       {state === "leader" && <circle class="halo" r={NODE + 6} />}
       <circle class="disc" r={NODE} />
-      <text class="spot-id" y={6}>{member.id}</text>
+      {state !== "down" && <text class="spot-id" y={6}>{member.id}</text>}
       {state === "down" && <path class="cross" d={`M-${NODE - 8} -${NODE - 8}l${2 * NODE - 16} ${2 * NODE - 16}M${NODE - 8} -${NODE - 8}l-${2 * NODE - 16} ${2 * NODE - 16}`} />}
       <text class="spot-name" y={NODE + 22}>{short(member.name)}</text>
       <text class="spot-role" y={NODE + 38}>{t.cluster.roles[state]}</text>
@@ -88,7 +89,8 @@ function describe(of: { status: ClusterStatusResponse; group: BrokerGroup; membe
     const role = t.cluster.roles[stateOf(member)];
     return member.replica ? t.clusterGroup.replicaIs(member.name, role, behind(group, member.replica)) : `${member.name}: ${role}`;
   });
-  return [`${t.clusterGroup.inTerm(number(group.term))}, ${lead}`, ...each].join(". ");
+  const majority = hasMajority(members) ? [] : [t.clusterGroup.noMajority];
+  return [`${t.clusterGroup.inTerm(number(group.term))}, ${lead}`, ...majority, ...each].join(". ");
 }
 
 /** How wide an element is, as it changes. */

@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { cluster } from "../../api/calls";
 import { useText } from "../../i18n";
-import { CheckField, NumberField, StepsDialog, untilDone } from "../../ui";
+import { Button, CheckField, Dialog, NumberField, StepsDialog, untilDone } from "../../ui";
 import { closeAction, type ActionProps } from "./actions";
 import { nodeName } from "./status";
 
@@ -80,12 +80,29 @@ export function RemoveNode(props: ActionProps & { node: number }): VNode | null 
 }
 
 export function FeatureLevel(props: ActionProps): VNode {
-  const t = useText().cluster.featureLevel;
+  const { ui, cluster: { featureLevel: t } } = useText();
   const { status } = props;
   const [now] = useState(status.feature_level);
   const [result, setResult] = useState("");
   const answered = status.nodes.filter((node) => node.reads_up_to > 0);
   const possible = answered.length ? Math.min(...answered.map((node) => node.reads_up_to)) : now;
+  const reads = (
+    <ul class="plain-list">
+      {status.nodes.map((node) => (
+        <li key={node.id}>{node.reads_up_to ? t.reads(node.name, node.version, node.reads_up_to) : t.silent(node.name)}</li>
+      ))}
+    </ul>
+  );
+  // Raising it is over once it is shown.
+  if (possible <= now && !result) {
+    return (
+      <Dialog title={t.title} onClose={closeAction}>
+        <p>{t.highest(now)}</p>
+        {reads}
+        <div class="form-actions"><Button kind="primary" onClick={closeAction}>{ui.close}</Button></div>
+      </Dialog>
+    );
+  }
   return (
     <StepsDialog
       title={t.title}
@@ -93,7 +110,7 @@ export function FeatureLevel(props: ActionProps): VNode {
       kind="danger"
       label={t.running}
       done={result}
-      name={possible > now ? status.cluster : undefined}
+      name={status.cluster}
       need="administer"
       onClose={closeAction}
       action={async () => {
@@ -101,12 +118,8 @@ export function FeatureLevel(props: ActionProps): VNode {
         setResult(before === level ? t.same(level) : t.done(before, level));
       }}
     >
-      {possible > now ? <p>{t.what(now, possible)}</p> : <p>{t.highest(now)}</p>}
-      <ul class="plain-list">
-        {status.nodes.map((node) => (
-          <li key={node.id}>{node.reads_up_to ? t.reads(node.name, node.version, node.reads_up_to) : t.silent(node.name)}</li>
-        ))}
-      </ul>
+      <p>{t.what(now, possible)}</p>
+      {reads}
     </StepsDialog>
   );
 }

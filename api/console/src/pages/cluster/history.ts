@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useLive } from "../../api/events";
 import type { BrokerGroup, ClusterStatusResponse } from "../../api/types";
-import { membersOf, stateOf, type MemberState } from "./status";
+import { hasMajority, membersOf, stateOf, type MemberState } from "./status";
 
 interface Reign {
   node: number;
@@ -16,6 +16,7 @@ export type Happening =
   | { what: "election"; term: number }
   | { what: "state"; node: number; state: MemberState; before: MemberState; term: number }
   | { what: "voters"; voters: number[] }
+  | { what: "majority"; has: boolean }
   | { what: "gap"; ms: number };
 
 /** The same, and when it was seen. */
@@ -31,6 +32,7 @@ export interface Snapshot {
   term: number;
   voters: number[];
   states: ReadonlyMap<number, MemberState>;
+  majority: boolean;
 }
 
 const ENTRIES_MAX = 200;
@@ -38,8 +40,9 @@ const ENTRIES_MAX = 200;
 const QUIET: ReadonlySet<MemberState> = new Set(["leader", "follower"]);
 
 function snapshot(status: ClusterStatusResponse, group: BrokerGroup): Snapshot {
-  const states = new Map(membersOf(status, group).map((member) => [member.id, stateOf(member)]));
-  return { leader: group.leader, term: group.term, voters: group.voters, states };
+  const members = membersOf(status, group);
+  const states = new Map(members.map((member) => [member.id, stateOf(member)]));
+  return { leader: group.leader, term: group.term, voters: group.voters, states, majority: hasMajority(members) };
 }
 
 /** What happened between two states. `reign`: the last one who led. */
@@ -48,10 +51,11 @@ export function compare(before: Snapshot, after: Snapshot, reign: Reign | null):
   for (const [node, state] of after.states) {
     const was = before.states.get(node);
     if (was === undefined || was === state || (QUIET.has(was) && QUIET.has(state))) continue;
-    // Who led and leads no more, or the other way round, is told below.
-    if (was === "candidate" && QUIET.has(state)) continue;
+    // Who leads and who does not any more is told below.
+    if (QUIET.has(state) && (was === "candidate" || (state === "leader" && was !== "down" && was !== "silent"))) continue;
     found.push({ what: "state", node, state, before: was, term: after.term });
   }
+  if (after.majority !== before.majority) found.push({ what: "majority", has: after.majority });
   if (after.leader === 0) {
     if (before.leader !== 0) found.push({ what: "leaderless", term: after.term, before: reign });
     else if (after.term !== before.term) found.push({ what: "election", term: after.term });
@@ -62,7 +66,7 @@ export function compare(before: Snapshot, after: Snapshot, reign: Reign | null):
   return found;
 }
 
-/** The history, the newest first, and how many of its entries came last. */
+/** The history, the newest first. */
 export function useGroupHistory(status: ClusterStatusResponse, group: BrokerGroup): readonly Entry[] {
   const [entries, setEntries] = useState<readonly Entry[]>([]);
   const seen = useRef<Snapshot | null>(null);
@@ -78,14 +82,7 @@ export function useGroupHistory(status: ClusterStatusResponse, group: BrokerGrou
     setEntries((all) => [...made.reverse(), ...all].slice(0, ENTRIES_MAX));
   };
 
-  useEffect(() => {
-    const now = snapshot(status, group);
-    if (seen.current) add(compare(seen.current, now, reign.current));
-    else add([now.leader ? { what: "leads", node: now.leader, term: now.term, before: null } : { what: "leaderless", term: now.term, before: null }]);
-    seen.current = now;
-    if (now.leader) reign.current = { node: now.leader, term: now.term };
-  }, [status]);
-
+  // Before what came after the gap.
   useEffect(() => {
     if (live.state === "reconnecting") since.current = live.since;
     else if (live.state === "live" && since.current) {
@@ -93,5 +90,12 @@ export function useGroupHistory(status: ClusterStatusResponse, group: BrokerGrou
       since.current = 0;
     }
   }, [live.state]);
+  useEffect(() => {
+    const now = snapshot(status, group);
+    if (seen.current) add(compare(seen.current, now, reign.current));
+    else add([now.leader ? { what: "leads", node: now.leader, term: now.term, before: null } : { what: "leaderless", term: now.term, before: null }]);
+    seen.current = now;
+    if (now.leader) reign.current = { node: now.leader, term: now.term };
+  }, [status]);
   return entries;
 }

@@ -38,7 +38,6 @@ export function Nodes(props: { status: ClusterStatusResponse }): VNode {
     { key: "sync", title: t.sync, cell: figure(syncText), value: (n) => counted(n)?.sync_p99_us, end: true },
     { key: "connections", title: t.connections, cell: figure((x) => number(x.connections)), value: (n) => counted(n)?.connections, end: true },
     { key: "clock", title: t.clock, cell: (n) => clockText(n), value: (n) => n.clock_ahead_ms, end: true },
-    { key: "version", title: t.version, cell: (n) => n.version || "–", value: (n) => n.version },
     {
       key: "actions",
       title: t.actions,
@@ -48,6 +47,7 @@ export function Nodes(props: { status: ClusterStatusResponse }): VNode {
         </Button>
       ),
     },
+    { key: "version", title: t.version, cell: (n) => n.version || "–", value: (n) => n.version },
     { key: "grpc", title: t.grpc, cell: (n) => <code>{n.grpc}</code>, value: (n) => n.grpc },
     { key: "http", title: t.http, cell: (n) => <code>{n.http}</code>, value: (n) => n.http },
   ];

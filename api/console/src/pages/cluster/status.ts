@@ -51,3 +51,16 @@ export function stateOf(member: Member): MemberState {
 export function isPlaced(group: BrokerGroup): boolean {
   return group.placed.length > 0;
 }
+
+/** How many voters there are, how many of them can vote now, and how many it takes. */
+export function votesOf(members: readonly Member[]): { voters: number; able: number; needed: number } {
+  const voters = members.filter((member) => member.votes);
+  const able = voters.filter((member) => member.node?.alive && member.replica && member.replica.role !== "rejoining").length;
+  return { voters: voters.length, able, needed: Math.floor(voters.length / 2) + 1 };
+}
+
+/** Whether enough voters run. Without them nothing is committed, even if somebody still leads. */
+export function hasMajority(members: readonly Member[]): boolean {
+  const { voters, able, needed } = votesOf(members);
+  return voters === 0 || able >= needed;
+}
