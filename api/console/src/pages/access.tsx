@@ -76,7 +76,7 @@ function UserTable(props: { users: User[] }): VNode {
     {
       key: "name",
       title: t.name,
-      cell: (u) => <><Link to="access/:user" params={{ user: u.name }}><Foreign text={u.name} /></Link>{u.name === me && <span class="muted"> {t.you}</span>}</>,
+      cell: (u) => <span><Link to="access/:user" params={{ user: u.name }}><Foreign text={u.name} /></Link>{u.name === me && <span class="muted"> {t.you}</span>}</span>,
       value: (u) => u.name,
     },
     { key: "admin", title: t.admin, cell: (u) => (u.admin ? <Badge tone="info">{t.isAdmin}</Badge> : <span class="muted">–</span>), value: (u) => u.admin, text: (u) => (u.admin ? t.isAdmin : "") },

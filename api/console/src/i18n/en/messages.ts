@@ -42,7 +42,7 @@ const messages = {
   keys: "Keys",
   place: "Queue / offset",
   size: "Size",
-  body: "Body",
+  idAndBody: "Message id and body",
   bodyEmpty: "empty",
   bodyGzip: "compressed with gzip",
   bodyBinary: "binary:",

@@ -44,7 +44,7 @@ const messages: Like<typeof en> = {
   keys: "Key",
   place: "队列 / 位点",
   size: "大小",
-  body: "消息体",
+  idAndBody: "消息 ID 与消息体",
   bodyEmpty: "空",
   bodyGzip: "gzip 压缩",
   bodyBinary: "二进制：",

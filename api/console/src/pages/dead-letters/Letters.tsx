@@ -82,10 +82,10 @@ function Origin(props: { letter: DeadLetter }): VNode {
   const t = useText().deadLettersGroup;
   const { topic, topic_queue, topic_offset } = props.letter;
   return (
-    <>
+    <span>
       <Link to="topics/:name" params={{ name: topic }}>{topic}</Link>{" "}
       <Link to="messages" query={{ topic, by: "offset", queue: topic_queue, offset: topic_offset }}>{t.place(topic_queue, topic_offset)}</Link>
-    </>
+    </span>
   );
 }
 
@@ -93,5 +93,5 @@ function State(props: { letter: DeadLetter }): VNode {
   const t = useText().deadLettersGroup;
   const { resent_unix_ms: at, resent_offset } = props.letter;
   if (!at && (resent_offset === null || resent_offset === undefined)) return <Badge tone="warn">{t.dead}</Badge>;
-  return <><Badge tone="ok">{t.resent}</Badge> <Time ms={at} show="relative" /></>;
+  return <span><Badge tone="ok">{t.resent}</Badge> <Time ms={at} show="relative" /></span>;
 }

@@ -28,14 +28,22 @@ export function Results(props: { rows: Row[]; empty: VNode }): VNode {
   const t = useText().messages;
   const columns: Column<Row>[] = [
     { key: "time", title: t.time, cell: (r) => <Stored row={r} />, value: (r) => r.message.stored_unix_ms, text: () => "" },
-    { key: "id", title: t.id, cell: (r) => <MessageLink row={r} />, text: (r) => r.message.message_id },
+    {
+      key: "id",
+      title: t.idAndBody,
+      cell: (r) => <span class="stacked"><MessageLink row={r} /><PreviewText of={r.preview} /></span>,
+      text: (r) => `${r.message.message_id} ${r.preview.text}`,
+    },
     { key: "tag", title: t.tag, cell: (r) => (r.message.tag ? <Foreign text={r.message.tag} max={60} /> : <span class="muted">–</span>), value: (r) => r.message.tag },
     { key: "keys", title: t.keys, cell: (r) => <Keys keys={r.message.keys} />, text: (r) => r.message.keys.join(" ") },
     { key: "place", title: t.place, cell: (r) => <PlaceOf row={r} />, value: (r) => r.message.queue * 1e12 + (r.message.offset ?? 0), text: () => "", end: true },
     { key: "size", title: t.size, cell: (r) => bytes(r.size), value: (r) => r.size, text: () => "", end: true },
-    { key: "body", title: t.body, cell: (r) => <PreviewText of={r.preview} />, text: (r) => r.preview.text },
   ];
-  return <Table caption={t.results} rows={props.rows} columns={columns} rowKey={(r) => r.key} filter cards pageSize={100} empty={props.empty} />;
+  return (
+    <div class="wide">
+      <Table caption={t.results} rows={props.rows} columns={columns} rowKey={(r) => r.key} filter cards pageSize={200} empty={props.empty} />
+    </div>
+  );
 }
 
 /** What waits is stored anew when it is due. */
