@@ -22,7 +22,7 @@ export function ClientTable(props: {
     { key: "client", title: t.clientId, cell: (c) => <Foreign text={c.client_id} />, value: (c) => c.client_id },
     { key: "kind", title: t.kind, cell: (c) => <KindBadge kind={c.kind} />, value: (c) => c.kind },
     { key: "language", title: t.software, cell: (c) => <Foreign text={software(c) || "–"} />, value: software },
-    { key: "address", title: t.address, cell: (c) => <Foreign text={c.address || "–"} />, value: (c) => c.address },
+    { key: "address", title: t.address, cell: (c) => c.address || "–", value: (c) => c.address },
     { key: "nodes", title: t.nodes, cell: nodes, value: nodes },
   ];
   if (props.showGroup) {

@@ -39,7 +39,7 @@ const topic = {
     withinWrong: "A time above 0, or nothing.",
     begun: "Spreading has begun.",
     going: (from: number, to: number) => `Spreading from ${plural(from, "queue", "queues")} to ${number(to)}`,
-    until: "given up",
+    until: "If it is not done by then, it is given up",
     giveUp: "Give up spreading",
     gaveUp: "Spreading is given up.",
     givenUp: "The last time it was given up",

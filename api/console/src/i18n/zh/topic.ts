@@ -40,7 +40,7 @@ const topic: Like<typeof en> = {
     withinWrong: "请输入大于 0 的时间，或留空。",
     begun: "已开始扩散。",
     going: (from: number, to: number) => `正在从 ${number(from)} 个队列扩散到 ${number(to)} 个`,
-    until: "放弃时间",
+    until: "到时仍未完成则放弃",
     giveUp: "放弃扩散",
     gaveUp: "已放弃扩散。",
     givenUp: "上一次扩散被放弃",

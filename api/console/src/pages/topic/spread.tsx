@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { topics as calls } from "../../api/calls";
 import type { DescribeTopicResponse, Topic } from "../../api/types";
 import { useText } from "../../i18n";
-import { Time, useClock } from "../../time";
+import { Time } from "../../time";
 import { Button, Card, DurationField, Form, Link, Notice, Progress, toast } from "../../ui";
 import { hasMessageGroups } from "./parts";
 
@@ -48,9 +48,6 @@ export function SpreadCard(props: { data: DescribeTopicResponse; reload: () => v
 function Going(props: { topic: Topic; reload: () => void }): VNode | null {
   const t = useText().topic.spread;
   const { spreading } = props.topic;
-  const share = useClock((now) =>
-    spreading ? Math.round((100 * (now - spreading.begun_unix_ms)) / Math.max(1, spreading.until_unix_ms - spreading.begun_unix_ms)) : 0,
-  );
   if (!spreading) return null;
   const giveUp = async () => {
     await calls.spread(props.topic.name, { give_up: true });
@@ -59,7 +56,7 @@ function Going(props: { topic: Topic; reload: () => void }): VNode | null {
   };
   return (
     <>
-      <Progress label={t.going(spreading.from, spreading.to)} done={Math.min(100, Math.max(0, share))} of={100} detail=" " />
+      <Progress label={t.going(spreading.from, spreading.to)} done={0} />
       <p>{t.until}: <Time ms={spreading.until_unix_ms} /></p>
       <div class="actions"><Button need="operate" onClick={giveUp}>{t.giveUp}</Button></div>
     </>
