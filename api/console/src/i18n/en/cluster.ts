@@ -66,7 +66,6 @@ const cluster = {
     no: "no",
     last: "Last in the log",
     durable: "On disk",
-    committed: "Committed",
     applied: "Applied",
     behind: "Behind",
     actions: "Actions",

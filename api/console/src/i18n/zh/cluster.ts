@@ -67,7 +67,6 @@ const cluster: Like<typeof en> = {
     no: "无",
     last: "日志末尾",
     durable: "已落盘",
-    committed: "已提交",
     applied: "已应用",
     behind: "落后",
     actions: "操作",

@@ -38,7 +38,6 @@ export function Replicas(props: { status: ClusterStatusResponse; group?: BrokerG
     { key: "votes", title: t.replicas.votes, cell: (r) => (r.member.votes ? t.replicas.yes : t.replicas.no), value: (r) => r.member.votes },
     position("last", t.replicas.last, (r) => r.member.replica?.last_index),
     position("durable", t.replicas.durable, (r) => r.member.replica?.durable_index),
-    position("committed", t.replicas.committed, (r) => (r.member.replica ? r.group.committed : undefined)),
     position("applied", t.replicas.applied, (r) => r.member.replica?.applied_index),
     {
       key: "behind",
