@@ -88,6 +88,6 @@ function Subscriptions(props: { client: Client; topic: string }): VNode {
 export function FilterText(props: { subscription: Pick<Subscription, "type" | "expression"> }): VNode {
   const t = useText().topic;
   const { type, expression } = props.subscription;
-  if (type === "tag" && (expression === "*" || expression === "")) return <>{t.everything}</>;
-  return <>{type === "sql" ? t.sql : t.tag} <code><Foreign text={expression} /></code></>;
+  if (type === "tag" && (expression === "*" || expression === "")) return <span>{t.everything}</span>;
+  return <span>{type === "sql" ? t.sql : t.tag} <code><Foreign text={expression} /></code></span>;
 }

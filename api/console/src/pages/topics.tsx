@@ -80,7 +80,7 @@ function Readers(props: { names: readonly string[] }): VNode {
   const { names } = props;
   if (names.length === 0) return <span class="muted">{t.nobody}</span>;
   return (
-    <>
+    <span>
       {names.slice(0, READERS_SHOWN).map((name, i) => (
         <span key={name}>
           {i > 0 && ", "}
@@ -88,6 +88,6 @@ function Readers(props: { names: readonly string[] }): VNode {
         </span>
       ))}
       {names.length > READERS_SHOWN && <span class="muted"> {t.more(names.length - READERS_SHOWN)}</span>}
-    </>
+    </span>
   );
 }

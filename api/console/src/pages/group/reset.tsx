@@ -87,7 +87,7 @@ function Shown(props: { moves: Moves }): VNode {
   useEffect(() => show(true), []);
   const columns: Column<Move>[] = [
     { key: "queue", title: t.queue, cell: (m) => String(m.queue), value: (m) => m.queue },
-    { key: "from", title: t.to.from, cell: (m) => <>{number(m.from)}{!m.begun && <span class="muted"> ({t.to.notBegun})</span>}</>, value: (m) => m.from, end: true },
+    { key: "from", title: t.to.from, cell: (m) => <span>{number(m.from)}{!m.begun && <span class="muted"> ({t.to.notBegun})</span>}</span>, value: (m) => m.from, end: true },
     { key: "to", title: t.to.toOffset, cell: (m) => number(m.to), value: (m) => m.to, end: true },
     {
       key: "effect",
