@@ -19,7 +19,6 @@ export function LagCard(): VNode {
     { key: "group", title: t.group, cell: (l) => <Link to="groups/:name" params={{ name: l.group }}>{l.group}</Link> },
     { key: "topic", title: t.topic, cell: (l) => <Link to="topics/:name" params={{ name: l.topic }}>{l.topic}</Link> },
     { key: "messages", title: t.messages, cell: (l) => compact(l.messages), end: true },
-    { key: "ready", title: t.ready, cell: (l) => compact(l.ready), end: true },
     { key: "flight", title: t.inFlight, cell: (l) => compact(l.in_flight), end: true },
     { key: "oldest", title: t.oldest, cell: (l) => <Time ms={l.oldest_unix_ms} show="relative" /> },
   ];

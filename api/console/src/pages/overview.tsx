@@ -14,6 +14,9 @@ import { DisksCard, LagCard } from "./overview-cards";
 import { Leaders } from "./overview-leaders";
 import { Figures } from "./overview-figures";
 
+// More of them would push everything else out of sight.
+const SHOWN = 6;
+
 export default function OverviewPage(): VNode {
   const t = useText().overview;
   return (
@@ -46,7 +49,7 @@ function AlertList(props: { alerts: Finding[] }): VNode {
   if (props.alerts.length === 0) return <Empty title={t.noAlerts} />;
   return (
     <ul class="alerts">
-      {props.alerts.map((finding) => (
+      {props.alerts.slice(0, SHOWN).map((finding) => (
         <li key={keys.get(finding)}>
           <LevelBadge level={finding.level} />
           <div>
@@ -56,6 +59,9 @@ function AlertList(props: { alerts: Finding[] }): VNode {
           </div>
         </li>
       ))}
+      {props.alerts.length > SHOWN && (
+        <li><Link to="doctor" query={{ show: "alerts" }}>{t.moreAlerts(props.alerts.length - SHOWN)}</Link></li>
+      )}
     </ul>
   );
 }

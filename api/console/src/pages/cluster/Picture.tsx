@@ -36,8 +36,10 @@ function Ring(props: { status: ClusterStatusResponse; group: BrokerGroup; member
   const box = useRef<HTMLDivElement>(null);
   const width = useWidth(box);
   const radiusX = Math.min(width / 2 - 52, 160);
+  // The first one is at the top; two are side by side.
+  const first = members.length === 2 ? Math.PI : -Math.PI / 2;
   const spots = members.map((member, i) => {
-    const angle = (i / members.length) * 2 * Math.PI - Math.PI / 2;
+    const angle = (i / members.length) * 2 * Math.PI + first;
     return { member, x: width / 2 + radiusX * Math.cos(angle), y: CENTRE_Y + RADIUS_Y * Math.sin(angle) };
   });
   const height = Math.max(...spots.map((spot) => spot.y), CENTRE_Y) + BELOW;
