@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { access } from "../api/calls";
+import { ApiError } from "../api/client";
 import { useLoad } from "../api/load";
 import type { User } from "../api/types";
 import { useText } from "../i18n";
@@ -22,10 +23,9 @@ export default function AccessUserPage(props: PageProps): VNode {
 function OneUser(props: { name: string; title: string }): VNode {
   const t = useText();
   const { name, title } = props;
-  const loaded = useLoad(async (signal) => (await access.users({ name }, signal)).users.find((user) => user.name === name) ?? null, [name]);
+  const loaded = useLoad(async (signal) => (await access.users({ name }, signal)).users[0] ?? null, [name]);
   const crumbs = [{ title: t.access.title, to: "access" }];
-  // What there is not has been loaded as well, but `Await` takes null for not yet.
-  if (!loaded.loading && !loaded.error && loaded.data === null) {
+  if (loaded.error instanceof ApiError && loaded.error.status === 404) {
     return (
       <Page title={title} crumbs={crumbs}>
         <Card title={t.accessUser.notFound}><Empty title={t.accessUser.notFoundText(visible(name))} action={<Link to="access">{t.accessUser.toUsers}</Link>} /></Card>

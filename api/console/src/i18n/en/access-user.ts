@@ -83,7 +83,7 @@ const accessUser = {
   deleteText: (user: string) => `${user} and its rules go. Clients that use it are shut out at once.`,
   deleted: (user: string) => `User ${user} was deleted.`,
   selfSecret: "This is you. You stay logged in here; elsewhere you are logged out, and have to log in with the new secret from then on: keep it.",
-  selfDisable: "This is you. You are logged out at once, and cannot log in again until another administrator enables you.",
+  selfDisable: "This is you. You may do nothing from the next request on, until another administrator enables you: you cannot undo it yourself.",
   selfAdmin: "This is you. You can no longer manage users, and cannot make yourself an administrator again.",
   selfDelete: "This is you. You are logged out at once, and cannot log in again.",
 };

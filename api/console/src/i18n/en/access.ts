@@ -30,6 +30,7 @@ const access = {
   secretOf: (user: string) => `Secret of ${user}`,
   secretOnce: "Copy it now: it is shown this once, and nobody can look it up later.",
   secretUse: (user: string) => `Clients take ${user} as access key and this as secret.`,
+  secretLeave: "Is it kept? Once this is closed, it is gone. Close again to close.",
   secretKept: "I have kept it",
 };
 

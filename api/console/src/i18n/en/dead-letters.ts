@@ -14,7 +14,7 @@ const deadLetters = {
   onlySome: "With dead letters",
   all: "All groups",
   none: "There are no dead letters.",
-  noneHint: "Nothing has to be done.",
+  noneHint: "None of the consumer groups that you may list has any.",
 };
 
 export default deadLetters;

@@ -86,7 +86,7 @@ const accessUser: Like<typeof en> = {
   deleteText: (user: string) => `${user} 及其规则将被删除，使用它的客户端立即无法访问。`,
   deleted: (user: string) => `用户 ${user} 已删除。`,
   selfSecret: "这是您自己。您在此处保持登录，在其他地方会退出登录，之后需用新密钥登录：请妥善保存。",
-  selfDisable: "这是您自己。您会立即退出登录，在其他管理员启用您之前无法再登录。",
+  selfDisable: "这是您自己。从下一个请求起您将无法执行任何操作，直到其他管理员启用您；您自己无法撤销。",
   selfAdmin: "这是您自己。您将无法再管理用户，也无法重新将自己设为管理员。",
   selfDelete: "这是您自己。您会立即退出登录，且无法再登录。",
 };

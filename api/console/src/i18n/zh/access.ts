@@ -33,6 +33,7 @@ const access: Like<typeof en> = {
   secretOf: (user: string) => `${user} 的密钥`,
   secretOnce: "请立即复制：密钥仅显示这一次，之后任何人都无法查看。",
   secretUse: (user: string) => `客户端以 ${user} 作为 Access Key，以此作为 Secret Key。`,
+  secretLeave: "已保存了吗？关闭后将无法再查看。再次关闭即可关闭。",
   secretKept: "我已保存",
 };
 

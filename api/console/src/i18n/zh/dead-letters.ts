@@ -17,7 +17,7 @@ const deadLetters: Like<typeof en> = {
   onlySome: "有死信的组",
   all: "所有组",
   none: "没有死信。",
-  noneHint: "无需处理。",
+  noneHint: "您可查看的消费者组都没有死信。",
 };
 
 export default deadLetters;

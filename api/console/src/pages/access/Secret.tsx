@@ -1,4 +1,5 @@
 import type { VNode } from "preact";
+import { useState } from "preact/hooks";
 import { useText } from "../../i18n";
 import { Button, Copyable, Dialog, Icon } from "../../ui";
 
@@ -12,13 +13,16 @@ export interface Made {
 export function SecretDialog(props: { made: Made; onClose: () => void }): VNode {
   const t = useText().access;
   const { user, secret } = props.made;
+  // Escape is pressed by mistake easily.
+  const [leaving, leave] = useState(false);
   return (
-    <Dialog title={t.secretOf(user)} onClose={props.onClose}>
+    <Dialog title={t.secretOf(user)} onClose={() => (leaving ? props.onClose() : leave(true))}>
       <div class="secret">
         <p class="warning"><Icon name="warn" /><span>{t.secretOnce}</span></p>
         <Copyable value={secret} name={t.secret} />
       </div>
       <p class="muted">{t.secretUse(user)}</p>
+      <div role="status">{leaving && <strong>{t.secretLeave}</strong>}</div>
       <div class="form-actions"><Button kind="primary" onClick={props.onClose}>{t.secretKept}</Button></div>
     </Dialog>
   );

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { DeadLetter } from "../../api/types";
 import { number } from "../../format";
 import { useText } from "../../i18n";
-import { Time } from "../../time";
+import { absolute, Time } from "../../time";
 import { Badge, Body, Button, Dialog, Empty, Foreign, Link, Table, type Column, type Selection } from "../../ui";
 import { Keys } from "../messages/Results";
 import { previewOf } from "../parts/preview";
@@ -93,5 +93,5 @@ function State(props: { letter: DeadLetter }): VNode {
   const t = useText().deadLettersGroup;
   const { resent_unix_ms: at, resent_offset } = props.letter;
   if (!at && (resent_offset === null || resent_offset === undefined)) return <Badge tone="warn">{t.dead}</Badge>;
-  return <span><Badge tone="ok">{t.resent}</Badge> <Time ms={at} show="relative" /></span>;
+  return <Badge tone="ok" title={absolute(at)}>{t.resent}</Badge>;
 }
