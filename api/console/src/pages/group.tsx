@@ -13,7 +13,8 @@ import { GroupOverview } from "./group/overview";
 import { GroupQueues } from "./group/queues";
 import { ResetTab } from "./group/reset";
 
-const DESCRIBE_MS = 5_000;
+// It asks for all queues of all topics that the group reads: the tab that shows them asks more often.
+const DESCRIBE_MS = 10_000;
 const LAGS_MS = 3_000;
 const CLIENTS_MS = 5_000;
 
@@ -43,7 +44,7 @@ export default function GroupPage(props: PageProps): VNode {
   return (
     <Page title={name} crumbs={[{ title: t.groups.title, to: "groups" }]} actions={actions}>
       {data?.group.paused && <Notice tone="warn" title={t.group.paused}><p>{t.group.pausedHint}</p></Notice>}
-      <Await of={loaded}>{(described) => <Parts data={described} lags={lags} clients={clients} reload={() => { loaded.reload(); lags.reload(); }} />}</Await>
+      <Await of={loaded}>{(described) => <Parts data={described} lags={lags} clients={clients} refresh={loaded.refresh} reload={() => { loaded.reload(); lags.reload(); }} />}</Await>
       {data && doing === "delete" && <DeleteGroup data={data} lag={lags.data?.total.messages ?? 0} onClose={() => act("")} />}
       {data && doing === "pause" && !data.group.paused && <Pause name={name} onClose={() => act("")} onDone={loaded.reload} />}
     </Page>
@@ -55,6 +56,7 @@ function Parts(props: {
   lags: Loaded<ListLagsResponse>;
   clients: Loaded<ListClientsResponse>;
   reload: () => void;
+  refresh: () => void;
 }): VNode {
   const t = useText().group;
   const { data, lags, clients, reload } = props;
@@ -68,7 +70,7 @@ function Parts(props: {
             <GroupOverview group={data.group} lags={lags} reload={reload} />
           </>
         ) },
-        { id: "queues", title: t.queues, count: number(data.queues.length), content: () => <GroupQueues queues={data.queues} /> },
+        { id: "queues", title: t.queues, count: number(data.queues.length), content: () => <GroupQueues queues={data.queues} refresh={props.refresh} /> },
         { id: "clients", title: t.clients, count: number(clients.data?.clients.length ?? data.clients.length), content: () => <GroupClients group={data.group} clients={clients} /> },
         { id: "reset", title: t.reset, content: () => <ResetTab key="reset" data={data} reload={reload} /> },
         { id: "skip", title: t.skip, content: () => <ResetTab key="skip" data={data} reload={reload} skip /> },

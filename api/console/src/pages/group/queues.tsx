@@ -1,11 +1,18 @@
 import type { VNode } from "preact";
+import { useEffect } from "preact/hooks";
 import type { GroupQueueStatus } from "../../api/types";
 import { number } from "../../format";
 import { useText } from "../../i18n";
 import { Badge, Empty, Link, Table, type Column } from "../../ui";
 
+const EVERY_MS = 4_000;
+
 /** Where a consumer group stands in each queue. */
-export function GroupQueues(props: { queues: GroupQueueStatus[] }): VNode {
+export function GroupQueues(props: { queues: GroupQueueStatus[]; refresh: () => void }): VNode {
+  useEffect(() => {
+    const timer = window.setInterval(() => !document.hidden && props.refresh(), EVERY_MS);
+    return () => window.clearInterval(timer);
+  }, []);
   const t = useText();
   const g = t.group;
   const figure = (key: string, title: string, of: (q: GroupQueueStatus) => number): Column<GroupQueueStatus> => ({

@@ -15,7 +15,7 @@ import { SpreadCard } from "./spread";
 const LAGS_MS = 5_000;
 
 /** What a topic is and has, and what can be changed of it. */
-export function TopicOverview(props: { data: DescribeTopicResponse; rates: QueueRates; reload: () => void }): VNode {
+export function TopicOverview(props: { data: DescribeTopicResponse; rates: QueueRates; reload: () => void; refresh: () => void }): VNode {
   const t = useText();
   const { topic } = props.data;
   const [doing, act] = useQueryState("do");
@@ -40,7 +40,7 @@ export function TopicOverview(props: { data: DescribeTopicResponse; rates: Queue
       <Card title={t.topics.settings.title} actions={change}>
         <Settings topic={topic} />
       </Card>
-      <SpreadCard data={props.data} reload={props.reload} />
+      <SpreadCard data={props.data} reload={props.reload} refresh={props.refresh} />
       {doing === "change" && <ChangeTopic topic={topic} onClose={() => act("")} onDone={props.reload} />}
     </>
   );

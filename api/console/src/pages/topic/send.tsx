@@ -5,7 +5,7 @@ import type { Topic } from "../../api/types";
 import { useText } from "../../i18n";
 import { Time } from "../../time";
 import { AreaField, Card, Copyable, DurationField, Empty, Form, Link, NumberField, SelectField, TextField, toast } from "../../ui";
-import { draftErrors, EMPTY, fieldsOf, hasErrors, requestOf, type DraftErrors, type MessageDraft } from "./draft";
+import { draftErrors, fieldsOf, hasErrors, requestOf, type DraftErrors, type MessageDraft } from "./draft";
 import { isSystemTopic } from "./parts";
 import { PropertyFields } from "./PropertyFields";
 
@@ -17,11 +17,10 @@ interface Sent {
 }
 
 /** Sends a message of a person's, to try something. What was typed stays, to be sent again. */
-export function SendMessage(props: { topic: Topic }): VNode {
+export function SendMessage(props: { topic: Topic; draft: MessageDraft; setDraft: (draft: MessageDraft) => void }): VNode {
   const t = useText();
   const s = t.topic.sending;
-  const { topic } = props;
-  const [draft, setDraft] = useState<MessageDraft>(EMPTY);
+  const { topic, draft, setDraft } = props;
   const [tried, setTried] = useState(false);
   const [sent, setSent] = useState<readonly Sent[]>([]);
   if (isSystemTopic(topic.name)) return <Empty title={s.system} hint={s.systemHint} />;

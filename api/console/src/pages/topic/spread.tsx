@@ -10,13 +10,13 @@ import { hasMessageGroups } from "./parts";
 const FAST_MS = 700;
 
 /** How message groups are spread over the queues; only where there are message groups, or something to tell. */
-export function SpreadCard(props: { data: DescribeTopicResponse; reload: () => void }): VNode | null {
+export function SpreadCard(props: { data: DescribeTopicResponse; reload: () => void; refresh: () => void }): VNode | null {
   const t = useText().topic.spread;
   const { topic, behind_spread } = props.data;
   const spreading = Boolean(topic.spreading);
   useEffect(() => {
     if (!spreading) return undefined;
-    const timer = window.setInterval(() => !document.hidden && props.reload(), FAST_MS);
+    const timer = window.setInterval(() => !document.hidden && props.refresh(), FAST_MS);
     return () => window.clearInterval(timer);
   }, [spreading]);
   if (!hasMessageGroups(topic.type) && !spreading && !topic.spread_given_up && behind_spread.length === 0) return null;
