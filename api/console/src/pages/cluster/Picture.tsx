@@ -36,8 +36,10 @@ function Ring(props: { status: ClusterStatusResponse; group: BrokerGroup; member
   const box = useRef<HTMLDivElement>(null);
   const width = useWidth(box);
   const radiusX = Math.min(width / 2 - 52, 160);
-  // The first one is at the top; two are side by side.
-  const first = members.length === 2 ? Math.PI : -Math.PI / 2;
+  // The first one is at the top; two are side by side, below the text.
+  const two = members.length === 2;
+  const first = two ? Math.PI : -Math.PI / 2;
+  const textY = two ? CENTRE_Y - 70 : CENTRE_Y;
   const spots = members.map((member, i) => {
     const angle = (i / members.length) * 2 * Math.PI + first;
     return { member, x: width / 2 + radiusX * Math.cos(angle), y: CENTRE_Y + RADIUS_Y * Math.sin(angle) };
@@ -52,11 +54,11 @@ function Ring(props: { status: ClusterStatusResponse; group: BrokerGroup; member
         ))}
         {leader && <circle key={`${group.leader} ${group.term}`} class="pulse" cx={leader.x} cy={leader.y} r={NODE} />}
         {spots.map((spot) => <Spot key={spot.member.id} {...spot} />)}
-        <text class="ring-term" x={width / 2} y={CENTRE_Y + 4}>{t.clusterGroup.inTerm(number(group.term))}</text>
-        <text class={`ring-leader ${leader ? "" : "bad"}`} x={width / 2} y={CENTRE_Y + 24}>
+        <text class="ring-term" x={width / 2} y={textY + 4}>{t.clusterGroup.inTerm(number(group.term))}</text>
+        <text class={`ring-leader ${leader ? "" : "bad"}`} x={width / 2} y={textY + 24}>
           {group.leader ? t.clusterGroup.ledBy(short(nodeName(status, group.leader))) : t.cluster.groups.noLeader}
         </text>
-        {!hasMajority(members) && <text class="ring-leader bad" x={width / 2} y={CENTRE_Y + 42}>{t.clusterGroup.noMajority}</text>}
+        {!hasMajority(members) && <text class="ring-leader bad" x={width / 2} y={textY + 42}>{t.clusterGroup.noMajority}</text>}
       </svg>
     </div>
   );
