@@ -51,6 +51,7 @@ function forward(req, res) {
   const out = request(to, { method: req.method, headers: { ...req.headers, host: to.host } }, (got) => {
     res.writeHead(got.statusCode ?? 502, got.headers);
     got.pipe(res);
+    got.on("close", () => res.destroy());
   });
   out.on("error", () => res.destroy());
   res.on("close", () => out.destroy());

@@ -6,6 +6,7 @@ const base64 = (text) => Buffer.from(text).toString("base64");
 const TYPES = ["NORMAL", "FIFO", "DELAY", "TRANSACTION", "PRIORITY", "LITE", "MIXED"];
 const NAMES = ["orders", "payments", "shipments", "audit", "mail", "stock", "prices", "%RETRY%billing", "a-topic-with-a-very-long-name-that-does-not-fit-anywhere-on-a-narrow-screen"];
 const many = Number(process.env.TOPICS ?? 0);
+const manyClients = Number(process.env.CLIENTS ?? 14);
 
 export function topics() {
   const names = [...NAMES, ...Array.from({ length: many }, (_, i) => `topic-${i}`)];
@@ -43,11 +44,11 @@ export function lags(query = new URLSearchParams()) {
 
 export function clientsOf(query) {
   const kinds = ["producer", "push_consumer", "simple_consumer"];
-  const all = Array.from({ length: 14 }, (_, i) => {
+  const all = Array.from({ length: manyClients }, (_, i) => {
     const group = i % 3 === 0 ? "" : groups()[i % 5].name;
     const topic = NAMES[i % 5];
     return {
-      client_id: `worker-${i}@4711@${i}`, language: ["JAVA", "GOLANG", "PYTHON", "RUST"][i % 4], version: "5.0.7", address: `10.0.0.${i + 10}:5${i}321`,
+      client_id: `worker-${i}@4711@${i}`, language: ["JAVA", "GOLANG", "PYTHON", "RUST"][i % 4], version: "5.0.7", address: `10.0.${i >> 8}.${i % 256}:5${i % 10}321`,
       kind: kinds[i % 3], group, topics: [topic], subscriptions: group ? [{ topic, type: i % 2 ? "tag" : "sql", expression: i % 2 ? "*" : "price > 10" }] : [], nodes: [(i % 3) + 1],
     };
   });
@@ -103,7 +104,7 @@ export function cluster() {
     name, leader, term, committed, voters: [1, 2, 3], placed: [],
     replicas: [1, 2, 3].map((node) => ({ node, role: node === leader ? "leader" : "follower", last_index: committed, applied_index: committed - 2, durable_index: committed - (node === 3 ? 140 : 0) })),
   });
-  return { cluster: "shop-production", nodes, groups: [group("meta", 1, 4), group("g1", 1, 7), group("g2", 2, 3), { ...group("g3", 0, 9) }], feature_level: 6, spreading: [{ name: "orders", for_ms: 2_000 }] };
+  return { cluster: "shop-production", nodes, groups: [group("meta", 1, 4), group("g1", 1, 7), group("g2", 2, 3), { ...group("g3", 0, 9), replicas: group("g3", 0, 9).replicas.slice(1).map((r) => ({ ...r, role: r.node === 2 ? "candidate" : "follower" })) }], feature_level: 6, spreading: [{ name: "orders", for_ms: 2_000 }] };
 }
 
 export function rates(node, unix_ms) {

@@ -29,7 +29,7 @@ const routes = [
   ["GET", "/groups/:name", ({ name }) => describeGroup(name)],
   ["PATCH", "/groups/:name", ({ name, body }) => ({ group: { ...groups()[0], ...body, name } })],
   ["DELETE", "/groups/:name", () => fail(412, "FAILED_PRECONDITION", "the group has connected clients")],
-  ["POST", "/groups/:name/reset", ({ name }) => ({ queues: groupQueues(name) })],
+  ["POST", "/groups/:name/reset", ({ name, body }) => reset(name, body)],
   ["GET", "/groups/:name/offsets", ({ name }) => ({ queues: groupQueues(name) })],
   ["GET", "/groups/:name/dead-letters", ({ query }) => deadLetters(query)],
   ["POST", "/groups/:name/dead-letters/resend", ({ body }) => ({ results: body.places.map((p) => ({ kind: "KIND_RESENT", ...p })) })],
@@ -72,6 +72,11 @@ function describeTopic(name) {
 function describeGroup(name) {
   const group = groups().find((g) => g.name === name);
   return group ? { group, queues: groupQueues(name), clients: clientsOf(new URLSearchParams({ group: name })) } : gone("consumer group", name);
+}
+
+function reset(name, { to, queue, offset }) {
+  const place = (q) => (queue !== undefined && queue !== q.queue ? q.settled_offset : (offset ?? { START_FROM_FIRST: q.first_offset, START_FROM_LAST: q.end_offset }[to] ?? q.end_offset - 1_000));
+  return { queues: groupQueues(name).map((q) => ({ ...q, settled_offset: place(q), next_offset: place(q), in_flight: 0, lag: q.end_offset - place(q) })) };
 }
 
 const byId = (id) => messages().find((m) => m.message_id === id) ?? { ...messages()[0], message_id: id };

@@ -1,5 +1,5 @@
 // The traffic of the last hour, all nodes together: what the nodes remember, continued by events.
-import { useCallback, useEffect, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { observe } from "./api/calls";
 import { useAfterGap, useTraffic } from "./api/events";
 import { useLoad } from "./api/load";
@@ -71,7 +71,7 @@ export function useHistory(): { points: readonly TrafficPoint[]; error: unknown;
   const [history, setHistory] = useState(() => new History());
   const [points, setPoints] = useState<readonly TrafficPoint[]>([]);
   // After a gap the nodes know what was missed.
-  useAfterGap(useCallback(() => loaded.reload(), []));
+  useAfterGap(loaded.refresh);
 
   useEffect(() => {
     if (!loaded.data) return;

@@ -34,6 +34,7 @@ let retry = 0;
 let hidden = 0;
 let telling = 0;
 let missed = false;
+let heard = 0;
 
 /** Opens the stream, and keeps it open. */
 export function startEvents(): void {
@@ -51,6 +52,7 @@ export function stopEvents(): void {
   window.clearTimeout(telling);
   telling = 0;
   close();
+  heard = 0;
   live.set({ state: "connecting" });
   for (const last of [lastCluster, lastTraffic, lastLags, lastDoctor] as Store<unknown>[]) last.set(null);
 }
@@ -87,6 +89,7 @@ function listen<T>(from: EventSource, name: string, store: Store<T | null>): voi
 }
 
 function arrived(): void {
+  heard = Date.now();
   failures = 0;
   window.clearTimeout(telling);
   telling = 0;
@@ -112,7 +115,8 @@ function watchSilence(): void {
 function fail(): void {
   close();
   if (!wanted) return;
-  const since = Date.now();
+  // What is shown is as old as the last that was heard.
+  const since = heard || Date.now();
   // A stream that was fine and is no more has probably ended by itself.
   if (failures > 0 || live.get().state !== "live") tellAway(since);
   else telling = window.setTimeout(tellAway, UNNOTICED_MS, since);

@@ -1,18 +1,20 @@
 import type { VNode } from "preact";
 import { observe } from "../api/calls";
-import { useDoctor } from "../api/events";
+import { lastDoctor, useDoctor } from "../api/events";
 import { useLatest } from "../api/load";
 import type { DoctorResponse, Finding } from "../api/types";
 import { useText } from "../i18n";
 import { useQueryState } from "../router";
-import { Await, Badge, Card, Empty, LevelBadge, Page, SelectField, Table, type Column } from "../ui";
-import { alertsOf, countLevels, findingKey, SEVERITY } from "./findings";
+import { Await, Badge, Button, Card, Empty, LevelBadge, Page, SelectField, Table, type Column } from "../ui";
+import { alertsOf, countLevels, FindingLink, findingKeys, Prose, SEVERITY } from "./findings";
 
 export default function DoctorPage(): VNode {
   const t = useText().doctor;
   const doctor = useLatest(useDoctor(), observe.doctor);
+  // The event after next would say the same.
+  const examine = async () => lastDoctor.set(await observe.doctor());
   return (
-    <Page title={t.title} lead={t.lead}>
+    <Page title={t.title} lead={t.lead} actions={<Button onClick={examine}>{t.now}</Button>}>
       <Await of={doctor}>{(found) => <Findings doctor={found} />}</Await>
     </Page>
   );
@@ -24,12 +26,13 @@ function Findings(props: { doctor: DoctorResponse }): VNode {
   const [show, setShow] = useQueryState("show", "all");
   const rows = show === "alerts" ? alertsOf(findings) : findings;
   const counts = countLevels(findings);
+  const keys = findingKeys(findings);
   const columns: Column<Finding>[] = [
     { key: "level", title: t.level, cell: (f) => <LevelBadge level={f.level} />, value: (f) => SEVERITY[f.level], text: (f) => f.level },
     { key: "check", title: t.check, cell: (f) => f.check, value: (f) => f.check },
     { key: "place", title: t.place, cell: (f) => f.place, value: (f) => f.place },
-    { key: "found", title: t.found, cell: (f) => <span class="prose">{f.found}</span>, text: (f) => f.found },
-    { key: "advice", title: t.advice, cell: (f) => <span class="prose">{f.advice || "–"}</span>, text: (f) => f.advice },
+    { key: "found", title: t.found, cell: (f) => <span class="prose"><Prose text={f.found} /></span>, text: (f) => f.found },
+    { key: "advice", title: t.advice, cell: (f) => <Advice finding={f} />, text: (f) => f.advice },
   ];
   return (
     <>
@@ -41,7 +44,7 @@ function Findings(props: { doctor: DoctorResponse }): VNode {
           caption={t.findings}
           rows={rows}
           columns={columns}
-          rowKey={findingKey}
+          rowKey={(f) => keys.get(f) ?? ""}
           sort="level"
           filter
           cards
@@ -50,13 +53,24 @@ function Findings(props: { doctor: DoctorResponse }): VNode {
             show === "alerts" ? (
               <>
                 <div class="table-tools"><ShowField value={show} onChange={setShow} /></div>
-                <Empty title={t.emptyAlerts} />
+                <Empty title={t.emptyAlerts} action={<Button onClick={() => setShow("all")}>{t.showAll}</Button>} />
               </>
             ) : <Empty title={t.empty} />
           }
         />
       </Card>
     </>
+  );
+}
+
+/** What to do, and where. */
+function Advice(props: { finding: Finding }): VNode {
+  const { finding } = props;
+  return (
+    <span class="prose">
+      {finding.advice ? <Prose text={finding.advice} /> : "–"}
+      {finding.level !== "ok" && <> <FindingLink finding={finding} /></>}
+    </span>
   );
 }
 

@@ -1,15 +1,17 @@
 import type { VNode } from "preact";
 import { observe } from "../api/calls";
 import { useCluster, useDoctor, useLags, useTraffic } from "../api/events";
-import { useLatest } from "../api/load";
-import type { ClusterStatusResponse, Disk, Node } from "../api/types";
+import { useLatest, useLoad } from "../api/load";
+import type { Client, ClusterStatusResponse, Disk, Node } from "../api/types";
 import { bytes, compact, number, percent } from "../format";
 import { useText } from "../i18n";
+import { useNodeName } from "../session";
 import { sum } from "../traffic";
 import { Stat, Stats, type Tone } from "../ui";
 import { countLevels } from "./findings";
 
 const UNKNOWN = "–";
+const CLIENTS_EVERY_MS = 15_000;
 
 /** The figures of this moment. */
 export function Figures(): VNode {
@@ -65,16 +67,19 @@ function LagFigure(): VNode {
 
 function ClientsFigure(): VNode {
   const t = useText().overview;
+  const known = useLoad((signal) => observe.clients({}, signal), [], CLIENTS_EVERY_MS);
   const now = useTraffic();
-  const clients = now?.nodes.reduce((all, node) => all + node.clients, 0);
-  const connections = now?.nodes.reduce((all, node) => all + node.connections, 0);
-  return (
-    <Stat
-      label={t.clients}
-      value={clients === undefined ? UNKNOWN : number(clients)}
-      hint={connections === undefined ? "" : t.clientsHint(connections)}
-    />
-  );
+  const name = useNodeName();
+  if (!known.data) {
+    // Whoever may not list them still sees how many each node knows. Others may know the same ones, so they are not added.
+    const each = now?.nodes.map((node) => `${name(node.node)}: ${number(node.clients)}`).join(", ");
+    return <Stat label={t.clients} value={UNKNOWN} hint={known.error ? each : ""} />;
+  }
+  const { clients } = known.data;
+  const ids = (of: readonly Client[]) => new Set(of.map((client) => client.client_id)).size;
+  const producers = ids(clients.filter((client) => client.kind === "producer"));
+  const consumers = ids(clients.filter((client) => client.group !== ""));
+  return <Stat label={t.clients} value={number(ids(clients))} hint={t.clientsHint(consumers, producers)} />;
 }
 
 function NodesFigure(): VNode {

@@ -9,9 +9,13 @@ import { useText } from "../i18n";
 import { zone } from "../time";
 import { useHistory, type Rates, type TrafficPoint } from "../traffic";
 import { Await, Card, Chart, Empty, ErrorState, LevelBadge, Link, Loading, Page } from "../ui";
-import { alertsOf, findingKey } from "./findings";
+import { alertsOf, FindingLink, findingKeys, Prose } from "./findings";
+import { DisksCard, LagCard } from "./overview-cards";
 import { Leaders } from "./overview-leaders";
 import { Figures } from "./overview-figures";
+
+// More of them would push everything else out of sight.
+const SHOWN = 6;
 
 export default function OverviewPage(): VNode {
   const t = useText().overview;
@@ -20,6 +24,10 @@ export default function OverviewPage(): VNode {
       <Figures />
       <Alerts />
       <Traffic />
+      <div class="side-by-side">
+        <LagCard />
+        <DisksCard />
+      </div>
       <LeadersCard />
     </Page>
   );
@@ -37,18 +45,23 @@ function Alerts(): VNode {
 
 function AlertList(props: { alerts: Finding[] }): VNode {
   const t = useText().overview;
+  const keys = findingKeys(props.alerts);
   if (props.alerts.length === 0) return <Empty title={t.noAlerts} />;
   return (
     <ul class="alerts">
-      {props.alerts.map((finding) => (
-        <li key={findingKey(finding)}>
+      {props.alerts.slice(0, SHOWN).map((finding) => (
+        <li key={keys.get(finding)}>
           <LevelBadge level={finding.level} />
           <div>
-            <strong>{finding.place}</strong> {finding.found}
-            {finding.advice && <p class="muted">{finding.advice}</p>}
+            <strong>{finding.place}</strong> <Prose text={finding.found} />
+            {finding.advice && <p class="muted"><Prose text={finding.advice} /></p>}
+            <FindingLink finding={finding} />
           </div>
         </li>
       ))}
+      {props.alerts.length > SHOWN && (
+        <li><Link to="doctor" query={{ show: "alerts" }}>{t.moreAlerts(props.alerts.length - SHOWN)}</Link></li>
+      )}
     </ul>
   );
 }
@@ -91,7 +104,7 @@ function LeadersCard(): VNode {
   const t = useText().overview;
   const status = useLatest(useCluster(), clusterCalls.status);
   return (
-    <Card title={t.leaders} lead={t.leadersLead}>
+    <Card title={t.leaders} lead={t.leadersLead} actions={<Link to="cluster">{t.toCluster}</Link>}>
       <Await of={status}>{(cluster) => <Leaders cluster={cluster} />}</Await>
     </Card>
   );

@@ -23,7 +23,7 @@ export function AwayBanner(): VNode | null {
   // Whole seconds, so that it renders once a second at most.
   const away = useClock((now) => (since === null ? 0 : Math.floor((now - since) / 1_000)));
   if (!session || away * 1_000 < PATIENCE_MS) return null;
-  const others = (cluster?.nodes ?? []).filter((node) => node.id !== session.node.id && addressOf(node, at) !== null);
+  const others = (cluster?.nodes ?? []).filter((node) => node.alive && node.id !== session.node.id && addressOf(node, at) !== null);
   return (
     <div class="banner">
       <Icon name="warn" />

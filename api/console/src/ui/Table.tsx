@@ -98,7 +98,7 @@ export function Table<R>(props: TableProps<R>): VNode {
       {matching.length === 0 && (
         <Empty title={t.ui.noMatch} action={query && <Button onClick={() => filterTo("")}>{t.ui.clearFilter}</Button>} />
       )}
-      {pages > 1 && <Pager page={page} pages={pages} onPage={(to) => setPage(String(to))} />}
+      {pages > 1 && <Pager of={props.caption} page={page} pages={pages} onPage={(to) => setPage(String(to))} />}
     </div>
   );
 }

@@ -1,5 +1,5 @@
 import type { ComponentChildren, VNode } from "preact";
-import { useId, useRef } from "preact/hooks";
+import { useEffect, useId, useRef } from "preact/hooks";
 import { useQueryState } from "../router";
 
 export interface Tab {
@@ -18,6 +18,14 @@ export function Tabs(props: { label: string; tabs: Tab[]; param?: string }): VNo
   const first = props.tabs[0]?.id ?? "";
   const [wanted, open] = useQueryState(props.param ?? "tab", first, { push: true });
   const at = Math.max(0, props.tabs.findIndex((tab) => tab.id === wanted));
+  // Where there is little room, the list scrolls to the tab that is open.
+  useEffect(() => {
+    const tab = list.current?.querySelector<HTMLElement>("[aria-selected=true]");
+    if (!tab || !list.current) return;
+    const [from, to] = [tab.offsetLeft - list.current.offsetLeft, tab.offsetLeft - list.current.offsetLeft + tab.offsetWidth];
+    if (from < list.current.scrollLeft) list.current.scrollLeft = from;
+    else if (to > list.current.scrollLeft + list.current.clientWidth) list.current.scrollLeft = to - list.current.clientWidth;
+  }, [at]);
   const move = (event: KeyboardEvent) => {
     const last = props.tabs.length - 1;
     const to = { ArrowRight: at === last ? 0 : at + 1, ArrowLeft: at === 0 ? last : at - 1, Home: 0, End: last }[event.key];

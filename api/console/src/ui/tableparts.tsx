@@ -35,11 +35,11 @@ export function FilterBox(props: { value: string; onChange: (value: string) => v
 }
 
 /** Steps through pages. */
-export function Pager(props: { page: number; pages: number; onPage: (page: number) => void }): VNode {
+export function Pager(props: { of: string; page: number; pages: number; onPage: (page: number) => void }): VNode {
   const t = useText();
   const { page, pages } = props;
   return (
-    <nav class="pager" aria-label={t.ui.pages}>
+    <nav class="pager" aria-label={`${t.ui.pages}: ${props.of}`}>
       <Button size="small" unusable={page <= 1 ? t.ui.page(page, pages) : ""} onClick={() => props.onPage(page - 1)}>
         {t.ui.previous}
       </Button>

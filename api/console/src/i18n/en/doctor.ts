@@ -17,6 +17,15 @@ const doctor = {
   alertsOnly: "only what needs attention",
   empty: "Nothing was examined yet.",
   emptyAlerts: "Nothing needs attention.",
+  showAll: "Show all findings",
+  now: "Examine now",
+  go: {
+    group: (name: string) => `Look at group ${name}`,
+    nodes: (_name: string) => "Look at the nodes",
+    topic: (name: string) => `Look at topic ${name}`,
+    rebalance: (_name: string) => "Rebalance …",
+    level: (_name: string) => "Raise the feature level …",
+  },
 };
 
 export default doctor;

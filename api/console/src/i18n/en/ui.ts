@@ -52,6 +52,8 @@ const ui = {
   download: "Download",
   pick: "Choose …",
   stop: "Stop",
+  back: "Back",
+  closingStops: "Closing this stops it too, after the call that is under way.",
   stopping: "It stops after the call that is under way.",
   stepsOf: (done: number, of: number) => `${number(done)} of ${number(of)}`,
   stepsDone: "Done.",

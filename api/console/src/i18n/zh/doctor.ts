@@ -18,6 +18,15 @@ const doctor: Like<typeof en> = {
   alertsOnly: "仅需注意的项",
   empty: "尚未进行检查。",
   emptyAlerts: "没有需要注意的项。",
+  showAll: "显示全部检查结果",
+  now: "立即检查",
+  go: {
+    group: (name: string) => `查看组 ${name}`,
+    nodes: (_name: string) => "查看节点",
+    topic: (name: string) => `查看主题 ${name}`,
+    rebalance: (_name: string) => "重新均衡……",
+    level: (_name: string) => "提升特性级别……",
+  },
 };
 
 export default doctor;

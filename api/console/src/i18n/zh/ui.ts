@@ -52,6 +52,8 @@ const ui: Like<typeof en> = {
   download: "下载",
   pick: "请选择……",
   stop: "停止",
+  back: "返回",
+  closingStops: "关闭此窗口也会在当前调用结束后停止。",
   stopping: "正在进行的调用结束后即停止。",
   stepsOf: (done: number, of: number) => `${number(done)} / ${number(of)}`,
   stepsDone: "已完成。",

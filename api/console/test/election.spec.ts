@@ -1,0 +1,44 @@
+// A leader is killed while the page watches: it shows the election and goes on.
+import { Cluster } from "./support/cluster";
+import { expect, test } from "./support/fixtures";
+
+test("an election is seen, and the page goes on", async ({ page }) => {
+  test.setTimeout(240_000);
+  const cluster = await Cluster.start(3);
+  try {
+    await cluster.api("POST", "/topics", { name: "orders", queues: 4 });
+    const leader = (await cluster.api("GET", "/cluster")).groups.find((group: any) => group.name === "g1").leader as number;
+    const watching = leader === 1 ? 2 : 1;
+    await page.goto(`${cluster.http(watching)}/console/cluster/groups/g1`);
+    const picture = page.getByRole("img").first();
+    await expect(picture).toBeVisible();
+    await cluster.kill(leader);
+    const now = async () => (await cluster.api("GET", "/cluster", undefined, watching)).groups.find((group: any) => group.name === "g1").leader as number;
+    await expect.poll(now, { timeout: 60_000 }).not.toBe(leader);
+    await expect(page.getByText(new RegExp(`term \\d+: .*node${await now()} leads`, "i")).first()).toBeVisible();
+    // The rest of the console goes on, from this node.
+    await page.goto(`${cluster.http(watching)}/console/cluster`);
+    await expect(page.getByText(/does not answer|down|dead/i).first()).toBeVisible();
+    await cluster.restart();
+    await expect(page.getByText(/does not answer/i)).toHaveCount(0, { timeout: 60_000 });
+  } finally {
+    await cluster.stop();
+  }
+});
+
+test("when the node that serves the page dies, the page says where to go on", async ({ page }) => {
+  test.setTimeout(240_000);
+  const cluster = await Cluster.start(3);
+  try {
+    await page.goto(`${cluster.http(3)}/console/topics`);
+    await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+    await cluster.kill(3);
+    const other = page.locator(`a[href="${cluster.http(1)}/console/topics"]`);
+    await expect(other).toBeVisible();
+    await other.click();
+    await expect(page).toHaveURL(`${cluster.http(1)}/console/topics`);
+    await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+  } finally {
+    await cluster.stop();
+  }
+});
