@@ -68,6 +68,7 @@ fn wire_group(status: &GroupStatus) -> BrokerGroup {
     let replica = |replica: &raft::node::ReplicaStatus| Replica {
         node: replica.node.0,
         role: replica.role.to_owned(),
+        term: replica.term,
         last_index: replica.last_index,
         applied_index: replica.applied_index,
         durable_index: replica.durable_index,

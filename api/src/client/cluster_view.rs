@@ -239,6 +239,7 @@ mod tests {
                     role: "leader".into(),
                     last_index: 10,
                     applied_index: 9,
+                    term: 1,
                     durable_index: 10,
                 }],
             }],

@@ -265,7 +265,14 @@ mod tests {
     }
 
     fn replica(node: u64) -> Replica {
-        Replica { node, role: "follower".into(), last_index: 100, applied_index: 100, durable_index: 100 }
+        Replica {
+            node,
+            role: "follower".into(),
+            last_index: 100,
+            applied_index: 100,
+            durable_index: 100,
+            term: 1,
+        }
     }
 
     fn group(name: &str, leader: u64) -> BrokerGroup {

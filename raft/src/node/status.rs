@@ -25,6 +25,8 @@ pub struct ReplicaStatus {
     pub node: NodeId,
     /// `leader`, `follower`, `candidate`, `learner`, or `rejoining` while it has no voice.
     pub role: &'static str,
+    /// The newest term that it has seen.
+    pub term: u64,
     /// Index of the last entry of its log.
     pub last_index: u64,
     /// Index of the last entry applied.
@@ -270,6 +272,7 @@ fn group_status(group: GroupId, answers: &[(NodeInfo, Option<peer::StatusRespons
         status.replicas.push(ReplicaStatus {
             node: info.id,
             role: ROLES.iter().find(|role| **role == replica.role).copied().unwrap_or("unknown"),
+            term: replica.term,
             last_index: replica.last_index,
             applied_index: replica.applied_index,
             durable_index: replica.durable_index,

@@ -14,7 +14,7 @@ mod transcode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{ConnectInfo, Query, RawPathParams, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE};
@@ -33,6 +33,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::demands::Signed;
+use crate::access::signature::AUTHORIZATION;
 use crate::admin::AdminService;
 use crate::edge::EdgeState;
 use crate::messaging::caller::Caller;
@@ -47,12 +48,14 @@ use transcode::{RequestFields, json_of, method};
 pub const ROOT: &str = "/api/v1";
 /// A request's body has at most so many bytes: a message of 4 MiB as base64, and what else there is.
 const BODY_BYTES_MAX: usize = 8 << 20;
-/// So many bodies are read at the same time.
-const BODIES_MAX: usize = 8;
+/// Bodies that are read at the same time have so many MiB together.
+const BODIES_MIB_MAX: usize = 64;
+/// A login has at most so many bytes, and must be there within this: anybody may send one.
+const LOGIN_BYTES_MAX: usize = 4 << 10;
+const LOGIN_WAIT_MAX: Duration = Duration::from_secs(5);
 /// A body must be there within this.
 const BODY_WAIT_MAX: Duration = Duration::from_secs(30);
-/// So many logins are looked at, at the same time, and a wrong one takes so long: who guesses gets nowhere.
-const LOGINS_MAX: usize = 4;
+/// A wrong login takes so long: who guesses gets nowhere.
 const WRONG_LOGIN_PAUSE: Duration = Duration::from_millis(500);
 
 /// Set where nobody but the page itself asks: it does not make a session last.
@@ -65,7 +68,6 @@ pub struct Api {
     /// It answers only to names that are this machine's own.
     trusts_all: bool,
     bodies: Arc<Semaphore>,
-    logins: Arc<Semaphore>,
     closing: CancellationToken,
 }
 
@@ -73,8 +75,7 @@ impl Api {
     /// Over the edge that the exporter watches. `trusts_all`: there is no access control, and nobody but this machine reaches
     /// the port.
     pub fn new(exporter: Arc<Exporter>, trusts_all: bool, closing: CancellationToken) -> Api {
-        let (bodies, logins) = (Semaphore::new(BODIES_MAX).into(), Semaphore::new(LOGINS_MAX).into());
-        Api { exporter, trusts_all, bodies, logins, closing }
+        Api { exporter, trusts_all, bodies: Semaphore::new(BODIES_MIB_MAX).into(), closing }
     }
 
     fn edge(&self) -> Result<Arc<EdgeState>, ApiError> {
@@ -178,14 +179,21 @@ async fn perform(api: &Api, name: &str, asking: Asking, encoded: Bytes) -> Resul
     })
 }
 
+/// Reads what a call takes, once there is room for it.
 async fn read(api: &Api, body: Body) -> Result<Bytes, ApiError> {
-    let _room = api.bodies.acquire().await.map_err(|_| ApiError::unavailable("this node stops"))?;
-    match timeout(BODY_WAIT_MAX, axum::body::to_bytes(body, BODY_BYTES_MAX)).await {
+    let bytes = body.size_hint().exact().unwrap_or(u64::MAX).min(BODY_BYTES_MAX as u64);
+    let mib = u32::try_from(bytes >> 20).unwrap_or(u32::MAX) + 1;
+    let _room = api.bodies.acquire_many(mib).await.map_err(|_| ApiError::unavailable("this node stops"))?;
+    whole(body, BODY_BYTES_MAX, BODY_WAIT_MAX).await
+}
+
+async fn whole(body: Body, bytes_max: usize, wait_max: Duration) -> Result<Bytes, ApiError> {
+    match timeout(wait_max, axum::body::to_bytes(body, bytes_max)).await {
         Ok(Ok(body)) => Ok(body),
-        Ok(Err(_)) => Err(ApiError::with(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("a request has at most {} MiB", BODY_BYTES_MAX >> 20),
-        )),
+        Ok(Err(_)) => {
+            let why = format!("a request like this has at most {} KiB", bytes_max >> 10);
+            Err(ApiError::with(StatusCode::PAYLOAD_TOO_LARGE, why))
+        }
         Err(_) => Err(ApiError::with(StatusCode::REQUEST_TIMEOUT, "the request did not come to its end")),
     }
 }
@@ -203,7 +211,12 @@ async fn session_now(
 ) -> Result<Json<Value>, ApiError> {
     let edge = api.edge()?;
     let asked = asking::asked(&headers, &peer, edge.gate.key());
-    Ok(Json(told_of(&edge, &asked.asking, asked.session.as_ref())?))
+    let told = told_of(&edge, &asked.asking, asked.session.as_ref());
+    let shows_nothing = !asked.asking.headers.contains_key(AUTHORIZATION);
+    told.map(Json).map_err(|error| match error.is_of_nobody() && shows_nothing {
+        true => ApiError::nobody("nobody is logged in, or the session is over: log in"),
+        false => error,
+    })
 }
 
 fn told_of(edge: &EdgeState, asking: &Asking, session: Option<&Session>) -> Result<Value, ApiError> {
@@ -254,8 +267,7 @@ async fn log_in(
     let Some(key) = edge.gate.key().filter(|_| edge.gate.is_closed()) else {
         return Err(ApiError::bad_request("access is not controlled here: there is nothing to log in to"));
     };
-    let turn = api.logins.acquire().await.map_err(|_| ApiError::unavailable("this node stops"))?;
-    let body = read(&api, request.into_body()).await?;
+    let body = whole(request.into_body(), LOGIN_BYTES_MAX, LOGIN_WAIT_MAX).await?;
     let Login { user, secret } =
         serde_json::from_slice(&body).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let asking = asking::showing(&user, &secret, &peer);
@@ -264,7 +276,6 @@ async fn log_in(
         Ok(told) => told,
         Err(error) if error.is_of_nobody() => {
             sleep(WRONG_LOGIN_PAUSE).await;
-            drop(turn);
             return Err(ApiError::nobody("the user is not known, or this is not its secret"));
         }
         Err(error) => return Err(error),
