@@ -117,6 +117,13 @@ const message = {
   verifyNow: "Consume it now",
   verifyWell: "Consumed well",
   verifyFailed: "Not consumed",
+  verifyHint: "Push consumers can do it, if their library does; others do not answer.",
+  verifyCodes: {
+    50100: "The library of this client cannot do it.",
+    50500: "The library of this client cannot do it.",
+    50502: "The client cannot do it with ordered messages.",
+    60000: "The consumer failed at it.",
+  } as Record<number, string>,
   reasons: {
     not_found: {
       title: "It is not there",

@@ -118,6 +118,13 @@ const message: Like<typeof en> = {
   verifyNow: "立即消费",
   verifyWell: "消费成功",
   verifyFailed: "未成功消费",
+  verifyHint: "推送消费者在其客户端库支持时可以执行，其他类型不会响应。",
+  verifyCodes: {
+    50100: "该客户端库不支持此操作。",
+    50500: "该客户端库不支持此操作。",
+    50502: "该客户端不支持对顺序消息执行此操作。",
+    60000: "消费者处理失败。",
+  },
   reasons: {
     not_found: {
       title: "消息不存在",

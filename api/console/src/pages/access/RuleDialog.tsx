@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { access } from "../../api/calls";
 import type { AccessAction, AccessRule } from "../../api/types";
 import { useText } from "../../i18n";
-import { AreaField, CheckField, Dialog, Field, Form, SelectField, TextField, toast } from "../../ui";
+import { AreaField, CheckField, Dialog, Form, Icon, SelectField, TextField, toast } from "../../ui";
 import { ACTIONS, KINDS, readResource, readSources, resourceText, type Kind } from "./resource";
 
 /** Adds a rule, or changes the actions and sources of one. */
@@ -72,7 +72,7 @@ function ActionChoice(props: { chosen: ReadonlySet<AccessAction>; onChange: (act
       {ACTIONS.map((action) => (
         <CheckField key={action} label={action} value={props.chosen.has(action)} onChange={(on) => toggle(action, on)} hint={a.actionHints[action]} />
       ))}
-      {props.error && <Field label={a.actions} bare error={props.error}>{(control) => <input {...control} type="hidden" />}</Field>}
+      <div role="alert">{props.error && <p class="field-error"><Icon name="bad" />{props.error}</p>}</div>
     </fieldset>
   );
 }

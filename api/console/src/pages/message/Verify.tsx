@@ -45,20 +45,26 @@ function VerifyForm(props: { id: string; message: FoundMessage; group: string; c
           label={t.message.client}
           value={client}
           onChange={choose}
+          hint={t.message.verifyHint}
           error={tried && !client ? t.ui.fillIn : ""}
-          options={[{ value: "", label: t.ui.pick }, ...clients.map((one) => ({ value: one.client_id, label: nameOf(one) }))]}
+          options={[{ value: "", label: t.ui.pick }, ...[...clients].sort(pushFirst).map((one) => ({ value: one.client_id, label: nameOf(one) }))]}
         />
       </Form>
       <div role="status">
         {said && (
           <p>
             <Badge tone={said.answer.code === WELL ? "ok" : "bad"}>{said.answer.code === WELL ? t.message.verifyWell : t.message.verifyFailed}</Badge>{" "}
-            <Foreign text={said.client} max={120} />: {said.answer.code} <Foreign text={said.answer.message} max={2_000} />
+            <Foreign text={said.client} max={120} />: {said.answer.code} {t.message.verifyCodes[said.answer.code]} <Foreign text={said.answer.message} max={2_000} />
           </p>
         )}
       </div>
     </>
   );
+}
+
+/** The others hardly answer. */
+function pushFirst(a: Client, b: Client): number {
+  return Number(b.kind.includes("push")) - Number(a.kind.includes("push"));
 }
 
 function nameOf(client: Client): string {
