@@ -134,6 +134,8 @@ pub struct TimersFound {
     pub places: Vec<TimerPlace>,
     /// How many wait in all.
     pub total: u64,
+    /// When the last one fell due that was looked at, if there are more behind it.
+    pub cut_at_ms: Option<u64>,
 }
 
 /// The order of what a search finds, and where its next page begins.

@@ -78,7 +78,8 @@ export function timers(query) {
   const limit = Number(query.get("limit") || 100);
   const from = Number(query.get("from_unix_ms") || 0);
   const all = Array.from({ length: 340 }, (_, n) => ({ topic: "mail", message_id: `071E${String(n).padStart(28, "0")}`, born_unix_ms: loaded - 3_600_000, due_unix_ms: loaded + (n + 1) * 17_000, recall_handle: `handle-${n}` }));
-  return { timers: all.filter((t) => t.due_unix_ms >= from).slice(0, limit), total: 340 };
+  const later = all.filter((t) => t.due_unix_ms >= from);
+  return { timers: later.slice(0, limit), total: 340, more: later.length > limit };
 }
 
 export function transactions() {

@@ -37,7 +37,7 @@ pub(super) async fn list(
     let waiting = edge.node.timers(TimersWanted { topic, from_ms, max }, deadline).await?;
     let may_be_listed = |timer: &Timer| edge.may(caller, Action::List, Target::topic(&timer.topic));
     let timers = waiting.messages.iter().map(wire).filter(may_be_listed).collect();
-    Ok(ListTimersResponse { timers, total: waiting.total })
+    Ok(ListTimersResponse { timers, total: waiting.total, more: waiting.more })
 }
 
 fn wire(waiting: &WaitingMessage) -> Timer {

@@ -194,12 +194,17 @@ impl<T: TableStore> Machine<T> {
     pub fn timers(&self, wanted: TimersWanted) -> Result<TimersFound, MachineFailure> {
         let from = TimerKey { due_ms: wanted.from_ms, number: 0 }.max(self.timers.gone_to);
         let (mut places, mut looked_at, mut malformed) = (Vec::new(), 0, None);
+        let (mut last_ms, mut cut_at_ms) = (from.due_ms, None);
         self.progress.tables().scan(&from.bytes(), Some(&RowKind::Timer.end_key()), &mut |key, value| {
             let Some(TimerRow { key, message }) = self.timers.row(key, value) else {
                 malformed = Some(RowKind::Timer.malformed(key));
                 return ControlFlow::Break(());
             };
-            looked_at += 1;
+            if places.len() == wanted.max.min(TIMERS_LISTED_MAX) || looked_at == TIMERS_LOOKED_AT_MAX {
+                cut_at_ms = Some(last_ms);
+                return ControlFlow::Break(());
+            }
+            (looked_at, last_ms) = (looked_at + 1, key.due_ms);
             let topic = message.queue.0;
             if !self.timers.removed.contains(&key) && wanted.topic.is_none_or(|wanted| wanted.0 == topic) {
                 let Entry { position, length, .. } = message.entry;
@@ -212,12 +217,11 @@ impl<T: TableStore> Machine<T> {
                     length,
                 });
             }
-            match places.len() < wanted.max.min(TIMERS_LISTED_MAX) && looked_at < TIMERS_LOOKED_AT_MAX {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
-            }
+            ControlFlow::Continue(())
         })?;
-        malformed.map_or(Ok(TimersFound { places, total: self.timers.count }), |error| Err(error.into()))
+        malformed.map_or(Ok(TimersFound { places, total: self.timers.count, cut_at_ms }), |error| {
+            Err(error.into())
+        })
     }
 
     /// How many messages wait for their time.

@@ -25,6 +25,8 @@ pub struct Waiting {
     pub messages: Vec<WaitingMessage>,
     /// How many wait in all, of every topic.
     pub total: u64,
+    /// Not everything was looked at that waits longer.
+    pub more: bool,
 }
 
 impl Node {
@@ -34,10 +36,11 @@ impl Node {
     /// [`RequestError::NoLeader`] if a group had no leader until the deadline.
     pub async fn timers(&self, wanted: TimersWanted, deadline: Instant) -> Result<Waiting, RequestError> {
         let mut waiting = Waiting::default();
+        let mut cut_at_ms = None;
         for group in self.inner.all_groups().into_iter().filter(|group| *group != GroupId::META) {
             let question = Question::Timers(wanted);
             let answer = self.inner.ask(group, question, Source::Leader, deadline, deadline).await?;
-            let (Answer::Timers(TimersFound { places, total }), records) = answer else {
+            let (Answer::Timers(TimersFound { places, total, cut_at_ms: cut }), records) = answer else {
                 return Err(RequestError::Unknown {
                     reason: "a question was answered with another's answer".into(),
                 });
@@ -49,6 +52,12 @@ impl Node {
             };
             waiting.messages.extend(places.into_iter().zip(records).map(named));
             waiting.total += total;
+            cut_at_ms = cut_at_ms.into_iter().chain(cut).min();
+        }
+        // What one group has beyond where another one was cut comes with a later page.
+        if let Some(cut_at_ms) = cut_at_ms {
+            waiting.messages.retain(|message| message.timer.due_ms <= cut_at_ms);
+            waiting.more = true;
         }
         waiting
             .messages

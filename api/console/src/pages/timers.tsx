@@ -22,15 +22,13 @@ interface Listed {
 
 /** A page from a time on. If more than a page is due at the very same time, the page is longer. */
 async function list(topic: string, from: number, signal: AbortSignal): Promise<Listed> {
-  let limit = LIMIT;
-  let answer = await timers.list({ topic, from_unix_ms: from, limit }, signal);
-  if (answer.timers.length >= limit && answer.timers.at(-1)?.due_unix_ms === answer.timers[0]?.due_unix_ms) {
-    limit = LIMIT_MAX;
-    answer = await timers.list({ topic, from_unix_ms: from, limit }, signal);
+  let answer = await timers.list({ topic, from_unix_ms: from, limit: LIMIT }, signal);
+  if (answer.more && answer.timers.at(-1)?.due_unix_ms === answer.timers[0]?.due_unix_ms) {
+    answer = await timers.list({ topic, from_unix_ms: from, limit: LIMIT_MAX }, signal);
   }
   const last = answer.timers.at(-1)?.due_unix_ms ?? 0;
   const stuck = answer.timers[0]?.due_unix_ms === last;
-  const next = answer.timers.length >= limit ? String(stuck ? last + 1 : last) : "";
+  const next = answer.more ? String(stuck ? last + 1 : last) : "";
   return { timers: answer.timers, total: answer.total, next };
 }
 

@@ -7,6 +7,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tonic::{Code, Status};
 
+const DISABLED: &str = "the user is disabled: an administrator can enable it again";
+
 /// What a request failed with.
 #[derive(Clone, Debug)]
 pub struct ApiError {
@@ -26,6 +28,11 @@ impl ApiError {
         ApiError { status: StatusCode::UNAUTHORIZED, code: "UNAUTHENTICATED", message: message.into() }
     }
 
+    /// The user who asks is switched off.
+    pub fn disabled() -> ApiError {
+        ApiError::nobody(DISABLED)
+    }
+
     /// Nobody may ask this, from there.
     pub fn forbidden(message: impl Into<String>) -> ApiError {
         ApiError { status: StatusCode::FORBIDDEN, code: "PERMISSION_DENIED", message: message.into() }
@@ -40,6 +47,14 @@ impl ApiError {
     pub fn with(status: StatusCode, message: impl Into<String>) -> ApiError {
         let code = if status == StatusCode::NOT_FOUND { "NOT_FOUND" } else { "INVALID_ARGUMENT" };
         ApiError { status, code, message: message.into() }
+    }
+
+    /// The same, told to somebody who wants in: a disabled user is told so, for he showed his secret.
+    pub fn of_login(self) -> ApiError {
+        match self.message.as_str() {
+            DISABLED => self,
+            _ => ApiError::nobody("the user is not known, or this is not its secret"),
+        }
     }
 
     /// Whether nobody is known to ask.

@@ -14,8 +14,7 @@ use tokio::time::{interval, sleep};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::calls::Asking;
-use super::error::ApiError;
-use super::{Api, perform};
+use super::{Api, known, perform};
 
 /// How often the state of the cluster is looked at.
 const TICK: Duration = Duration::from_millis(500);
@@ -78,13 +77,15 @@ async fn tell(api: &Api, asking: &Asking, events: &mpsc::Sender<Result<Event, In
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for tick in 0_u32.. {
         ticks.tick().await;
+        if api.edge().and_then(|edge| known(&edge, asking)).is_err_and(|error| error.is_of_nobody()) {
+            return;
+        }
         for (topic, (before, told_at)) in TOPICS.iter().zip(&mut last) {
             if tick % topic.ticks != 0 {
                 continue;
             }
             let json = match perform(api, topic.method, asking.clone(), (topic.request)()).await {
                 Ok(json) => json,
-                Err(error) if ApiError::is_of_nobody(&error) => return,
                 // It may not be seen, or is not known now.
                 Err(_) => continue,
             };

@@ -154,7 +154,7 @@ async fn answer(
     let edge = api.edge()?;
     let asking = asking::asked(request.headers(), &peer, edge.gate.key()).asking;
     // Whoever is nobody does not even have his body read.
-    edge.admit(&caller(&asking), &Signed).map_err(|fault| fault.grpc())?;
+    known(&edge, &asking)?;
     let body = if call.verb.has_body() { read(&api, request.into_body()).await? } else { Bytes::new() };
     let input = method(call.method).input();
     let mut fields = RequestFields::of_body(input, &body).map_err(ApiError::bad_request)?;
@@ -219,18 +219,27 @@ async fn session_now(
     })
 }
 
-fn told_of(edge: &EdgeState, asking: &Asking, session: Option<&Session>) -> Result<Value, ApiError> {
+/// The user who asks; nobody where everybody may. One who is disabled has no session, and begins none.
+fn known(edge: &EdgeState, asking: &Asking) -> Result<Option<User>, ApiError> {
     let catalog = edge.node.catalog();
-    let cluster = &edge.options.cluster;
-    let user = edge.gate.admit(&catalog, cluster, &caller(asking), &Signed).map_err(|fault| fault.grpc())?;
+    let admitted = edge.gate.admit(&catalog, &edge.options.cluster, &caller(asking), &Signed);
+    let user = admitted.map_err(|fault| fault.grpc())?;
+    match user.is_some_and(|user| !user.enabled) {
+        true => Err(ApiError::disabled()),
+        false => Ok(user.cloned()),
+    }
+}
+
+fn told_of(edge: &EdgeState, asking: &Asking, session: Option<&Session>) -> Result<Value, ApiError> {
+    let user = known(edge, asking)?;
     let id = edge.node.id();
     let name = edge.live_nodes().iter().find(|node| node.id == id).map(|node| node.name.clone());
     Ok(json!({
         "access_control": edge.gate.is_closed(),
-        "user": user.map_or("", |user| &user.name),
-        "role": user.map_or("administer", role),
+        "user": user.as_ref().map_or("", |user| &user.name),
+        "role": user.as_ref().map_or("administer", role),
         "expires_unix_ms": session.map(Session::ends_ms),
-        "cluster": cluster,
+        "cluster": edge.options.cluster,
         "node": { "id": id.0, "name": name.unwrap_or_default() },
         "version": env!("CARGO_PKG_VERSION"),
     }))
@@ -276,7 +285,7 @@ async fn log_in(
         Ok(told) => told,
         Err(error) if error.is_of_nobody() => {
             sleep(WRONG_LOGIN_PAUSE).await;
-            return Err(ApiError::nobody("the user is not known, or this is not its secret"));
+            return Err(error.of_login());
         }
         Err(error) => return Err(error),
     };
@@ -296,6 +305,6 @@ async fn events_of(
 ) -> Result<Response, ApiError> {
     let edge = api.edge()?;
     let asked = asking::asked(&headers, &peer, edge.gate.key());
-    edge.admit(&caller(&asked.asking), &Signed).map_err(|fault| fault.grpc())?;
+    known(&edge, &asked.asking)?;
     Ok(events::stream(api, asked.asking).into_response())
 }

@@ -107,6 +107,24 @@ async fn who_logs_in_may_what_the_user_may_until_he_logs_out_or_is_no_more() {
     scene.guarded.change(AccessAction::SetRule { user: "eve".into(), rule }).await;
     let now = scene.port.ask("GET", SESSION, &[("cookie", &eve.cookie())], "").await;
     assert_eq!(now.json()["role"], "operate", "rights count from the next request on");
+    let enabled = |enabled| AccessAction::UpdateUser {
+        name: "eve".into(),
+        secret: Vec::new(),
+        role: None,
+        enabled: Some(enabled),
+    };
+    scene.guarded.change(enabled(false)).await;
+    for path in [SESSION, "/api/v1/topics", "/api/v1/events"] {
+        assert_eq!(scene.status("GET", path, &eve.cookie()).await, 401, "{path}");
+    }
+    let refused = scene.log_in("eve", SECRET).await;
+    assert_eq!((refused.status, refused.message().contains("disabled")), (401, true));
+    assert!(
+        !scene.log_in("eve", "wrong").await.message().contains("disabled"),
+        "that is for her alone to know"
+    );
+    scene.guarded.change(enabled(true)).await;
+    assert_eq!(scene.status("GET", "/api/v1/cluster", &eve.cookie()).await, 200);
     scene.guarded.change(AccessAction::DeleteUser { name: "eve".into() }).await;
     assert_eq!(scene.status("GET", "/api/v1/cluster", &eve.cookie()).await, 401);
 }

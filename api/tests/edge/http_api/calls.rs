@@ -131,9 +131,10 @@ async fn what_waits_is_listed_by_its_time_and_recalled() {
         .map(|timer| timer["due_unix_ms"].as_u64().unwrap())
         .collect();
     assert!(due.len() == 3 && due.is_sorted(), "{all}");
-    assert_eq!(all["total"], 3);
+    assert_eq!((&all["total"], &all["more"]), (&json!(3), &json!(false)));
     let later = port.get("/timers?topic=later&limit=1").await;
     assert_eq!((later["timers"].as_array().unwrap().len(), &later["total"]), (1, &json!(3)));
+    assert_eq!(later["more"], true);
     let from = port.get(&format!("/timers?from_unix_ms={}", due[1])).await;
     assert_eq!(from["timers"].as_array().unwrap().len(), 2);
 

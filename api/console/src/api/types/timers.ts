@@ -11,6 +11,8 @@ export interface ListTimersResponse {
   timers: Timer[];
   /** All that wait, of all topics. */
   total: number;
+  /** There may be some that are due later than these, or at the same time as the last. */
+  more: boolean;
 }
 
 export interface RecallTimerRequest {
