@@ -19,7 +19,7 @@ test("an election is seen, and the page goes on", async ({ page }) => {
     // The rest of the console goes on, from this node.
     await page.goto(`${cluster.http(watching)}/console/cluster`);
     await expect(page.getByText(/does not answer|down|dead/i).first()).toBeVisible();
-    await cluster.restart();
+    await cluster.restart(leader);
     await expect(page.getByText(/does not answer/i)).toHaveCount(0, { timeout: 60_000 });
   } finally {
     await cluster.stop();

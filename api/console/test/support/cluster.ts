@@ -67,7 +67,7 @@ export class Cluster {
   /** Runs the command line against this cluster, with `-o json`. */
   async command(...args: string[]): Promise<any> {
     const user = this.admin;
-    const env = user ? { LEDGERMQ_ACCESS_KEY: user.user, LEDGERMQ_SECRET_KEY: user.secret } : {};
+    const env: Record<string, string> = user ? { LEDGERMQ_ACCESS_KEY: user.user, LEDGERMQ_SECRET_KEY: user.secret } : {};
     return ledgermq([...args, "--endpoint", this.grpc()], env);
   }
 
@@ -94,9 +94,9 @@ export class Cluster {
     process.kill(found.pid, "SIGKILL");
   }
 
-  /** Starts what is down. */
-  async restart(): Promise<void> {
-    await ledgermq(["local", "start", "--detach", "--data", this.data]);
+  /** Starts a node again. */
+  async restart(node: number): Promise<void> {
+    await ledgermq(["local", "restart", `${node}`, "--data", this.data]);
   }
 
   async stop(): Promise<void> {
