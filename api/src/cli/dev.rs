@@ -82,7 +82,7 @@ fn welcome(options: &Options) {
     line(&format!(
         "LedgerMQ {} is ready.
   clients  {} (RocketMQ 5 gRPC, TLS and plaintext)
-  http     http://{}/healthz
+  console  http://{}/
   data     {}
 
 Try in another terminal:

@@ -266,12 +266,13 @@ impl StartArgs {
                 directory.admin_secret().display()
             ),
         };
+        let console = cluster.nodes.first().map_or("", |node| node.http.as_str());
         let end = match self.detach {
             true => format!("  ledgermq local stop{data}"),
             false => "Ctrl-C stops the cluster; its data stays.".to_owned(),
         };
         format!(
-            "{status}\nEvery group has a leader after {took_s:.1} s. Try in another terminal:{access}
+            "{status}\nEvery group has a leader after {took_s:.1} s. The console: http://{console}/\nTry in another terminal:{access}
   ledgermq send demo --body hello{endpoint}
   ledgermq receive demo --group g{endpoint}
   ledgermq local kill node1{data}     (then send again)
