@@ -1,20 +1,23 @@
 //! What changes, told as it does: server-sent events (the HTML standard, section 9.2).
 //!
 //! Each reader asks like a caller, with the caller's rights, once a moment; so what it may not see is not told, and a session that
-//! is over ends the stream.
+//! is over ends the stream. What is the same for all who may see it is asked once for all of them.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::sse::{Event, KeepAlive, Sse};
 use bytes::Bytes;
 use futures::Stream;
-use tokio::sync::mpsc;
-use tokio::time::{interval, sleep};
+use proto::admin::ClusterStatusRequest;
+use tokio::sync::{Mutex, mpsc};
+use tokio::time::{Instant, interval, sleep};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::calls::Asking;
-use super::{Api, known, perform};
+use super::error::ApiError;
+use super::{Api, caller, known, perform};
 
 /// How often the state of the cluster is looked at.
 const TICK: Duration = Duration::from_millis(500);
@@ -34,13 +37,50 @@ struct Topic {
     ticks: u32,
     /// It is told even if nothing changed after so many ticks.
     silence_ticks: u32,
+    /// It is the same for all who may look at the cluster.
+    is_same: bool,
 }
 
+/// What was asked for all, and when.
+type Kept = Mutex<Option<(Instant, Arc<str>)>>;
+
+/// What readers share. A mutex of tokio's, because who comes second waits for the answer of the first.
+#[derive(Default)]
+pub struct Shared([Kept; TOPICS.len()]);
+
 const TOPICS: [Topic; 4] = [
-    Topic { name: "cluster", method: "ClusterStatus", request: Bytes::new, ticks: 1, silence_ticks: 4 },
-    Topic { name: "traffic", method: "Traffic", request: no_history, ticks: 4, silence_ticks: 4 },
-    Topic { name: "lags", method: "ListLags", request: worst_lags, ticks: 10, silence_ticks: 10 },
-    Topic { name: "doctor", method: "Doctor", request: Bytes::new, ticks: 20, silence_ticks: 20 },
+    Topic {
+        name: "cluster",
+        method: "ClusterStatus",
+        request: Bytes::new,
+        ticks: 1,
+        silence_ticks: 4,
+        is_same: true,
+    },
+    Topic {
+        name: "traffic",
+        method: "Traffic",
+        request: no_history,
+        ticks: 4,
+        silence_ticks: 4,
+        is_same: true,
+    },
+    Topic {
+        name: "lags",
+        method: "ListLags",
+        request: worst_lags,
+        ticks: 10,
+        silence_ticks: 10,
+        is_same: false,
+    },
+    Topic {
+        name: "doctor",
+        method: "Doctor",
+        request: Bytes::new,
+        ticks: 20,
+        silence_ticks: 20,
+        is_same: true,
+    },
 ];
 
 fn no_history() -> Bytes {
@@ -72,7 +112,7 @@ pub fn stream(api: Api, asking: Asking) -> Sse<impl Stream<Item = Result<Event, 
 /// Returns when nobody is known to ask any more.
 async fn tell(api: &Api, asking: &Asking, events: &mpsc::Sender<Result<Event, Infallible>>) {
     let _ = events.send(Ok(Event::default().retry(COMES_BACK_AFTER))).await;
-    let mut last: [(Vec<u8>, u32); TOPICS.len()] = Default::default();
+    let mut last: [(Option<Arc<str>>, u32); TOPICS.len()] = Default::default();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for tick in 0_u32.. {
@@ -80,23 +120,42 @@ async fn tell(api: &Api, asking: &Asking, events: &mpsc::Sender<Result<Event, In
         if api.edge().and_then(|edge| known(&edge, asking)).is_err_and(|error| error.is_of_nobody()) {
             return;
         }
-        for (topic, (before, told_at)) in TOPICS.iter().zip(&mut last) {
+        for (at, (before, told_at)) in last.iter_mut().enumerate() {
+            let topic = &TOPICS[at];
             if tick % topic.ticks != 0 {
                 continue;
             }
-            let json = match perform(api, topic.method, asking.clone(), (topic.request)()).await {
-                Ok(json) => json,
-                // It may not be seen, or is not known now.
-                Err(_) => continue,
-            };
-            if json == *before && tick - *told_at < topic.silence_ticks {
+            // It may not be seen, or is not known now.
+            let Ok(json) = asked(api, asking, at).await else { continue };
+            if Some(&json) == before.as_ref() && tick - *told_at < topic.silence_ticks {
                 continue;
             }
-            let text = String::from_utf8_lossy(&json).into_owned();
-            (*before, *told_at) = (json, tick);
-            if events.send(Ok(Event::default().event(topic.name).data(text))).await.is_err() {
+            let event = Event::default().event(topic.name).data(&json);
+            (*before, *told_at) = (Some(json), tick);
+            if events.send(Ok(event)).await.is_err() {
                 return;
             }
         }
     }
+}
+
+/// What is told of a topic now, to this reader.
+async fn asked(api: &Api, asking: &Asking, at: usize) -> Result<Arc<str>, ApiError> {
+    let topic = &TOPICS[at];
+    let perform = async {
+        let json = perform(api, topic.method, asking.clone(), (topic.request)()).await?;
+        Ok::<Arc<str>, ApiError>(String::from_utf8_lossy(&json).into())
+    };
+    if !topic.is_same {
+        return perform.await;
+    }
+    api.edge()?.admit(&caller(asking), &ClusterStatusRequest {}).map_err(|fault| fault.grpc())?;
+    let mut kept = api.shared.0[at].lock().await;
+    let fresh = TICK * topic.ticks * 4 / 5;
+    if let Some((_, json)) = kept.as_ref().filter(|(since, _)| since.elapsed() < fresh) {
+        return Ok(json.clone());
+    }
+    let json = perform.await?;
+    *kept = Some((Instant::now(), json.clone()));
+    Ok(json)
 }

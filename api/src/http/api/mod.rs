@@ -41,6 +41,7 @@ use crate::metrics::Exporter;
 use crate::port::Peer;
 use calls::{Asking, CALLS, Call, Verb};
 use error::ApiError;
+use events::Shared;
 use session::Session;
 use transcode::{RequestFields, json_of, method};
 
@@ -68,6 +69,7 @@ pub struct Api {
     /// It answers only to names that are this machine's own.
     trusts_all: bool,
     bodies: Arc<Semaphore>,
+    shared: Arc<Shared>,
     closing: CancellationToken,
 }
 
@@ -75,7 +77,8 @@ impl Api {
     /// Over the edge that the exporter watches. `trusts_all`: there is no access control, and nobody but this machine reaches
     /// the port.
     pub fn new(exporter: Arc<Exporter>, trusts_all: bool, closing: CancellationToken) -> Api {
-        Api { exporter, trusts_all, bodies: Semaphore::new(BODIES_MIB_MAX).into(), closing }
+        let bodies = Semaphore::new(BODIES_MIB_MAX).into();
+        Api { exporter, trusts_all, bodies, shared: Arc::default(), closing }
     }
 
     fn edge(&self) -> Result<Arc<EdgeState>, ApiError> {
