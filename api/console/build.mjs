@@ -1,6 +1,6 @@
 // Bundles the console into dist/ (or `--out DIR`), which is committed and embedded in the broker. The same sources give the same bytes.
 import { build } from "esbuild";
-import { copyFileSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -30,12 +30,23 @@ export async function bundle() {
     logLevel: "warning",
   });
   copyFileSync(join(here, "src/index.html"), join(dist, "index.html"));
+  writeFileSync(join(dist, "licenses.txt"), licenses());
+}
+
+/** Whose work is in the bundle, and under which terms. */
+function licenses() {
+  const { dependencies } = JSON.parse(readFileSync(join(here, "package.json"), "utf8"));
+  const texts = Object.entries(dependencies).map(([name, version]) => {
+    const text = readFileSync(join(here, "node_modules", name, "LICENSE"), "utf8").trim();
+    return `${name} ${version}\n\n${text}\n`;
+  });
+  return texts.join("\n----\n\n");
 }
 
 /** The bytes of all of dist/ as the broker sends them. */
 function gzippedSize() {
   let total = 0;
-  for (const name of ["index.html", "app.js", "app.css"]) {
+  for (const name of ["index.html", "app.js", "app.css", "licenses.txt"]) {
     const plain = readFileSync(join(dist, name));
     const packed = gzipSync(plain, { level: 9 }).length;
     console.log(`${name}: ${plain.length} bytes, ${packed} gzipped`);

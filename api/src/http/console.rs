@@ -43,11 +43,17 @@ impl Asset {
     }
 }
 
-static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
     [
         Asset::new("index.html", "text/html; charset=utf-8", include_bytes!("../../console/dist/index.html")),
         Asset::new("app.js", "text/javascript; charset=utf-8", include_bytes!("../../console/dist/app.js")),
         Asset::new("app.css", "text/css; charset=utf-8", include_bytes!("../../console/dist/app.css")),
+        // Of what is bundled in the script.
+        Asset::new(
+            "licenses.txt",
+            "text/plain; charset=utf-8",
+            include_bytes!("../../console/dist/licenses.txt"),
+        ),
     ]
 });
 
