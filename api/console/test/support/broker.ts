@@ -62,16 +62,17 @@ export async function hold(cluster: Cluster, topic: string, group: string, messa
   };
 }
 
-/** Makes so many dead letters in a new group; answers it. */
-export async function makeDeadLetters(cluster: Cluster, topic: string, letters: readonly Message[]): Promise<string> {
+/** Makes a group to which the messages of a topic, so many, become dead letters; answers it. It takes 10 s. */
+export async function makeDeadLetters(cluster: Cluster, topic: string, messages: number): Promise<string> {
   const group = await makeGroup(cluster, { max_attempts: 1 });
-  for (const letter of letters) await send(cluster, topic, letter);
-  await (await hold(cluster, topic, group, letters.length)).crash();
+  // They are buried when the group asks for more after its leases have run out, as this consumer does.
+  const consumer = await hold(cluster, topic, group, messages);
   const deadline = Date.now() + 60_000;
-  while ((await deadLetters(cluster, group)).length < letters.length) {
+  while ((await deadLetters(cluster, group)).length < messages) {
     if (Date.now() > deadline) throw new Error(`${group} did not get its dead letters`);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
+  await consumer.crash();
   return group;
 }
 
