@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { bytes as showBytes } from "../format";
 import { useText } from "../i18n";
-import { decodeBase64, hexLines, indentJson, textOf, unpack, type Unpacked } from "./bytes";
+import { decodeBase64, hexLines, indentJson, textOf, unpack, visibleLines, type Unpacked } from "./bytes";
 import { Button } from "./Button";
 import { Copy } from "./Copy";
 
@@ -29,7 +29,7 @@ export function Body(props: { base64: string; gzip?: boolean; name?: string }): 
   const length = whole === null ? body.bytes.length : whole.length;
   // A row of hex is 16 bytes, and takes five times as many characters.
   const cut = whole === null ? Math.min(limit / 4, length) : Math.min(limit, length);
-  const shown = whole === null ? hexLines(body.bytes, cut) : whole.slice(0, cut);
+  const shown = whole === null ? hexLines(body.bytes, cut) : visibleLines(whole.slice(0, cut));
   return (
     <div class="body-view">
       <div class="body-tools">

@@ -35,6 +35,11 @@ export function visible(text: string): string {
   return text.replace(UNSEEN, (c) => `⟨U+${(c.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
 }
 
+/** The same in many lines: breaks and tabs stay. */
+export function visibleLines(text: string): string {
+  return text.replace(UNSEEN, (c) => (c === "\n" || c === "\r" || c === "\t" ? c : visible(c)));
+}
+
 /** Bytes of a text (UTF-8) as base64. */
 export function encodeBase64(text: string): string {
   let binary = "";

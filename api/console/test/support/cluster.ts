@@ -1,5 +1,5 @@
 // Real clusters of real processes, on loopback.
-import { execFile } from "node:child_process";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -41,11 +41,13 @@ export class Cluster {
     readonly admin: Credentials | null,
   ) {}
 
-  static async start(size: number, options: { access?: boolean } = {}): Promise<Cluster> {
+  /** `settings` are variables such as LEDGERMQ_TRANSACTIONS__CHECK_LIMIT, in place of a configuration. */
+  static async start(size: number, options: { access?: boolean; settings?: Record<string, string> } = {}): Promise<Cluster> {
     const data = await mkdtemp(join(tmpdir(), "ledgermq-console-"));
     const basePort = await freePorts(size * PORTS_A_NODE);
     const flags = options.access ? ["--access"] : [];
-    await ledgermq(["local", "start", "--nodes", `${size}`, "--detach", "--data", data, "--base-port", `${basePort}`, ...flags]);
+    const where = ["--data", data, "--base-port", `${basePort}`];
+    await ledgermq(["local", "start", "--nodes", `${size}`, "--detach", ...where, ...flags], options.settings);
     const secret = options.access ? await readFile(join(data, "access", "admin-secret"), "utf8") : "";
     return new Cluster(data, basePort, size, options.access ? { user: "admin", secret: secret.trim() } : null);
   }
@@ -66,9 +68,18 @@ export class Cluster {
 
   /** Runs the command line against this cluster, with `-o json`. */
   async command(...args: string[]): Promise<any> {
+    return ledgermq([...args, "--endpoint", this.grpc()], this.credentials());
+  }
+
+  /** Begins a command that goes on until the caller ends it; its output can be read. */
+  begin(...args: string[]): ChildProcess {
+    const env = { ...process.env, ...this.credentials() };
+    return spawn(BINARY, [...args, "--endpoint", this.grpc(), "-o", "json"], { env, stdio: ["ignore", "pipe", "inherit"] });
+  }
+
+  private credentials(): Record<string, string> {
     const user = this.admin;
-    const env: Record<string, string> = user ? { LEDGERMQ_ACCESS_KEY: user.user, LEDGERMQ_SECRET_KEY: user.secret } : {};
-    return ledgermq([...args, "--endpoint", this.grpc()], env);
+    return user ? { LEDGERMQ_ACCESS_KEY: user.user, LEDGERMQ_SECRET_KEY: user.secret } : {};
   }
 
   /** Calls the HTTP API of a node. */

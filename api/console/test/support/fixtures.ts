@@ -1,4 +1,5 @@
 // What tests begin with: clusters that are started once, and a page that fails a test when something goes wrong in it.
+import { join } from "node:path";
 import AxeBuilder from "@axe-core/playwright";
 import { expect, test as base, type Page } from "@playwright/test";
 import { Cluster } from "./cluster";
@@ -33,6 +34,9 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     { scope: "worker", timeout: 120_000 },
   ],
   page: async ({ page }, use) => {
+    const built = process.env["CONSOLE_DIST"];
+    // What `build.mjs --out DIR` wrote, in place of what is in the binary.
+    if (built) await page.route(/\/console\/app\.(js|css)$/, (route) => route.fulfill({ path: join(built, new URL(route.request().url()).pathname.split("/").at(-1) ?? "") }));
     const wrong: string[] = [];
     page.on("pageerror", (error) => wrong.push(error.message));
     page.on("console", (message) => {
