@@ -67,6 +67,10 @@ async fn preview(
     deadline: Instant,
 ) -> Result<ResetOffsetResponse, Fault> {
     let mut places = edge.node.places(topic, Some(group.id), deadline).await?;
+    if let Some(queue) = only.filter(|queue| *queue as usize >= places.len()) {
+        let (name, last) = (&topic.name, places.len().saturating_sub(1));
+        return Err(Fault::BadRequest(format!("topic {name} has the queues 0 to {last}, not {queue}")));
+    }
     for (number, place) in (0u32..).zip(&mut places) {
         if only.is_some_and(|only| only != number) {
             continue;
