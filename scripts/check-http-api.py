@@ -70,7 +70,7 @@ def main():
     arguments.add_argument("--binary", required=True)
     arguments.add_argument("--schemathesis", required=True)
     arguments.add_argument("--port", type=int, default=37081)
-    arguments.add_argument("--examples", type=int, default=15, help="of each call")
+    arguments.add_argument("--examples", type=int, default=6, help="of each call")
     arguments.add_argument("--seed", type=int, default=1)
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="ledgermq-http-api-") as data:

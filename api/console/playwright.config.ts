@@ -4,8 +4,8 @@ import { defineConfig } from "@playwright/test";
 export default defineConfig({
   testDir: "test",
   outputDir: process.env["CONSOLE_ARTIFACTS"] ?? "../../target/console",
-  // Each test has its own clusters or its own names; two cores are shared with the nodes.
-  workers: 1,
+  // Each worker has clusters of its own; two are what two cores carry, since tests wait a lot.
+  workers: Number(process.env["CONSOLE_WORKERS"] ?? 2),
   retries: 0,
   timeout: 120_000,
   expect: { timeout: 20_000 },
