@@ -80,29 +80,6 @@ test("every page is there and accessible, in light, dark and on a phone", async 
   await load;
 });
 
-test.describe("at its start", () => {
-  // A trace takes longer than what is traced.
-  test.use({ trace: "off" });
-
-  test("it is there in a moment", async ({ page, cluster }) => {
-    await page.goto(`${cluster.http()}/console/`);
-    await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
-    const times: number[] = [];
-    for (let tries = 0; tries < 7; tries++) {
-      await page.reload();
-      await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
-      const painted = await page.evaluate(() => {
-        const [first] = performance.getEntriesByName("first-contentful-paint");
-        return first ? first.startTime : Infinity;
-      });
-      times.push(painted);
-    }
-    console.log(`first contentful paint: ${times.map((time) => time.toFixed(0)).join(", ")} ms`);
-    // The best of them, because others work on this machine at the same time.
-    expect(Math.min(...times)).toBeLessThan(100 * Number(process.env["LEDGERMQ_SLOW"] ?? 1));
-  });
-});
-
 test.describe("for somebody whose browser asks for Chinese", () => {
   test.use({ locale: "zh-CN" });
 
