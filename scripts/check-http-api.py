@@ -59,10 +59,11 @@ def configuration(directory):
     return path
 
 
-def tried(options, url, *flags, last=()):
-    command = [options.schemathesis, *flags, "run", f"{url}/api/v1/openapi.json", "--checks", "not_a_server_error",
+def tried(options, url, directory, *flags, last=()):
+    """Whether no call failed by the server's fault. What Schemathesis remembers stays in the directory."""
+    command = [os.path.abspath(options.schemathesis), *flags, "run", f"{url}/api/v1/openapi.json", "--checks", "not_a_server_error",
                "--max-examples", str(options.examples), "--seed", str(options.seed), "--exclude-path", CALLS_NOT_TRIED, "--no-color", *last]
-    return subprocess.run(command, check=False).returncode == 0
+    return subprocess.run(command, check=False, cwd=directory).returncode == 0
 
 
 def main():
@@ -79,7 +80,7 @@ def main():
             url = f"http://127.0.0.1:{options.port + 1}"
             # First what is there, and stays there.
             named = ["--config-file", str(configuration(data))]
-            went_well = tried(options, url, *named, last=["--exclude-method", "DELETE"]) and tried(options, url) and cluster.is_well()
+            went_well = tried(options, url, data, *named, last=["--exclude-method", "DELETE"]) and tried(options, url, data) and cluster.is_well()
         finally:
             cluster.stop()
     sys.exit(0 if went_well else 1)
