@@ -4,6 +4,8 @@
 //! answers only when it serves (rule R8). Between nodes a question and its answer travel as JSON;
 //! the records of messages go beside them as they are.
 
+mod timers;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use store::position::LogPosition;
@@ -12,6 +14,8 @@ use store::tables::pending::Pending;
 
 use crate::names::{ConsumerId, GroupId, QueueKey, TopicId};
 use crate::request::{Filter, QueueState};
+
+pub use timers::{TimerPlace, TimersFound, TimersWanted};
 
 /// A look at the messages of one queue, without leases: who pulls keeps the offset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,46 +100,6 @@ pub struct TransactionPlace {
     pub next_check_ms: Option<u64>,
     /// When it was given up, by the log's time, in milliseconds since 1970.
     pub given_up_ms: Option<u64>,
-}
-
-/// Which of the messages that wait for their time are wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TimersWanted {
-    /// Of this topic only.
-    pub topic: Option<TopicId>,
-    /// Those that fall due at this time or later, in milliseconds since 1970.
-    pub from_ms: u64,
-    /// At most so many.
-    pub max: usize,
-}
-
-/// A message that waits for its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TimerPlace {
-    /// When it falls due, by the log's time, in milliseconds since 1970.
-    pub due_ms: u64,
-    /// Names it within its broker group, with the time.
-    pub number: u64,
-    /// The topic's number.
-    pub topic: u32,
-    /// Its id as the window of ids knows it.
-    pub id: u128,
-    /// Where its record begins in the group's log.
-    #[serde(with = "as_number")]
-    pub position: LogPosition,
-    /// How many bytes the record has.
-    pub length: u32,
-}
-
-/// Messages of a broker group that wait for their time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TimersFound {
-    /// By ascending time.
-    pub places: Vec<TimerPlace>,
-    /// How many wait in all.
-    pub total: u64,
-    /// When the last one fell due that was looked at, if there are more behind it.
-    pub cut_at_ms: Option<u64>,
 }
 
 /// The order of what a search finds, and where its next page begins.

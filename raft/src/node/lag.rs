@@ -1,11 +1,11 @@
-//! How far consumer groups are behind, for the metrics: summed up over the queues of the groups that this node leads, so
+//! How far consumer groups are behind, for the metrics and for who asks: summed up over the queues of the groups that this node leads, so
 //! that the sum over all nodes is right.
 //!
 //! There may be a million cursors, and a scrape comes every few seconds. So nobody computes anything for a scrape that
 //! need not: a walk goes over the cursors in small stretches, between which the machine goes on, and what it found is kept.
 //! A scrape begins a walk if the last one is a while ago, waits for it a moment, and takes what there is. A walk that took
 //! long is not made again before [`LAG_REST_FACTOR`] times as long has passed: walks take a few percent of one core at
-//! most, whatever there is to walk over. Nobody scrapes: nobody walks.
+//! most, whatever there is to walk over. Nobody asks: nobody walks.
 //!
 //! How long the oldest unsettled message has been there is in memory for whoever keeps up. Else a row has to be read; for a
 //! consumer group that stands still it is the same row as the last time, so it is remembered. What is left is bounded by
