@@ -9,9 +9,10 @@ use tokio::time::Instant;
 
 use super::find::known_topic;
 use crate::convert::status::Fault;
-use crate::convert::waiting::{read_recall_handle, recall_handle};
+use crate::convert::waiting::recall_handle;
 use crate::edge::EdgeState;
 use crate::messaging::caller::Caller;
+use crate::messaging::recall_message::by_handle;
 
 /// How many are listed of each broker group where nobody says.
 const LISTED: usize = 100;
@@ -58,14 +59,6 @@ pub(super) async fn recall(
     request: RecallTimerRequest,
     deadline: Instant,
 ) -> Result<RecallTimerResponse, Fault> {
-    let (timer, message_id) = read_recall_handle(&request.recall_handle).ok_or_else(|| {
-        Fault::BadRequest("the recall handle is not one of this cluster, or damaged".into())
-    })?;
-    let topic = known_topic(edge, &request.topic)?;
-    if topic.id != timer.topic {
-        let why = format!("the recall handle is of another topic than {}", topic.name);
-        return Err(Fault::BadRequest(why));
-    }
-    edge.node.recall(timer, deadline).await?;
+    let message_id = by_handle(edge, &request.topic, &request.recall_handle, deadline).await?;
     Ok(RecallTimerResponse { message_id })
 }

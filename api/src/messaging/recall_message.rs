@@ -1,6 +1,7 @@
 //! `RecallMessage`: takes back a delayed message before its time.
 
 use proto::v2::{RecallMessageRequest, RecallMessageResponse};
+use tokio::time::Instant;
 
 use crate::convert::name::full_name;
 use crate::convert::status::{Fault, ok};
@@ -26,12 +27,24 @@ pub async fn recall_message(
 
 async fn recall(edge: &EdgeState, caller: &Caller, request: RecallMessageRequest) -> Result<String, Fault> {
     edge.admit_client(caller, &request)?;
-    let deadline = caller.deadline();
-    let (timer, message_id) = read_recall_handle(&request.recall_handle).ok_or_else(|| {
+    let name = request.topic.unwrap_or_default();
+    by_handle(edge, &full_name(&name, caller.namespace()), &request.recall_handle, caller.deadline()).await
+}
+
+/// Takes back the message that a handle names, in the topic of this full name: its id.
+///
+/// # Errors
+/// If the handle is none of ours or of another topic, and what the cluster says.
+pub(crate) async fn by_handle(
+    edge: &EdgeState,
+    topic: &str,
+    handle: &str,
+    deadline: Instant,
+) -> Result<String, Fault> {
+    let (timer, message_id) = read_recall_handle(handle).ok_or_else(|| {
         Fault::BadRequest("the recall handle is not one of this cluster, or damaged".into())
     })?;
-    let name = request.topic.unwrap_or_default();
-    let topic = resolve::known_topic(edge, &full_name(&name, caller.namespace()), deadline).await?;
+    let topic = resolve::known_topic(edge, topic, deadline).await?;
     if topic.id != timer.topic {
         let why = format!("the recall handle is of another topic than {}", topic.name);
         return Err(Fault::BadRequest(why));
