@@ -228,7 +228,6 @@ mod tests {
 
     use super::*;
     use crate::access::signature::sign;
-    use crate::port::Peer;
 
     const DATE: &str = "2026-11-29T12:00:00Z";
 
@@ -300,48 +299,5 @@ mod tests {
         Arc::make_mut(&mut catalog.users).get_mut("shop").unwrap().enabled = false;
         let disabled = publish(&gate, &catalog, &signed("shop", b"new", DATE), "orders");
         assert!(matches!(disabled, Err(Fault::Forbidden(_))), "{disabled:?}");
-    }
-    /// Measured, not judged: `cargo test --release -p api what_the_gate_costs -- --ignored --nocapture`.
-    #[test]
-    #[ignore = "a measurement"]
-    fn what_the_gate_costs() {
-        const ROUNDS: u32 = 200_000;
-        let key = SealKey::of_bytes(&[7; 32]);
-        let mut catalog = catalog(&key);
-        let rules = &mut Arc::make_mut(&mut catalog.users).get_mut("shop").expect("there").rules;
-        let other = |number: u32| Rule {
-            resource: format!("topic:other-{number}*").parse().unwrap(),
-            ..rules[0].clone()
-        };
-        let others: Vec<Rule> = (0..19).map(other).collect();
-        rules.splice(0..0, others);
-        let gate = Gate::new(AccessControl::On(Arc::new(key)));
-        let topic = Resource { resource_namespace: String::new(), name: "orders".to_owned() };
-        let request =
-            SendMessageRequest { messages: vec![Message { topic: Some(topic), ..Message::default() }] };
-        let holdings = crate::port::holdings::Holdings::new(&Default::default());
-        let peer = Peer::nowhere(holdings.holder(Ipv4Addr::LOCALHOST.into()));
-        let mut headers = tonic::codegen::http::HeaderMap::new();
-        headers.insert(DATE_TIME, DATE.parse().unwrap());
-        headers.insert(AUTHORIZATION, sign("shop", b"secret", DATE.as_bytes()).parse().unwrap());
-        let admit = |caller: &Caller| {
-            let begun = std::time::Instant::now();
-            for _ in 0..ROUNDS {
-                std::hint::black_box(gate.admit(&catalog, "test", caller, &request)).unwrap();
-            }
-            begun.elapsed().as_secs_f64() * 1e6 / f64::from(ROUNDS)
-        };
-        let first = admit(
-            &Caller::of(Request::from_parts(
-                tonic::metadata::MetadataMap::from_headers(headers.clone()),
-                tonic::Extensions::new(),
-                (),
-            ))
-            .0,
-        );
-        let again = admit(&Caller::over_http(headers, peer));
-        println!(
-            "the gate, 20 rules: {first:.2} us where nothing was proved before, {again:.2} us where it was"
-        );
     }
 }

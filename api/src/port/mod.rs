@@ -170,7 +170,7 @@ impl Peer {
     }
 }
 
-#[cfg(any(test, fuzzing))]
+#[cfg(fuzzing)]
 impl Peer {
     /// At the other end of a connection that there is not: nothing was proved over it yet.
     pub(crate) fn nowhere(holder: Arc<Holder>) -> Peer {

@@ -11,7 +11,6 @@ const common = {
   notFound: "There is no such page",
   notFoundHint: "The address may be mistyped, or of another version of the console.",
   toOverview: "Go to the overview",
-  pending: "This page is being loaded",
   level: { ok: "OK", warn: "Warning", bad: "Critical" },
   role: { see: "may look", operate: "may operate", administer: "may administer" },
   needs: {

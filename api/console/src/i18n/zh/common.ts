@@ -14,7 +14,6 @@ const common: Like<typeof en> = {
   notFound: "没有这个页面",
   notFoundHint: "地址可能有误，或属于另一版本的控制台。",
   toOverview: "前往概览",
-  pending: "页面正在加载",
   level: { ok: "正常", warn: "警告", bad: "严重" },
   role: { see: "只读", operate: "可操作", administer: "可管理" },
   needs: {
