@@ -124,10 +124,11 @@ async function ledgermq(args: string[], env: Record<string, string> = {}): Promi
   return stdout.trim() === "" ? null : JSON.parse(stdout.trim().split("\n").at(-1) ?? "null");
 }
 
-/** The first of so many ports that nobody listens on. */
+/** The first of so many ports that nobody listens on. Tests that run side by side choose from ranges of their own. */
 async function freePorts(count: number): Promise<number> {
+  const range = Number(process.env.TEST_PARALLEL_INDEX ?? 0) % 4;
   for (let tries = 0; tries < 50; tries++) {
-    const first = 20_000 + Math.floor(Math.random() * 10_000);
+    const first = 20_000 + 2_500 * range + Math.floor(Math.random() * (2_500 - count));
     const free = await Promise.all([...Array(count).keys()].map((at) => isFree(first + at)));
     if (free.every(Boolean)) return first;
   }
