@@ -23,7 +23,7 @@ echo "are the embedded files up to date?"
 fresh=$(mktemp -d)
 trap 'rm -rf "$fresh"' EXIT
 npm run --silent build -- --out "$fresh"
-for file in index.html app.js app.css licenses.txt; do
+for file in index.html start.js app.js app.css licenses.txt; do
   cmp "$fresh/$file" "dist/$file" || { echo "api/console/dist/$file is not what its sources make: run make console, and commit" >&2 && exit 1; }
 done
 

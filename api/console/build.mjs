@@ -15,20 +15,19 @@ export async function bundle() {
   // A directory that was named may hold other things too.
   if (out < 0) rmSync(dist, { recursive: true, force: true });
   mkdirSync(dist, { recursive: true });
-  await build({
+  const common = {
     absWorkingDir: here,
-    entryPoints: { app: "src/main.tsx" },
     outdir: dist,
     bundle: true,
     minify: true,
-    format: "esm",
     target: "es2022",
-    jsx: "automatic",
-    jsxImportSource: "preact",
     legalComments: "none",
     charset: "utf8",
     logLevel: "warning",
-  });
+  };
+  // What runs before the first paint, and everything.
+  await build({ ...common, entryPoints: { start: "src/start.ts" }, format: "iife" });
+  await build({ ...common, entryPoints: { app: "src/main.tsx" }, format: "esm", jsx: "automatic", jsxImportSource: "preact" });
   copyFileSync(join(here, "src/index.html"), join(dist, "index.html"));
   writeFileSync(join(dist, "licenses.txt"), licenses());
 }
@@ -46,7 +45,7 @@ function licenses() {
 /** The bytes of all of dist/ as the broker sends them. */
 function gzippedSize() {
   let total = 0;
-  for (const name of ["index.html", "app.js", "app.css", "licenses.txt"]) {
+  for (const name of ["index.html", "start.js", "app.js", "app.css", "licenses.txt"]) {
     const plain = readFileSync(join(dist, name));
     const packed = gzipSync(plain, { level: 9 }).length;
     console.log(`${name}: ${plain.length} bytes, ${packed} gzipped`);

@@ -6,11 +6,14 @@ import { startRouter } from "./router";
 import { loadSession, watchSession } from "./session";
 import { startTheme } from "./theme";
 
+// Until then the empty frame of index.html is enough; who waits longer is told what for.
+const SILENT_MS = 300;
+
 startTheme();
 showLanguage();
 startRouter();
 watchSession();
-void loadSession();
 
 const root = document.getElementById("app");
-if (root) render(<App />, root);
+const silence = new Promise((end) => window.setTimeout(end, SILENT_MS));
+void Promise.race([loadSession(), silence]).then(() => root && render(<App />, root));

@@ -1,20 +1,18 @@
-import { createStore, recall, remember, useStore } from "./store";
+import { remember } from "./recall";
+import { createStore, useStore } from "./store";
+import { applyTheme, chosenTheme, type Theme } from "./theme-choice";
 
-export type Theme = "auto" | "light" | "dark";
+export type { Theme } from "./theme-choice";
 
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
-const known = (text: string | null): Theme => (text === "light" || text === "dark" ? text : "auto");
 
 /** What was chosen. */
-export const theme = createStore<Theme>(known(recall("theme")));
+export const theme = createStore<Theme>(chosenTheme());
 /** What is shown. */
 export const shownTheme = createStore<"light" | "dark">("light");
 
 function apply(): void {
-  const chosen = theme.get();
-  const shown = chosen === "auto" ? (dark.matches ? "dark" : "light") : chosen;
-  document.documentElement.dataset["theme"] = shown;
-  shownTheme.set(shown);
+  shownTheme.set(applyTheme(theme.get()));
 }
 
 /** Shows the theme, and follows the system while it is automatic. Called once. */

@@ -1,4 +1,5 @@
 // Every call of the HTTP API, by the name that it has in the admin service. They throw ApiError.
+import { takeBegun } from "../begun";
 import { call, path, type CallQuery } from "./client";
 import type * as t from "./types";
 
@@ -12,7 +13,7 @@ const del = <T>(at: string, query?: CallQuery) => call<T>("DELETE", at, { query 
 type Nothing = Record<string, never>;
 
 export const session = {
-  get: (signal?: Stop) => call<t.Session>("GET", "/session", { login: true, signal }),
+  get: (signal?: Stop) => call<t.Session>("GET", "/session", { login: true, signal, begun: takeBegun() }),
   login: (body: t.LoginRequest) => call<t.Session>("POST", "/session", { body, login: true }),
   logout: () => call<Nothing>("DELETE", "/session", { login: true }),
 };

@@ -29,6 +29,8 @@ export interface CallOptions {
   signal?: AbortSignal;
   /** A 401 does not mean that the session is over: it is the login itself. */
   login?: boolean;
+  /** The answer, if the same was asked already. */
+  begun?: Promise<Response> | undefined;
 }
 
 /** A path whose values are percent-encoded: path`/topics/${name}`. */
@@ -62,7 +64,7 @@ export async function call<T>(verb: string, at: string, options: CallOptions = {
     headers["x-ledgermq-console"] = "1";
     headers["content-type"] = "application/json";
   }
-  const answer = await send(ROOT + at + queryText(options.query ?? {}), {
+  const asked = options.begun ?? fetch(ROOT + at + queryText(options.query ?? {}), {
     method: verb,
     headers,
     credentials: "same-origin",
@@ -70,6 +72,7 @@ export async function call<T>(verb: string, at: string, options: CallOptions = {
     signal: options.signal,
     body: verb === "GET" ? undefined : JSON.stringify(options.body ?? {}),
   });
+  const answer = await answered(asked);
   if (!answer.ok) {
     const error = await readError(answer);
     if (answer.status === 401 && !options.login) refusedSessions.set(refusedSessions.get() + 1);
@@ -78,9 +81,9 @@ export async function call<T>(verb: string, at: string, options: CallOptions = {
   return (await readJson(answer)) as T;
 }
 
-async function send(url: string, init: RequestInit): Promise<Response> {
+async function answered(asked: Promise<Response>): Promise<Response> {
   try {
-    return await fetch(url, init);
+    return await asked;
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiError("NETWORK", "", 0);

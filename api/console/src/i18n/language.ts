@@ -1,4 +1,5 @@
-import { createStore, recall, remember, useStore } from "../store";
+import { recall, remember } from "../recall";
+import { createStore, useStore } from "../store";
 
 /** The languages of the console, as BCP 47 has them. */
 export type Language = "en" | "zh";
