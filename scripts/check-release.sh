@@ -27,7 +27,7 @@ python3 - ledgermq-*.cdx.json <<'PYTHON'
 import json, sys
 bill = json.load(open(sys.argv[1], encoding="utf-8"))
 named = {part["name"]: part for part in bill["components"]}
-missing = [name for name in ("tonic", "openraft", "rocksdb", "rustls", "raft", "store") if name not in named]
+missing = [name for name in ("tonic", "openraft", "rocksdb", "rustls", "raft", "store", "preact", "uplot") if name not in named]
 assert bill["bomFormat"] == "CycloneDX" and not missing, missing
 unlicensed = [name for name, part in named.items() if not part.get("licenses")]
 assert not unlicensed, f"without a licence: {unlicensed}"

@@ -26,6 +26,9 @@ grep -o '`[a-z0-9_]*`' SECURITY.md | tr -d '`' | sort -u | { grep '_.*_.*_' || t
   grep -rqE "fn $test\b" --include='*.rs' api raft store jepsen || { echo "SECURITY.md names a test that is not there: $test" >&2 && exit 1; }
 done
 
+# What a node says is said in the console's other language too.
+python3 -B scripts/check-sentences.py
+
 # What is fuzzed is a workspace of its own, which nothing else here builds.
 cargo metadata --locked --format-version 1 --manifest-path api/fuzz/Cargo.toml >/dev/null
 

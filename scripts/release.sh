@@ -47,7 +47,8 @@ mkdir "$staging/source"
 git ls-files -z '*.toml' '*.lock' '*.rs' | tar --null --files-from=- --create | tar --directory "$staging/source" --extract
 "$tools/bin/cargo-cyclonedx" cyclonedx --quiet --format json --spec-version 1.5 --target "$(rustc -vV | sed -n 's/^host: //p')" \
   --manifest-path "$staging/source/api/Cargo.toml" --override-filename ledgermq
-cp "$staging/source/api/ledgermq.json" "$out/ledgermq-$version.cdx.json"
+# The script of the console has libraries of its own in it.
+python3 -B scripts/bill-of-console.py "$staging/source/api/ledgermq.json" > "$out/ledgermq-$version.cdx.json"
 
 (cd "$out" && sha256sum "$name.tar.gz" "ledgermq-$version.cdx.json" > SHA256SUMS)
 if [ -n "${RELEASE_KEY:-}" ]; then

@@ -33,6 +33,7 @@ pub mod port;
 pub mod quota;
 mod rebalance;
 pub mod rocketmq_admin;
+mod sentence;
 pub mod server;
 pub mod session;
 mod stand_in;

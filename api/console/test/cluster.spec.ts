@@ -128,7 +128,7 @@ test("leaderships are spread: what the doctor advises, as a plan, with progress"
   await open(page, own, "doctor");
   await page.getByRole("button", { name: "Examine now" }).click();
   await page.getByRole("link", { name: "Rebalance …" }).click();
-  const dialog = page.getByRole("dialog", { name: "Rebalance leaderships" });
+  const dialog = page.getByRole("dialog", { name: "Rebalance" });
   const plan = await own.api("GET", "/cluster/rebalance");
   expect(plan.moves.length).toBeGreaterThan(1);
   const says = plan.moves.map((move: any) => `${move.group}: node${move.from} → node${move.to}`);
@@ -145,7 +145,7 @@ test("leaderships are spread: what the doctor advises, as a plan, with progress"
     await route.continue();
   });
   await dialog.getByRole("button", { name: `Move ${says.length} leaderships` }).click();
-  await expect(dialog.getByRole("progressbar", { name: "Leaderships move" })).toBeVisible();
+  await expect(dialog.getByRole("progressbar", { name: "Rebalancing" })).toBeVisible();
   await expect(dialog).toContainText(`0 of ${says.length}`);
   await expect(dialog).toContainText(says[0]);
   go();

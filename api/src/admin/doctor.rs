@@ -2,14 +2,15 @@
 
 use futures::future::join_all;
 use proto::admin::{
-    ClusterStatusResponse, DoctorResponse, Finding, LeaderMove, LeftAlone, NodeLeads, PlanRebalanceResponse,
+    ClusterStatusResponse, DoctorResponse, Finding, LeaderMove, LeftAlone, NodeLeads, PlanRebalanceRequest,
+    PlanRebalanceResponse, ReplicaMove,
 };
 
 use super::cluster;
 use crate::client::cluster_view::ClusterView;
 use crate::doctor::{self, Level, certificate};
 use crate::edge::EdgeState;
-use crate::rebalance::leaders;
+use crate::rebalance::{Plan, leaders, replicas};
 
 /// Every check that needs nothing but the cluster: what `ledgermq cluster doctor` says without `--data`.
 pub(super) async fn examine(edge: &EdgeState) -> DoctorResponse {
@@ -35,31 +36,40 @@ fn wire(finding: doctor::Finding) -> Finding {
         level: finding.level.name().to_owned(),
         check: finding.check.to_owned(),
         place: finding.place,
-        found: finding.found,
-        advice: finding.advice,
+        found: finding.found.to_string(),
+        advice: finding.advice.to_string(),
+        found_said: Some(finding.found.wire()),
+        advice_said: (!finding.advice.is_empty()).then(|| finding.advice.wire()),
     }
 }
 
-/// What `ledgermq cluster rebalance --leaders` would do.
-pub(super) async fn plan(edge: &EdgeState) -> PlanRebalanceResponse {
-    let plan = leaders::plan(&ClusterView::from(cluster::status(edge).await));
-    let count = |leads: usize| u32::try_from(leads).unwrap_or(u32::MAX);
+/// What `ledgermq cluster rebalance` would do.
+pub(super) async fn plan(edge: &EdgeState, request: PlanRebalanceRequest) -> PlanRebalanceResponse {
+    let plan = Plan::of(&ClusterView::from(cluster::status(edge).await), request.leaders_only);
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let nodes = plan.leaders.nodes.iter().map(|it| {
+        let placed = plan.placed(it.node);
+        NodeLeads {
+            node: it.node,
+            name: it.name.clone(),
+            before: count(it.before),
+            after: count(it.after),
+            placed_before: placed.map(|(before, _)| count(before)),
+            placed_after: placed.map(|(_, after)| count(after)),
+        }
+    });
+    let nodes = nodes.collect();
+    let left = plan.replicas.left.into_iter().chain(plan.leaders.left).map(|it| LeftAlone {
+        why: it.why.to_string(),
+        said: Some(it.why.wire()),
+        group: it.group,
+    });
+    let leader = |it: leaders::LeaderMove| LeaderMove { group: it.group, from: it.from, to: it.to };
+    let replica = |it: replicas::ReplicaMove| ReplicaMove { group: it.group, from: it.from, to: it.to };
     PlanRebalanceResponse {
-        moves: plan
-            .moves
-            .into_iter()
-            .map(|it| LeaderMove { group: it.group, from: it.from, to: it.to })
-            .collect(),
-        nodes: plan
-            .nodes
-            .into_iter()
-            .map(|it| NodeLeads {
-                node: it.node,
-                name: it.name,
-                before: count(it.before),
-                after: count(it.after),
-            })
-            .collect(),
-        left: plan.left.into_iter().map(|it| LeftAlone { group: it.group, why: it.why }).collect(),
+        nodes,
+        left: left.collect(),
+        moves: plan.leaders.moves.into_iter().map(leader).collect(),
+        replicas: plan.replicas.moves.into_iter().map(replica).collect(),
     }
 }

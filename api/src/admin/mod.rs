@@ -398,8 +398,8 @@ impl Admin for AdminService {
         &self,
         request: Request<PlanRebalanceRequest>,
     ) -> Result<Response<PlanRebalanceResponse>, Status> {
-        self.admitted(request)?;
-        Ok(Response::new(doctor::plan(&self.edge).await))
+        let (_, request) = self.admitted(request)?;
+        Ok(Response::new(doctor::plan(&self.edge, request).await))
     }
 
     async fn send_message(

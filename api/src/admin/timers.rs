@@ -38,7 +38,9 @@ pub(super) async fn list(
     let waiting = edge.node.timers(TimersWanted { topic, from_ms, max }, deadline).await?;
     let may_be_listed = |timer: &Timer| edge.may(caller, Action::List, Target::topic(&timer.topic));
     let timers = waiting.messages.iter().map(wire).filter(may_be_listed).collect();
-    Ok(ListTimersResponse { timers, total: waiting.total, more: waiting.more })
+    // On the empty name nobody has a right who has none on all.
+    let all = edge.may(caller, Action::List, Target::topic(""));
+    Ok(ListTimersResponse { timers, total: all.then_some(waiting.total), more: waiting.more })
 }
 
 fn wire(waiting: &WaitingMessage) -> Timer {

@@ -16,12 +16,12 @@ use tokio::time::Instant;
 use super::find::{copies, wire_message};
 use super::group::known;
 use super::trace::client_name;
-use crate::cli::moment::print_unix_ms;
 use crate::convert::name::DEAD_LETTERS;
 use crate::convert::status::Fault;
 use crate::delivery::filter;
 use crate::edge::EdgeState;
 use crate::messaging::caller::Caller;
+use crate::sentence::Sentence;
 use crate::session::remote::{self, ClientReport};
 
 pub(super) async fn explain(
@@ -42,35 +42,49 @@ pub(super) async fn explain(
     if buried && answer.reason == "passed_over" {
         // Longer ago than deliveries are known.
         let name = &case.group.name;
-        let sentence =
-            format!("{name} got it too often without an acknowledgement: it is in {dead_letters}.");
-        answer = reason("dead_lettered", sentence);
+        let sentence = Sentence::new(
+            "dead_lettered",
+            "{group} got it too often without an acknowledgement: it is in {dead_letters}.",
+        );
+        answer = reason("dead_lettered", sentence.with("group", name).with("dead_letters", dead_letters));
     }
     answer.message = wire_message(&case.topic, &case.message);
     Ok(answer)
 }
 
 fn not_found(request: &ExplainDeliveryRequest, cut: bool) -> ExplainDeliveryResponse {
-    let place = match request.topic.as_str() {
-        "" => "any topic".to_owned(),
-        topic => format!("topic {topic}"),
-    };
-    let cut = if cut { " as far as was looked (a bound was hit: name the topic)" } else { "" };
-    reason(
-        "not_found",
-        format!(
-            "No message with this id is in {place}{cut}: it was never stored, was recalled or rolled back, or \
-             retention has removed it."
+    let sentence = match (request.topic.as_str(), cut) {
+        ("", false) => Sentence::new(
+            "not_found",
+            "No message with this id is in any topic: it was never stored, was recalled or rolled back, or retention \
+             has removed it.",
         ),
-    )
+        ("", true) => Sentence::new(
+            "not_found_cut",
+            "No message with this id is in any topic as far as was looked (a bound was hit: name the topic).",
+        ),
+        (topic, false) => Sentence::new(
+            "not_found_in_topic",
+            "No message with this id is in topic {topic}: it was never stored, was recalled or rolled back, or \
+             retention has removed it.",
+        )
+        .with("topic", topic),
+        (topic, true) => Sentence::new(
+            "not_found_in_topic_cut",
+            "No message with this id is in topic {topic} as far as was looked (a bound was hit).",
+        )
+        .with("topic", topic),
+    };
+    reason("not_found", sentence)
 }
 
-fn reason(reason: &str, sentence: String) -> ExplainDeliveryResponse {
-    ExplainDeliveryResponse { reason: reason.to_owned(), sentence, ..ExplainDeliveryResponse::default() }
-}
-
-fn time(unix_ms: u64) -> String {
-    print_unix_ms(unix_ms as i64)
+fn reason(reason: &str, sentence: Sentence) -> ExplainDeliveryResponse {
+    ExplainDeliveryResponse {
+        reason: reason.to_owned(),
+        sentence: sentence.to_string(),
+        said: Some(sentence.wire()),
+        ..ExplainDeliveryResponse::default()
+    }
 }
 
 /// One message, and the group that asks for it.
@@ -89,22 +103,26 @@ impl Case<'_> {
         match self.message.place.wait {
             None => {}
             Some(Wait::Timer { due_ms }) => {
-                let sentence = format!("It is not due until {}.", time(due_ms));
+                let sentence = Sentence::new("not_due", "It is not due until {due_unix_ms}.");
+                let sentence = sentence.at("due_unix_ms", due_ms as i64);
                 let unix_ms = Some(due_ms as i64);
                 return Ok(ExplainDeliveryResponse { unix_ms, ..reason("not_due", sentence) });
             }
             Some(Wait::Transaction { next_check_ms, checks }) => {
-                let next = time(next_check_ms);
-                let sentence = format!(
-                    "Its transaction has not ended. Its producer was asked {checks} times, and is asked next at {next}."
+                let sentence = Sentence::new(
+                    "in_transaction",
+                    "Its transaction has not ended. Its producer was asked {checks} times, and is asked next at \
+                     {next_unix_ms}.",
                 );
+                let sentence = sentence.with("checks", checks).at("next_unix_ms", next_check_ms as i64);
                 return Ok(reason("in_transaction", sentence));
             }
             Some(Wait::GivenUp { checks }) => {
-                let sentence = format!(
-                    "Its transaction was never ended: its producer was asked {checks} times. It will not be delivered."
+                let sentence = Sentence::new(
+                    "transaction_given_up",
+                    "Its transaction was never ended: its producer was asked {checks} times. It will not be delivered.",
                 );
-                return Ok(reason("transaction_given_up", sentence));
+                return Ok(reason("transaction_given_up", sentence.with("checks", checks)));
             }
         }
         let place = &self.message.place;
@@ -137,23 +155,29 @@ impl Case<'_> {
             .rev()
             .find(|event| matches!(event.what, Happening::Settled | Happening::DeadLettered));
         if let Some(ended) = ended {
-            let at = time(ended.at_ms);
             let (code, sentence) = match ended.what {
                 Happening::DeadLettered => (
                     "dead_lettered",
-                    format!(
-                        "{name} got it too often without an acknowledgement: it went to %DLQ%{name} at {at}."
+                    Sentence::new(
+                        "dead_lettered_at",
+                        "{group} got it too often without an acknowledgement: it went to %DLQ%{group} at {at_unix_ms}.",
                     ),
                 ),
-                _ => ("acknowledged", format!("{name} acknowledged it at {at}.")),
+                _ => (
+                    "acknowledged",
+                    Sentence::new("acknowledged", "{group} acknowledged it at {at_unix_ms}."),
+                ),
             };
+            let sentence = sentence.with("group", name).at("at_unix_ms", ended.at_ms as i64);
             let unix_ms = Some(ended.at_ms as i64);
             return Ok(ExplainDeliveryResponse { unix_ms, ..reason(code, sentence) });
         }
         if state.delivery == Delivery::Gone {
-            let first = state.place.state.first;
-            let sentence = format!("Retention has removed it: the first offset of its queue is {first}.");
-            return Ok(reason("expired", sentence));
+            let sentence = Sentence::new(
+                "removed",
+                "Retention has removed it: the first offset of its queue is {offset}.",
+            );
+            return Ok(reason("expired", sentence.with("offset", state.place.state.first)));
         }
         Ok(self.passed_over(&journal, state.now_ms))
     }
@@ -170,16 +194,19 @@ impl Case<'_> {
         if let Some(sentence) = self.before_start() {
             return reason("before_start", sentence);
         }
-        let known = match journal.since_ms {
-            Some(since_ms) if since_ms <= self.message.place.stored_ms && !journal.cut => {
-                "it was never leased, so the filter at that time left it out, or the group was moved over it"
-            }
-            _ => {
-                "what happened to it is not known any more: it was acknowledged, left out by a filter, or the group \
-                  was moved over it"
-            }
+        let sentence = match journal.since_ms {
+            Some(since_ms) if since_ms <= self.message.place.stored_ms && !journal.cut => Sentence::new(
+                "passed_over",
+                "{group} is past it: it was never leased, so the filter at that time left it out, or the group was \
+                 moved over it.",
+            ),
+            _ => Sentence::new(
+                "past",
+                "{group} is past it: what happened to it is not known any more: it was acknowledged, left out by a \
+                 filter, or the group was moved over it.",
+            ),
         };
-        reason("passed_over", format!("{name} is past it: {known}."))
+        reason("passed_over", sentence.with("group", name))
     }
 
     /// Nobody has it, and nobody has settled it.
@@ -187,9 +214,11 @@ impl Case<'_> {
         let name = &self.group.name;
         let settings = &self.group.settings;
         if settings.paused {
-            let sentence =
-                format!("Consumer group {name} is paused: `ledgermq group resume {name}` goes on with it.");
-            return reason("group_paused", sentence);
+            let sentence = Sentence::new(
+                "group_paused",
+                "Consumer group {group} is paused: `ledgermq group resume {group}` goes on with it.",
+            );
+            return reason("group_paused", sentence.with("group", name));
         }
         if let Some(sentence) = self.outlived(state.now_ms) {
             return reason("expired", sentence);
@@ -205,39 +234,52 @@ impl Case<'_> {
         let in_flight = state.in_flight;
         let is_fresh = matches!(state.delivery, Delivery::Ahead { .. } | Delivery::NotReadYet);
         if (is_fresh && state.is_full) || settings.in_flight_max.is_some_and(|max| in_flight >= max) {
-            let sentence = format!(
-                "{name} has {in_flight} messages in flight, {} of this queue unsettled, and gets no fresh ones until \
-                 it settles some.",
-                state.unsettled
+            let sentence = Sentence::new(
+                "in_flight_limit",
+                "{group} has {in_flight} messages in flight, {unsettled} of this queue unsettled, and gets no fresh \
+                 ones until it settles some.",
             );
-            return reason("in_flight_limit", sentence);
+            let sentence = sentence.with("group", name).with("in_flight", in_flight);
+            return reason("in_flight_limit", sentence.with("unsettled", state.unsettled));
         }
         if self.clients.is_empty() {
-            let sentence = format!("No client of {name} is connected: nobody is known to ask for it.");
-            return reason("consumer_offline", sentence);
+            let sentence = Sentence::new(
+                "consumer_offline",
+                "No client of {group} is connected: nobody is known to ask for it.",
+            );
+            return reason("consumer_offline", sentence.with("group", name));
         }
         let record = MessageRecord::decode(&self.message.record).ok();
         if let Some(lite) = record.and_then(|record| record.lite_topic)
             && !self.edge.lite.is_read(self.topic.id, self.group.id, hash64(lite.as_bytes()))
         {
-            let sentence = format!("No client of {name} is known to subscribe to the lite topic {lite}.");
-            return reason("not_subscribed", sentence);
+            let sentence = Sentence::new(
+                "not_subscribed",
+                "No client of {group} is known to subscribe to the lite topic {lite_topic}.",
+            );
+            return reason("not_subscribed", sentence.with("group", name).with("lite_topic", lite));
         }
         if state.behind_spread {
-            let topic = &self.topic.name;
-            let sentence = format!(
-                "It waits until {name} has settled what was sent before message groups were spread over more queues: \
-                 `ledgermq topic describe {topic}`."
+            let sentence = Sentence::new(
+                "behind_spread",
+                "It waits until {group} has settled what was sent before message groups were spread over more queues: \
+                 `ledgermq topic describe {topic}`.",
             );
-            return reason("behind_spread", sentence);
+            return reason("behind_spread", sentence.with("group", name).with("topic", &self.topic.name));
         }
         let before = self.message.place.number.saturating_sub(state.place.state.next);
         let sentence = match state.delivery {
-            Delivery::Returned { attempt, since_ms, .. } => format!(
-                "It came back at {} after attempt {attempt}, and goes to whoever asks next.",
-                time(since_ms)
-            ),
-            _ => format!("It is ready: the next receive gets it, after {before} messages of its queue."),
+            Delivery::Returned { attempt, since_ms, .. } => Sentence::new(
+                "ready_again",
+                "It came back at {since_unix_ms} after attempt {attempt}, and goes to whoever asks next.",
+            )
+            .at("since_unix_ms", since_ms as i64)
+            .with("attempt", attempt),
+            _ => Sentence::new(
+                "ready",
+                "It is ready: the next receive gets it, after {before} messages of its queue.",
+            )
+            .with("before", before),
         };
         reason("ready", sentence)
     }
@@ -251,23 +293,28 @@ impl Case<'_> {
     ) -> ExplainDeliveryResponse {
         let known = self.clients.iter().find(|known| hash64(known.client_id.as_bytes()) == client);
         let client = known.map_or_else(|| client_name(self.edge, client), |known| known.client_id.clone());
-        let until = time(until_ms);
-        let how = match (changed, renewed) {
-            (true, _) => format!(
-                "Client {client} has it, attempt {attempt}, and asked for it to come again at {until}"
+        let sentence = match (changed, renewed) {
+            (true, _) => Sentence::new(
+                "leased_changed",
+                "Client {client} has it, attempt {attempt}, and asked for it to come again at {until_unix_ms}; it was \
+                 not acknowledged yet.",
             ),
-            (false, true) => {
-                format!(
-                    "Client {client} has it, attempt {attempt}, until {until}, renewed while it is online"
-                )
-            }
-            (false, false) => format!("Client {client} has it, attempt {attempt}, until {until}"),
+            (false, true) => Sentence::new(
+                "leased_renewed",
+                "Client {client} has it, attempt {attempt}, until {until_unix_ms}, renewed while it is online; it was \
+                 not acknowledged yet.",
+            ),
+            (false, false) => Sentence::new(
+                "leased",
+                "Client {client} has it, attempt {attempt}, until {until_unix_ms}; it was not acknowledged yet.",
+            ),
         };
+        let sentence = sentence.with("client", &client).with("attempt", attempt);
         ExplainDeliveryResponse {
             attempt: Some(u32::from(attempt)),
             client: Some(client),
             unix_ms: Some(until_ms as i64),
-            ..reason("leased", format!("{how}; it was not acknowledged yet."))
+            ..reason("leased", sentence.at("until_unix_ms", until_ms as i64))
         }
     }
 
@@ -285,30 +332,39 @@ impl Case<'_> {
             .iter()
             .find(|found| found.group == self.message.group && found.place.number == offset)
             .and_then(|found| MessageRecord::peek_id(&found.record).map(str::to_owned));
-        let named = id.as_ref().map_or(String::new(), |id| format!(", id {id}"));
-        let sentence = format!(
-            "It waits for an earlier message of its message group or lite topic: queue {queue}, offset {offset}{named}. Ask why that \
-             one is not settled."
-        );
-        let answer = reason("behind_predecessor", sentence);
+        let sentence = match &id {
+            Some(id) => Sentence::new(
+                "behind_predecessor",
+                "It waits for an earlier message of its message group or lite topic: queue {queue}, offset {offset}, \
+                 id {id}. Ask why that one is not settled.",
+            )
+            .with("id", id),
+            None => Sentence::new(
+                "behind_unknown",
+                "It waits for an earlier message of its message group or lite topic: queue {queue}, offset {offset}. \
+                 Ask why that one is not settled.",
+            ),
+        };
+        let answer = reason("behind_predecessor", sentence.with("queue", queue).with("offset", offset));
         Ok(ExplainDeliveryResponse { behind_offset: Some(offset), behind_id: id, ..answer })
     }
 
     /// Whether its time to live is over.
-    fn outlived(&self, now_ms: u64) -> Option<String> {
+    fn outlived(&self, now_ms: u64) -> Option<Sentence> {
         let ttl_ms = self.topic.settings.ttl_ms.filter(|ttl_ms| *ttl_ms > 0)?;
         let ended_ms = self.message.place.stored_ms.saturating_add(ttl_ms);
-        let name = &self.topic.name;
         (ended_ms <= now_ms).then(|| {
-            format!(
-                "Messages of {name} live {ttl_ms} ms, and this one's time was over at {}.",
-                time(ended_ms)
-            )
+            let sentence = Sentence::new(
+                "outlived",
+                "Messages of {topic} live {ttl_ms} ms, and this one's time was over at {ended_unix_ms}.",
+            );
+            let sentence = sentence.with("topic", &self.topic.name).with("ttl_ms", ttl_ms);
+            sentence.at("ended_unix_ms", ended_ms as i64)
         })
     }
 
     /// What leaves it out, if the filters of the connected clients do.
-    fn excluded(&self) -> Option<String> {
+    fn excluded(&self) -> Option<Sentence> {
         let filters: Vec<FilterExpression> =
             self.clients.iter().filter_map(|client| client.filter(&self.topic.name)).collect();
         let (tag_hash, record) = (self.message.place.tag_hash, &self.message.record);
@@ -317,25 +373,37 @@ impl Case<'_> {
             return None;
         }
         let record = MessageRecord::decode(&self.message.record).ok()?;
-        let tag = record.tag.map_or("no tag".to_owned(), |tag| format!("the tag {tag:?}"));
-        let expression = &filters[0].expression;
-        let name = &self.group.name;
-        Some(format!("The filter of {name}, {expression:?}, leaves it out: it has {tag}."))
+        let sentence = match record.tag {
+            Some(tag) => Sentence::new(
+                "filtered",
+                "The filter of {group}, {filter}, leaves it out: it has the tag {tag}.",
+            )
+            .with("tag", format!("{tag:?}")),
+            None => Sentence::new(
+                "filtered_untagged",
+                "The filter of {group}, {filter}, leaves it out: it has no tag.",
+            ),
+        };
+        Some(sentence.with("group", &self.group.name).with("filter", format!("{:?}", filters[0].expression)))
     }
 
     /// Where the consumer group begins, if that is behind the message.
-    fn before_start(&self) -> Option<String> {
-        let (name, stored_ms) = (&self.group.name, self.message.place.stored_ms);
-        match self.group.start {
-            StartFrom::First => None,
-            StartFrom::Last if stored_ms >= self.group.created_ms => None,
-            StartFrom::Last => Some(format!(
-                "{name} begins behind the last message, and was made after this one was stored."
-            )),
-            StartFrom::Time(from_ms) if stored_ms >= from_ms => None,
-            StartFrom::Time(from_ms) => {
-                Some(format!("{name} begins at {}, and this one was stored before.", time(from_ms)))
-            }
-        }
+    fn before_start(&self) -> Option<Sentence> {
+        let stored_ms = self.message.place.stored_ms;
+        let sentence = match self.group.start {
+            StartFrom::First => return None,
+            StartFrom::Last if stored_ms >= self.group.created_ms => return None,
+            StartFrom::Time(from_ms) if stored_ms >= from_ms => return None,
+            StartFrom::Last => Sentence::new(
+                "before_group",
+                "{group} begins behind the last message, and was made after this one was stored.",
+            ),
+            StartFrom::Time(from_ms) => Sentence::new(
+                "before_start",
+                "{group} begins at {from_unix_ms}, and this one was stored before.",
+            )
+            .at("from_unix_ms", from_ms as i64),
+        };
+        Some(sentence.with("group", &self.group.name))
     }
 }

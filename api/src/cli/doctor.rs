@@ -78,7 +78,7 @@ pub fn text(findings: &[Finding], all: bool) -> String {
     let rows: Vec<_> = shown
         .map(|it| {
             let level = it.level.name().to_owned();
-            [level, it.check.to_owned(), it.place.clone(), it.found.clone(), it.advice.clone()]
+            [level, it.check.to_owned(), it.place.clone(), it.found.to_string(), it.advice.to_string()]
         })
         .collect();
     let well = findings.iter().filter(|finding| finding.level == Level::Ok).count();

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use proto::admin;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::exit::Failure;
@@ -13,9 +12,9 @@ use super::nodes::{WaitArgs, view};
 use super::output::{ConfirmArgs, Format, line, progress, table};
 use crate::client::access::Broker;
 use crate::client::cluster_view::{ClusterView, GroupView};
-use crate::rebalance::leaders::{self, LeaderMove, LeaderPlan, NodeLeads};
-use crate::rebalance::replicas::{self, ReplicaMove, ReplicaPlan};
-use crate::rebalance::{behind, is_level, is_sound};
+use crate::rebalance::leaders::{LeaderMove, NodeLeads};
+use crate::rebalance::replicas::ReplicaMove;
+use crate::rebalance::{Plan, behind, is_level, is_sound};
 
 /// One call tries for so long: longer than an election takes.
 const STEP: Duration = Duration::from_secs(8);
@@ -37,43 +36,18 @@ pub struct RebalanceArgs {
     confirm: ConfirmArgs,
 }
 
-/// What is to be done: replicas first, for they may take leaderships with them.
-#[derive(Serialize)]
-struct Plan {
-    replicas: ReplicaPlan,
-    leaders: LeaderPlan,
-}
-
-impl Plan {
-    fn of(view: &ClusterView, leaders_only: bool) -> Plan {
-        if leaders_only {
-            return Plan { replicas: ReplicaPlan::default(), leaders: leaders::plan(view) };
-        }
-        let (replicas, after) = replicas::plan(view);
-        let mut leaders = leaders::plan(&after);
-        // As they are now, not as they will be between.
-        for (node, now) in leaders.nodes.iter_mut().zip(leaders::plan(view).nodes) {
-            node.before = now.before;
-        }
-        Plan { replicas, leaders }
-    }
-
-    fn steps(&self) -> usize {
-        self.replicas.moves.len() + self.leaders.moves.len()
-    }
-
-    fn question(&self) -> String {
-        let counted = |count: usize, what: &str| match count {
-            0 => None,
-            1 => Some(format!("1 {what}")),
-            _ => Some(format!("{count} {what}s")),
-        };
-        let (replicas, leaders) = (self.replicas.moves.len(), self.leaders.moves.len());
-        let parts = [counted(replicas, "replica"), counted(leaders, "leadership")];
-        let parts: Vec<String> = parts.into_iter().flatten().collect();
-        let order = if self.steps() > 1 { ", one after the other" } else { "" };
-        format!("{} will move{order}; no client sees an error.", parts.join(" and "))
-    }
+/// What is asked before it begins.
+fn question(plan: &Plan) -> String {
+    let counted = |count: usize, what: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {what}")),
+        _ => Some(format!("{count} {what}s")),
+    };
+    let (replicas, leaders) = (plan.replicas.moves.len(), plan.leaders.moves.len());
+    let parts = [counted(replicas, "replica"), counted(leaders, "leadership")];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let order = if plan.steps() > 1 { ", one after the other" } else { "" };
+    format!("{} will move{order}; no client sees an error.", parts.join(" and "))
 }
 
 impl RebalanceArgs {
@@ -92,7 +66,7 @@ impl RebalanceArgs {
             // What is asked about has to be seen; the answer alone is for programs.
             Format::Json => eprintln!("{}", text(&plan).trim_end()),
         }
-        self.confirm.confirm(&plan.question())?;
+        self.confirm.confirm(&question(&plan))?;
         let (begun, until) = (Instant::now(), self.args.until());
         let mut moved = Vec::with_capacity(plan.steps());
         if let Err(failure) = carry_out_all(&broker, &plan, until, &mut moved).await {
@@ -219,8 +193,8 @@ fn text(plan: &Plan) -> String {
         text.push('\n');
     }
     let holds = |node: u64| {
-        let found = plan.replicas.nodes.iter().find(|it| it.node == node);
-        found.map_or(["-".to_owned(), "-".to_owned()], |it| [it.before.to_string(), it.after.to_string()])
+        let placed = plan.placed(node);
+        placed.map_or(["-".to_owned(), "-".to_owned()], |(before, after)| [before.to_string(), after.to_string()])
     };
     let row = |it: &NodeLeads| {
         let [before, after] = holds(it.node);

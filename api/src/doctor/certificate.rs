@@ -9,7 +9,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::net::TcpStream;
 
 use super::{Finding, Level};
-use crate::cli::moment::print_unix_ms;
+use crate::sentence::Sentence;
 
 const CHECK: &str = "certificate";
 const WAIT_MAX: Duration = Duration::from_secs(5);
@@ -23,24 +23,32 @@ const BAD_MS: i64 = 3 * DAY_MS;
 pub async fn finding(place: &str, grpc: &str) -> Finding {
     let asked = tokio::time::timeout(WAIT_MAX, served(grpc)).await;
     let told = match asked {
-        Err(_) => Err("it does not answer in time".to_owned()),
+        Err(_) => Err("no answer in time".to_owned()),
         Ok(Err(error)) => Err(error),
-        Ok(Ok(der)) => ends_unix_ms(&der).ok_or_else(|| "its certificate cannot be read".to_owned()),
+        Ok(Ok(der)) => ends_unix_ms(&der).ok_or_else(|| "the certificate cannot be read".to_owned()),
     };
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
     match told {
         Ok(ends_ms) => judge(place, ends_ms, now_ms),
         Err(error) => {
-            let advice =
-                "look whether this machine reaches the port; clients that dial TLS cannot connect either";
-            Finding::new(Level::Warn, CHECK, place, format!("TLS at {grpc}: {error}"), advice)
+            let advice = Sentence::new(
+                "reach_port",
+                "look whether this machine reaches the port; clients that dial TLS cannot connect either",
+            );
+            let what = Sentence::new("tls_fails", "TLS at {address}: {error}");
+            let what = what.with("address", grpc).with("error", error);
+            Finding::new(Level::Warn, CHECK, place, what, advice)
         }
     }
 }
 
 fn judge(place: &str, ends_ms: i64, now_ms: i64) -> Finding {
-    let found = format!("valid until {}", print_unix_ms(ends_ms));
-    let advice = "put a new one at grpc.tls_cert and grpc.tls_key, and restart the node";
+    let found =
+        Sentence::new("certificate_ends", "valid until {end_unix_ms}").at("end_unix_ms", ends_ms);
+    let advice = Sentence::new(
+        "new_certificate",
+        "put a new one at grpc.tls_cert and grpc.tls_key: the node takes it within seconds",
+    );
     match ends_ms - now_ms {
         ..BAD_MS => Finding::new(Level::Bad, CHECK, place, found, advice),
         BAD_MS..WARN_MS => Finding::new(Level::Warn, CHECK, place, found, advice),
@@ -165,6 +173,7 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::moment::print_unix_ms;
 
     #[test]
     fn the_end_of_a_certificate_is_read() {

@@ -4,7 +4,8 @@ use proto::admin::{BrokerGroup, ClusterStatusResponse, Node};
 
 use super::{Finding, Level};
 use crate::client::cluster_view::ClusterView;
-use crate::rebalance::leaders::{NodeLeads, plan};
+use crate::rebalance::leaders::plan;
+use crate::sentence::Sentence;
 
 /// Clocks that differ by more are told of.
 const CLOCKS_WARN_MS: u64 = 250;
@@ -45,32 +46,54 @@ fn living(status: &ClusterStatusResponse) -> impl Iterator<Item = &Node> {
 fn nodes(status: &ClusterStatusResponse, found: &mut Vec<Finding>) {
     let dead: Vec<&Node> = status.nodes.iter().filter(|node| !node.alive).collect();
     for node in &dead {
-        let advice =
-            "start it, or look at its log for why it ended; `ledgermq cluster repair` if its data is damaged";
-        found.push(Finding::new(Level::Bad, "nodes", name(node), "it does not answer", advice));
+        let advice = Sentence::new(
+            "start_node",
+            "start it, or look at its log for why it ended; `ledgermq cluster repair` if its data is damaged",
+        );
+        let what = Sentence::new("node_silent", "it does not answer");
+        found.push(Finding::new(Level::Bad, "nodes", name(node), what, advice));
     }
     if dead.is_empty() {
-        found.push(Finding::ok("nodes", "cluster", format!("all {} answer", status.nodes.len())));
+        let what = Sentence::new("nodes_answer", "all {nodes} answer").with("nodes", status.nodes.len());
+        found.push(Finding::ok("nodes", "cluster", what));
     }
 }
 
 fn disks(status: &ClusterStatusResponse, found: &mut Vec<Finding>) {
     for (node, disk) in living(status).filter_map(|node| Some((node, node.disk.as_ref()?))) {
-        let used = format!("{} % used, {} MiB free", disk.used_percent, disk.free_bytes >> 20);
+        let used = |code, template| {
+            let sentence = Sentence::new(code, template).with("percent", disk.used_percent);
+            sentence.with("mib", disk.free_bytes >> 20)
+        };
         let (level, what, advice) = match disk.level.as_str() {
             "normal" => {
-                found.push(Finding::ok("disk", name(node), used));
+                found.push(Finding::ok(
+                    "disk",
+                    name(node),
+                    used("disk_used", "{percent} % used, {mib} MiB free"),
+                ));
                 continue;
             }
             "warn" => (
                 Level::Warn,
-                "it fills up",
-                "give it room, or lower retention.keep_ms or retention.log_bytes",
+                used("disk_fills", "{percent} % used, {mib} MiB free: it fills up"),
+                Sentence::new(
+                    "disk_room_or_less",
+                    "give it room, or lower retention.keep_ms or retention.log_bytes",
+                ),
             ),
-            "clean" => (Level::Bad, "the oldest messages go", "give it room, or lower retention.keep_ms"),
-            _ => (Level::Bad, "no messages are taken, on any node", "give it room at once"),
+            "clean" => (
+                Level::Bad,
+                used("disk_cleans", "{percent} % used, {mib} MiB free: the oldest messages go"),
+                Sentence::new("disk_room_or_shorter", "give it room, or lower retention.keep_ms"),
+            ),
+            _ => (
+                Level::Bad,
+                used("disk_full", "{percent} % used, {mib} MiB free: no messages are taken, on any node"),
+                Sentence::new("disk_room", "give it room at once"),
+            ),
         };
-        found.push(Finding::new(level, "disk", name(node), format!("{used}: {what}"), advice));
+        found.push(Finding::new(level, "disk", name(node), what, advice));
     }
 }
 
@@ -82,18 +105,21 @@ fn versions(status: &ClusterStatusResponse, found: &mut Vec<Finding>) {
     let silent = living(status).any(|node| node.version.is_empty());
     match known.as_slice() {
         [version] if !silent => {
-            found.push(Finding::ok("versions", "cluster", format!("all nodes run {version}")));
+            let what = Sentence::new("versions_same", "all nodes run {version}").with("version", version);
+            found.push(Finding::ok("versions", "cluster", what));
         }
         _ => {
             let listed: Vec<String> = living(status)
                 .map(|node| {
-                    let version =
-                        if node.version.is_empty() { "one that does not say" } else { &node.version };
-                    format!("{} runs {version}", name(node))
+                    let version = if node.version.is_empty() { "?" } else { &node.version };
+                    format!("{} {version}", name(node))
                 })
                 .collect();
-            let advice = "fine during an upgrade; bring all nodes to one version";
-            found.push(Finding::new(Level::Warn, "versions", "cluster", listed.join(", "), advice));
+            let what = Sentence::new("versions_differ", "not all nodes run the same: {listed}")
+                .with("listed", listed.join(", "));
+            let advice =
+                Sentence::new("one_version", "fine during an upgrade; bring all nodes to one version");
+            found.push(Finding::new(Level::Warn, "versions", "cluster", what, advice));
         }
     }
 }
@@ -106,11 +132,19 @@ fn feature_level(status: &ClusterStatusResponse, found: &mut Vec<Finding>) {
     }
     let level = status.feature_level;
     if common <= level {
-        found.push(Finding::ok("feature level", "cluster", format!("it is {level}")));
+        let what = Sentence::new("feature_level", "it is {level}").with("level", level);
+        found.push(Finding::ok("feature level", "cluster", what));
         return;
     }
-    let advice = "if no node is to run an older version again: ledgermq cluster feature-level --raise";
-    let what = format!("it is {level}, and all nodes can read {common}: features are held back");
+    let advice = Sentence::new(
+        "raise_feature_level",
+        "if no node is to run an older version again: `ledgermq cluster feature-level --raise`",
+    );
+    let what = Sentence::new(
+        "feature_level_low",
+        "it is {level}, and all nodes can read {common}: features are held back",
+    );
+    let what = what.with("level", level).with("common", common);
     found.push(Finding::new(Level::Warn, "feature level", "cluster", what, advice));
 }
 
@@ -131,22 +165,34 @@ fn clocks(status: &ClusterStatusResponse, found: &mut Vec<Finding>) {
         _ => Level::Bad,
     };
     if level == Level::Ok {
-        let within = format!("those of {} nodes are within {CLOCKS_WARN_MS} ms", told.len());
+        let within = Sentence::new("clocks_agree", "those of {nodes} nodes are within {ms} ms");
+        let within = within.with("nodes", told.len()).with("ms", CLOCKS_WARN_MS);
         found.push(Finding::ok("clocks", "cluster", within));
         return;
     }
-    let what = format!("that of {} is at least {apart} ms ahead of that of {}", name(high), name(low));
-    let advice = "run chrony or ntpd on every node; delays and leases go by these clocks";
+    let what = Sentence::new("clocks_differ", "that of {high} is at least {ms} ms ahead of that of {low}");
+    let what = what.with("high", name(high)).with("ms", apart).with("low", name(low));
+    let advice = Sentence::new(
+        "set_clocks",
+        "run chrony or ntpd on every node; delays and leases go by these clocks",
+    );
     found.push(Finding::new(level, "clocks", "cluster", what, advice));
 }
 
 fn leader(group: &BrokerGroup, found: &mut Vec<Finding>) {
     match group.leader {
         0 => {
-            let advice = "start the nodes that hold it: a majority of its voters must run";
-            found.push(Finding::new(Level::Bad, "leader", &group.name, "nobody leads it", advice));
+            let advice = Sentence::new(
+                "start_holders",
+                "start the nodes that hold it: a majority of its voters must run",
+            );
+            let what = Sentence::new("no_leader", "nobody leads it");
+            found.push(Finding::new(Level::Bad, "leader", &group.name, what, advice));
         }
-        leader => found.push(Finding::ok("leader", &group.name, format!("node {leader} leads it"))),
+        leader => {
+            let what = Sentence::new("leader", "node {leader} leads it").with("leader", leader);
+            found.push(Finding::ok("leader", &group.name, what));
+        }
     }
 }
 
@@ -156,28 +202,54 @@ fn voters(status: &ClusterStatusResponse, group: &BrokerGroup, found: &mut Vec<F
     let speaks =
         |id: &&u64| group.replicas.iter().any(|replica| replica.node == **id && replica.role != "rejoining");
     let (alive, majority) = (alive.filter(speaks).count(), voters / 2 + 1);
-    let counted = format!("{alive} of {voters} voters run, {majority} are needed");
-    let place = group.name.as_str();
     if voters == 0 {
         return;
     }
-    if alive < majority {
-        let advice = "start the others: until then it takes and gives no messages";
-        found.push(Finding::new(Level::Bad, "voters", place, counted, advice));
+    let counted = |code, template| {
+        let sentence = Sentence::new(code, template).with("alive", alive);
+        sentence.with("voters", voters).with("majority", majority)
+    };
+    let (level, what, advice) = if alive < majority {
+        (
+            Level::Bad,
+            counted("voters_too_few", "{alive} of {voters} voters run, {majority} are needed"),
+            Sentence::new("start_the_others", "start the others: until then it takes and gives no messages"),
+        )
     } else if voters == 1 {
-        let advice = "what its disk loses is lost: add nodes, or back it up often";
-        found.push(Finding::new(Level::Warn, "voters", place, "one node alone holds it", advice));
+        (
+            Level::Warn,
+            Sentence::new("voter_alone", "one node alone holds it"),
+            Sentence::new("add_nodes", "what its disk loses is lost: add nodes, or back it up often"),
+        )
     } else if alive == majority {
-        let advice = "the next failure stops it: start the others, or `ledgermq cluster add-voter`";
-        found.push(Finding::new(Level::Warn, "voters", place, format!("{counted}: none to spare"), advice));
+        (
+            Level::Warn,
+            counted(
+                "voters_none_to_spare",
+                "{alive} of {voters} voters run, {majority} are needed: none to spare",
+            ),
+            Sentence::new(
+                "next_failure_stops",
+                "the next failure stops it: start the others, or `ledgermq cluster add-voter`",
+            ),
+        )
     } else if voters.is_multiple_of(2) {
-        let fewer = voters - 1;
-        let what = format!("{voters} voters survive no more failures than {fewer}");
-        let advice = "`ledgermq cluster add-voter` or `remove-voter`: an odd number is as safe and faster";
-        found.push(Finding::new(Level::Warn, "voters", place, what, advice));
+        (
+            Level::Warn,
+            Sentence::new("voters_even", "{voters} voters survive no more failures than {fewer}")
+                .with("voters", voters)
+                .with("fewer", voters - 1),
+            Sentence::new(
+                "odd_number",
+                "`ledgermq cluster add-voter` or `remove-voter`: an odd number is as safe and faster",
+            ),
+        )
     } else {
-        found.push(Finding::ok("voters", place, counted));
-    }
+        let what = counted("voters_run", "{alive} of {voters} voters run, {majority} are needed");
+        found.push(Finding::ok("voters", &group.name, what));
+        return;
+    };
+    found.push(Finding::new(level, "voters", &group.name, what, advice));
 }
 
 fn replicas(status: &ClusterStatusResponse, group: &BrokerGroup, found: &mut Vec<Finding>) {
@@ -186,26 +258,26 @@ fn replicas(status: &ClusterStatusResponse, group: &BrokerGroup, found: &mut Vec
         let of = status.nodes.iter().find(|node| node.id == replica.node);
         let place = format!("{} of {}", group.name, of.map_or(replica.node.to_string(), name));
         if replica.role == "rejoining" {
-            let what = "it is being rebuilt, and has no vote before it is whole";
-            let advice = "keep the other nodes running until it is";
+            let what =
+                Sentence::new("replica_rebuilt", "it is being rebuilt, and has no vote before it is whole");
+            let advice = Sentence::new("keep_others", "keep the other nodes running until it is");
             found.push(Finding::new(Level::Warn, "replication", place, what, advice));
             continue;
         }
         let lag = group.committed.saturating_sub(replica.applied_index);
         behind = behind.max(lag);
         if lag >= LAG_WARN {
-            let advice = "look at its disk and network; it catches up by itself if it is fast enough";
-            found.push(Finding::new(
-                Level::Warn,
-                "replication",
-                place,
-                format!("it is {lag} entries behind"),
-                advice,
-            ));
+            let advice = Sentence::new(
+                "look_at_replica",
+                "look at its disk and network; it catches up by itself if it is fast enough",
+            );
+            let what = Sentence::new("replica_behind", "it is {entries} entries behind").with("entries", lag);
+            found.push(Finding::new(Level::Warn, "replication", place, what, advice));
         }
     }
     if behind < LAG_WARN {
-        let what = format!("no replica is more than {behind} entries behind");
+        let what = Sentence::new("replicas_level", "no replica is more than {entries} entries behind")
+            .with("entries", behind);
         found.push(Finding::ok("replication", &group.name, what));
     }
 }
@@ -217,24 +289,32 @@ fn spread(status: &ClusterStatusResponse, found: &mut Vec<Finding>) {
     let fewest = plan.nodes.iter().min_by_key(|node| node.before);
     let (Some(most), Some(fewest)) = (most, fewest) else { return };
     if plan.moves.is_empty() {
-        let what = "broker groups are led by all nodes alike, as far as these may lead them";
+        let what = Sentence::new(
+            "leaders_even",
+            "broker groups are led by all nodes alike, as far as these may lead them",
+        );
         found.push(Finding::ok("spread", "cluster", what));
         return;
     }
-    let of = |node: &NodeLeads| format!("{} leads {}", node.name, node.before);
-    let what = format!("{} broker groups, and {}", of(most), of(fewest));
-    let advice = "`ledgermq cluster rebalance` spreads them";
+    let what =
+        Sentence::new("leaders_uneven", "{most} leads {many} broker groups, and {fewest} leads {few}");
+    let what = what.with("most", &most.name).with("many", most.before);
+    let what = what.with("fewest", &fewest.name).with("few", fewest.before);
+    let advice = Sentence::new("rebalance", "`ledgermq cluster rebalance` spreads them");
     found.push(Finding::new(Level::Warn, "spread", "cluster", what, advice));
 }
 
 /// Nobody is held up for longer than a moment while message groups are spread over more queues; it gives up by itself.
 fn spreading(status: &ClusterStatusResponse, found: &mut Vec<Finding>) {
     for topic in status.spreading.iter().filter(|topic| topic.for_ms > SPREADING_WARN_MS) {
-        let what = format!("its message groups are being spread for {} s, and wait", topic.for_ms / 1000);
-        let advice = format!(
-            "look whether every group has a leader; `ledgermq topic spread {} --abort` has it go on as before",
-            topic.name
-        );
+        let what =
+            Sentence::new("spread_long", "its message groups are being spread for {seconds} s, and wait")
+                .with("seconds", topic.for_ms / 1000);
+        let advice = Sentence::new(
+            "abort_spread",
+            "look whether every group has a leader; `ledgermq topic spread {topic} --abort` has it go on as before",
+        )
+        .with("topic", &topic.name);
         found.push(Finding::new(Level::Bad, "topics", format!("topic {}", topic.name), what, advice));
     }
 }

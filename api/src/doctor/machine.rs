@@ -267,7 +267,7 @@ mod tests {
         options.retention.log_bytes = ByteCount(u64::MAX / 1024);
         let found = findings("here", Some(data.path()), Some(&options));
         assert!(
-            found.iter().any(|it| it.check == "fsync" && it.found.contains("in the middle")),
+            found.iter().any(|it| it.check == "fsync" && it.found.to_string().contains("in the middle")),
             "{found:?}"
         );
         assert!(found.iter().any(|it| it.check == "retention" && it.level == Level::Warn), "{found:?}");

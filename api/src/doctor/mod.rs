@@ -6,6 +6,8 @@ pub mod machine;
 
 use serde::Serialize;
 
+use crate::sentence::Sentence;
+
 /// How bad something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -40,16 +42,16 @@ pub struct Finding {
     #[serde(rename = "where")]
     pub place: String,
     /// What was found.
-    pub found: String,
+    pub found: Sentence,
     /// What to do about it; empty if there is nothing to do.
     #[serde(rename = "do")]
-    pub advice: String,
+    pub advice: Sentence,
 }
 
 impl Finding {
     /// All is well.
-    pub fn ok(check: &'static str, place: impl Into<String>, found: impl Into<String>) -> Finding {
-        let advice = String::new();
+    pub fn ok(check: &'static str, place: impl Into<String>, found: impl Into<Sentence>) -> Finding {
+        let advice = Sentence::default();
         Finding { level: Level::Ok, check, place: place.into(), found: found.into(), advice }
     }
 
@@ -58,8 +60,8 @@ impl Finding {
         level: Level,
         check: &'static str,
         place: impl Into<String>,
-        found: impl Into<String>,
-        advice: impl Into<String>,
+        found: impl Into<Sentence>,
+        advice: impl Into<Sentence>,
     ) -> Finding {
         Finding { level, check, place: place.into(), found: found.into(), advice: advice.into() }
     }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::{is_level, is_sound};
 use crate::client::cluster_view::{ClusterView, GroupView};
+use crate::sentence::Sentence;
 
 /// One leadership that moves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,7 +43,7 @@ pub struct Left {
     /// The broker group.
     pub group: String,
     /// What is the matter.
-    pub why: String,
+    pub why: Sentence,
 }
 
 /// What is to be done.
@@ -80,15 +81,18 @@ pub fn plan(view: &ClusterView) -> LeaderPlan {
     let mut plan = LeaderPlan::default();
     let mut led = Vec::new();
     for group in view.groups.iter().filter(|group| group.name != "meta") {
-        let left = |why: &str| Left { group: group.name.clone(), why: why.to_owned() };
+        let left = |code, why| Left { group: group.name.clone(), why: Sentence::new(code, why) };
         let candidates = candidates(view, group);
         match group.leader {
-            None => plan.left.push(left("nobody leads it now")),
+            None => plan.left.push(left("unled", "nobody leads it now")),
             Some(from) if !view.nodes.iter().any(|node| node.id == from && node.alive) => {
-                plan.left.push(left("its leader does not answer"));
+                plan.left.push(left("leader_silent", "its leader does not answer"));
             }
             Some(from) if candidates.is_empty() => {
-                plan.left.push(left("no voter that may lead it is sound and has everything"));
+                plan.left.push(left(
+                    "no_candidate",
+                    "no voter that may lead it is sound and has everything",
+                ));
                 led.push(Led { view: group, from, to: from, candidates });
             }
             Some(from) => led.push(Led { view: group, from, to: from, candidates }),

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::leaders::Left;
 use super::{is_level, is_sound};
 use crate::client::cluster_view::{ClusterView, GroupView};
+use crate::sentence::Sentence;
 
 /// One replica that moves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -67,7 +68,7 @@ pub fn plan(view: &ClusterView) -> (ReplicaPlan, ClusterView) {
     let mut plan = ReplicaPlan::default();
     let mut after = view.clone();
     for group in view.groups.iter().filter(|group| group.placed.is_some() && !is_whole(view, group)) {
-        let why = "not all of its voters run and have everything".to_owned();
+        let why = Sentence::new("not_whole", "not all of its voters run and have everything");
         plan.left.push(Left { group: group.name.clone(), why });
     }
     let movable: Vec<usize> = (0..view.groups.len())

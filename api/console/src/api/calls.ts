@@ -93,7 +93,7 @@ export const cluster = {
   move: (group: string, body: t.MoveReplicaRequest) => post<t.MoveReplicaResponse>(path`/cluster/groups/${group}/move`, body),
   addGroups: (body: t.AddBrokerGroupsRequest) => post<t.AddBrokerGroupsResponse>("/cluster/groups", body),
   removeNode: (node: string | number) => del<t.RemoveNodeResponse>(path`/cluster/nodes/${node}`),
-  planRebalance: (s?: Stop) => get<t.PlanRebalanceResponse>("/cluster/rebalance", {}, s),
+  planRebalance: (leadersOnly: boolean, s?: Stop) => get<t.PlanRebalanceResponse>("/cluster/rebalance", { leaders_only: leadersOnly }, s),
   raiseFeatureLevel: (body: t.RaiseFeatureLevelRequest = {}) =>
     post<t.RaiseFeatureLevelResponse>("/cluster/feature-level", body),
 };

@@ -16,6 +16,7 @@ import login from "./en/login";
 import message from "./en/message";
 import messages from "./en/messages";
 import overview from "./en/overview";
+import sentences from "./en/sentences";
 import timers from "./en/timers";
 import topic from "./en/topic";
 import topics from "./en/topics";
@@ -38,6 +39,7 @@ const en = {
   message,
   messages,
   overview,
+  sentences,
   timers,
   topic,
   topics,

@@ -15,6 +15,7 @@ import login from "./zh/login";
 import message from "./zh/message";
 import messages from "./zh/messages";
 import overview from "./zh/overview";
+import sentences from "./zh/sentences";
 import timers from "./zh/timers";
 import topic from "./zh/topic";
 import topics from "./zh/topics";
@@ -38,6 +39,7 @@ const zh: Texts = {
   message,
   messages,
   overview,
+  sentences,
   timers,
   topic,
   topics,

@@ -5,8 +5,9 @@ import { useLatest } from "../api/load";
 import type { DoctorResponse, Finding } from "../api/types";
 import { useText } from "../i18n";
 import { useQueryState } from "../router";
+import { useSay } from "../said";
 import { Await, Badge, Button, Card, Empty, LevelBadge, Page, SelectField, Table, type Column } from "../ui";
-import { alertsOf, countLevels, FindingLink, findingKeys, Prose, SEVERITY } from "./findings";
+import { alertsOf, countLevels, FindingLink, findingKeys, Prose, SEVERITY, usePlaceOf } from "./findings";
 
 export default function DoctorPage(): VNode {
   const t = useText().doctor;
@@ -22,17 +23,20 @@ export default function DoctorPage(): VNode {
 
 function Findings(props: { doctor: DoctorResponse }): VNode {
   const t = useText().doctor;
+  const say = useSay();
+  const placeOf = usePlaceOf();
   const { worst, findings } = props.doctor;
   const [show, setShow] = useQueryState("show", "all");
   const rows = show === "alerts" ? alertsOf(findings) : findings;
   const counts = countLevels(findings);
   const keys = findingKeys(findings);
+  const found = (f: Finding) => say(f.found_said, f.found);
   const columns: Column<Finding>[] = [
     { key: "level", title: t.level, cell: (f) => <LevelBadge level={f.level} />, value: (f) => SEVERITY[f.level], text: (f) => f.level },
-    { key: "check", title: t.check, cell: (f) => f.check, value: (f) => f.check },
-    { key: "place", title: t.place, cell: (f) => f.place, value: (f) => f.place },
-    { key: "found", title: t.found, cell: (f) => <span class="prose"><Prose text={f.found} /></span>, text: (f) => f.found },
-    { key: "advice", title: t.advice, cell: (f) => <Advice finding={f} />, text: (f) => f.advice },
+    { key: "check", title: t.check, cell: (f) => t.checks[f.check] ?? f.check, value: (f) => f.check },
+    { key: "place", title: t.place, cell: placeOf, value: (f) => f.place },
+    { key: "found", title: t.found, cell: (f) => <span class="prose"><Prose text={found(f)} /></span>, text: found },
+    { key: "advice", title: t.advice, cell: (f) => <Advice finding={f} />, text: (f) => say(f.advice_said, f.advice) },
   ];
   return (
     <>
@@ -65,10 +69,11 @@ function Findings(props: { doctor: DoctorResponse }): VNode {
 
 /** What to do, and where. */
 function Advice(props: { finding: Finding }): VNode {
+  const say = useSay();
   const { finding } = props;
   return (
     <span class="prose">
-      {finding.advice ? <Prose text={finding.advice} /> : "–"}
+      {finding.advice ? <Prose text={say(finding.advice_said, finding.advice)} /> : "–"}
       {finding.level !== "ok" && <> <FindingLink finding={finding} /></>}
     </span>
   );

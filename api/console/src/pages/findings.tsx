@@ -30,6 +30,23 @@ export function findingKeys(findings: readonly Finding[]): Map<Finding, string> 
   }));
 }
 
+// "topic orders"
+const TOPIC = /^topic (.+)$/;
+// "g1", or "g1 of node2 (2)"
+const GROUP = /^(meta|g\d+)(?: of (.*))?$/;
+
+/** What a finding is about, for people. */
+export function usePlaceOf(): (finding: Finding) => string {
+  const t = useText().doctor.places;
+  return ({ place }) => {
+    if (place === "cluster") return t.cluster;
+    const topic = TOPIC.exec(place)?.[1];
+    if (topic) return t.topic(topic);
+    const [, group, node] = GROUP.exec(place) ?? [];
+    return group && node ? t.replica(group, node) : place;
+  };
+}
+
 type Where = "group" | "nodes" | "topic" | "rebalance" | "level";
 
 interface Target {
@@ -46,10 +63,9 @@ export function targetOf(finding: Finding): Target | null {
   const { check, place } = finding;
   if (check === "spread") return { where: "rebalance", to: "cluster", query: { do: "rebalance" } };
   if (check === "feature level") return { where: "level", to: "cluster", query: { do: "feature-level" } };
-  const topic = /^topic (.+)$/.exec(place)?.[1];
+  const topic = TOPIC.exec(place)?.[1];
   if (topic) return { where: "topic", to: "topics/:name", params: { name: topic } };
-  // "g1", or "g1 of node2 (2)"
-  const group = /^(meta|g\d+)(?: of .*)?$/.exec(place)?.[1];
+  const group = GROUP.exec(place)?.[1];
   if (group) return { where: "group", to: "cluster/groups/:group", params: { group } };
   return NODE_CHECKS.includes(check) ? { where: "nodes", to: "cluster" } : null;
 }

@@ -6,10 +6,11 @@ import { useLatest } from "../api/load";
 import type { Finding } from "../api/types";
 import { byteRate, rate } from "../format";
 import { useText } from "../i18n";
+import { useSay } from "../said";
 import { zone } from "../time";
 import { useHistory, type Rates, type TrafficPoint } from "../traffic";
 import { Await, Card, Chart, Empty, ErrorState, LevelBadge, Link, Loading, Page } from "../ui";
-import { alertsOf, FindingLink, findingKeys, Prose } from "./findings";
+import { alertsOf, FindingLink, findingKeys, Prose, usePlaceOf } from "./findings";
 import { DisksCard, LagCard } from "./overview-cards";
 import { Leaders } from "./overview-leaders";
 import { Figures } from "./overview-figures";
@@ -45,6 +46,8 @@ function Alerts(): VNode {
 
 function AlertList(props: { alerts: Finding[] }): VNode {
   const t = useText().overview;
+  const say = useSay();
+  const placeOf = usePlaceOf();
   const keys = findingKeys(props.alerts);
   if (props.alerts.length === 0) return <Empty title={t.noAlerts} />;
   return (
@@ -53,8 +56,8 @@ function AlertList(props: { alerts: Finding[] }): VNode {
         <li key={keys.get(finding)}>
           <LevelBadge level={finding.level} />
           <div>
-            <strong>{finding.place}</strong> <Prose text={finding.found} />
-            {finding.advice && <p class="muted"><Prose text={finding.advice} /></p>}
+            <strong>{placeOf(finding)}</strong> <Prose text={say(finding.found_said, finding.found)} />
+            {finding.advice && <p class="muted"><Prose text={say(finding.advice_said, finding.advice)} /></p>}
             <FindingLink finding={finding} />
           </div>
         </li>

@@ -16,7 +16,7 @@ const LIMIT_MAX = 1_000;
 
 interface Listed {
   timers: Timer[];
-  total: number;
+  total: number | null;
   next: string;
 }
 
@@ -29,7 +29,7 @@ async function list(topic: string, from: number, signal: AbortSignal): Promise<L
   const last = answer.timers.at(-1)?.due_unix_ms ?? 0;
   const stuck = answer.timers[0]?.due_unix_ms === last;
   const next = answer.more ? String(stuck ? last + 1 : last) : "";
-  return { timers: answer.timers, total: answer.total, next };
+  return { timers: answer.timers, total: answer.total ?? null, next };
 }
 
 export default function TimersPage(): VNode {
@@ -79,8 +79,8 @@ function Waiting(props: { listed: Listed; from: string; onChanged: () => void })
   };
   return (
     <Card
-      title={t.waiting(number(listed.total))}
-      lead={t.totalHint}
+      title={listed.total === null ? t.waitingYours : t.waiting(number(listed.total))}
+      lead={listed.total === null ? t.yoursHint : t.totalHint}
       actions={
         <Button
           need="operate"

@@ -1,3 +1,5 @@
+import type { Sentence } from "./observe";
+
 export interface Disk {
   total_bytes: number;
   free_bytes: number;
@@ -111,9 +113,12 @@ export interface RebalanceMove {
 }
 
 export interface PlanRebalanceResponse {
+  /** Leaderships, to be moved when the replicas are where they belong. */
   moves: RebalanceMove[];
-  nodes: { node: number; name: string; before: number; after: number }[];
-  left: { group: string; why: string }[];
+  nodes: { node: number; name: string; before: number; after: number; placed_before?: number | null; placed_after?: number | null }[];
+  left: { group: string; why: string; said?: Sentence | null }[];
+  /** Replicas of placed broker groups, in this order. */
+  replicas: RebalanceMove[];
 }
 
 export interface RaiseFeatureLevelRequest {

@@ -1,3 +1,5 @@
+import type { Sentence } from "./observe";
+
 export interface FoundMessage {
   /** The topic in whose queue it is. */
   topic: string;
@@ -76,6 +78,7 @@ export type WhyReason =
 export interface ExplainDeliveryResponse {
   reason: WhyReason;
   sentence: string;
+  said?: Sentence | null;
   message?: FoundMessage | null;
   attempt?: number | null;
   client?: string | null;

@@ -70,12 +70,24 @@ export interface TrafficResponse {
 
 export type Level = "ok" | "warn" | "bad";
 
+/** A sentence of a node, such that it can be said in another language. */
+export interface Sentence {
+  /** Empty: there are no other words for it. */
+  code: string;
+  /** In English, with {name} where a value stands. */
+  template: string;
+  /** One whose name ends with _unix_ms is a time. */
+  values: Record<string, string>;
+}
+
 export interface Finding {
   level: Level;
   check: string;
   place: string;
   found: string;
   advice: string;
+  found_said?: Sentence | null;
+  advice_said?: Sentence | null;
 }
 
 export interface DoctorResponse {

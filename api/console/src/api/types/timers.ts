@@ -9,8 +9,8 @@ export interface Timer {
 export interface ListTimersResponse {
   /** By ascending time. The next page begins at the last one's time; those of that time come again. */
   timers: Timer[];
-  /** All that wait, of all topics. */
-  total: number;
+  /** All that wait, of all topics. Not told to who may not list all of them. */
+  total?: number | null;
   /** There may be some that are due later than these, or at the same time as the last. */
   more: boolean;
 }

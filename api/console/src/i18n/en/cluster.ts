@@ -1,6 +1,15 @@
 import { number } from "../../format";
 import { plural } from "../plural";
 
+/** "1 replica and 2 leaderships" */
+function moved(replicas: number, leaderships: number): string {
+  const parts = [
+    replicas > 0 ? plural(replicas, "replica", "replicas") : "",
+    leaderships > 0 ? plural(leaderships, "leadership", "leaderships") : "",
+  ];
+  return parts.filter(Boolean).join(" and ");
+}
+
 const cluster = {
   title: "Cluster",
   lead: "The nodes, the groups that replicate the logs, and who leads them. It is live.",
@@ -161,18 +170,24 @@ const cluster = {
   },
   rebalance: {
     open: "Rebalance …",
-    title: "Rebalance leaderships",
+    title: "Rebalance",
     what: "Leaderships move one after the other, until every node leads as many broker groups as any other, or one more. No client sees an error. What has moved stays, if it is stopped.",
-    nothing: "Leaderships are spread as evenly as they can be. There is nothing to move.",
-    leads: "Broker groups that each node leads",
+    whatReplicas:
+      "Replicas of placed broker groups move first, until every node holds as many as any other, or one more. A node gets everything before it has a vote, and the node that gives a replica loses its vote after that.",
+    nothing: "Replicas and leaderships are spread as evenly as they can be. There is nothing to move.",
+    nothingToLead: "Leaderships are spread as evenly as they can be. There is nothing to move.",
+    nodes: "What each node holds and leads",
     node: "Node",
+    holds: "Holds now",
+    willHold: "Will hold",
     before: "Leads now",
     after: "Will lead",
-    move: (group: string, from: string, to: string) => `${group}: ${from} → ${to}`,
+    leader: (group: string, from: string, to: string) => `${group}: ${from} → ${to}`,
+    replica: (group: string, from: string, to: string) => `Replica of ${group}: ${from} → ${to}`,
     left: "Left as they are",
-    submit: (n: number) => `Move ${plural(n, "leadership", "leaderships")}`,
-    running: "Leaderships move",
-    done: (n: number) => `${plural(n, "leadership", "leaderships")} moved.`,
+    submit: (replicas: number, leaderships: number) => `Move ${moved(replicas, leaderships)}`,
+    running: "Rebalancing",
+    done: (replicas: number, leaderships: number) => `${moved(replicas, leaderships)} moved.`,
   },
   featureLevel: {
     open: "Raise feature level …",

@@ -19,6 +19,13 @@ const doctor = {
   emptyAlerts: "Nothing needs attention.",
   showAll: "Show all findings",
   now: "Examine now",
+  // As the doctor calls them.
+  checks: {} as Readonly<Record<string, string>>,
+  places: {
+    cluster: "cluster",
+    topic: (name: string) => `topic ${name}`,
+    replica: (group: string, node: string) => `${group} of ${node}`,
+  },
   go: {
     group: (name: string) => `Look at group ${name}`,
     nodes: (_name: string) => "Look at the nodes",

@@ -11,6 +11,8 @@ const timers = {
   from: "Due from",
   show: "Show",
   waiting: (total: string) => `Waiting: ${total}`,
+  waitingYours: "Waiting",
+  yoursHint: "Of the topics that you may list. Those that are due first come first.",
   totalHint: "So many wait in all topics together. Those that are due first come first.",
   due: "Due",
   id: "Message id",

@@ -2,6 +2,11 @@ import { number } from "../../format";
 import type en from "../en/cluster";
 import type { Like } from "../like";
 
+function moved(replicas: number, leaderships: number): string {
+  const parts = [replicas > 0 ? `${number(replicas)} 个副本` : "", leaderships > 0 ? `${number(leaderships)} 个 Leader` : ""];
+  return parts.filter(Boolean).join("和 ");
+}
+
 const cluster: Like<typeof en> = {
   title: "集群",
   lead: "节点、复制日志的各个组，以及各组的 Leader。实时更新。",
@@ -161,18 +166,23 @@ const cluster: Like<typeof en> = {
   },
   rebalance: {
     open: "重新均衡……",
-    title: "重新均衡 Leader",
+    title: "重新均衡",
     what: "Leader 逐个移交，直到每个节点领导的 Broker 组数量相同或最多相差一个。客户端不会看到错误。若中途停止，已移交的保持不变。",
-    nothing: "Leader 已尽可能均匀分布，无需移动。",
-    leads: "各节点领导的 Broker 组",
+    whatReplicas: "先移动指定放置的 Broker 组的副本，直到每个节点持有的数量相同或最多相差一个。新节点先取得全部数据再获得投票权，之后原节点失去投票权。",
+    nothing: "副本与 Leader 已尽可能均匀分布，无需移动。",
+    nothingToLead: "Leader 已尽可能均匀分布，无需移动。",
+    nodes: "各节点持有与领导的数量",
     node: "节点",
+    holds: "当前持有",
+    willHold: "之后持有",
     before: "当前领导",
     after: "之后领导",
-    move: (group: string, from: string, to: string) => `${group}：${from} → ${to}`,
+    leader: (group: string, from: string, to: string) => `${group}：${from} → ${to}`,
+    replica: (group: string, from: string, to: string) => `${group} 的副本：${from} → ${to}`,
     left: "保持不变的组",
-    submit: (n: number) => `移交 ${number(n)} 个 Leader`,
-    running: "正在移交 Leader",
-    done: (n: number) => `已移交 ${number(n)} 个 Leader。`,
+    submit: (replicas: number, leaderships: number) => `移动 ${moved(replicas, leaderships)}`,
+    running: "正在重新均衡",
+    done: (replicas: number, leaderships: number) => `已移动 ${moved(replicas, leaderships)}。`,
   },
   featureLevel: {
     open: "提升特性级别……",

@@ -12,6 +12,8 @@ const timers: Like<typeof en> = {
   from: "到期时间从",
   show: "显示",
   waiting: (total: string) => `等待中：${total}`,
+  waitingYours: "等待中",
+  yoursHint: "您可列出的主题中的定时消息。最先到期的排在最前。",
   totalHint: "此数为所有主题的合计。最先到期的排在最前。",
   due: "到期时间",
   id: "消息 ID",

@@ -4,22 +4,26 @@ import { useLoad } from "../../api/load";
 import type { ClusterStatusResponse, PlanRebalanceResponse, RebalanceMove } from "../../api/types";
 import { useText } from "../../i18n";
 import { number } from "../../format";
+import { useSay } from "../../said";
+import { useCan } from "../../session";
 import { Await, Button, Dialog, Empty, runSteps, StepsDialog, untilDone, type StepsControl } from "../../ui";
 import { closeAction, type ActionProps } from "./actions";
 import { nodeName } from "./status";
 
-/** Shows which leaderships would move, and moves them one by one. */
+/** Shows which replicas and leaderships would move, and moves them one by one. */
 export function Rebalance(props: ActionProps): VNode {
   const t = useText();
-  const plan = useLoad((signal) => cluster.planRebalance(signal), []);
+  // Replicas are moved by administrators, leaderships by operators too.
+  const all = useCan("administer");
+  const plan = useLoad((signal) => cluster.planRebalance(!all, signal), [all]);
   const { data } = plan;
-  if (data && data.moves.length > 0) return <Moves plan={data} status={props.status} />;
+  if (data && data.moves.length + data.replicas.length > 0) return <Moves plan={data} status={props.status} />;
   return (
     <Dialog title={t.cluster.rebalance.title} onClose={closeAction}>
       <Await of={plan}>
         {(made) => (
           <>
-            <Empty title={t.cluster.rebalance.nothing} />
+            <Empty title={all ? t.cluster.rebalance.nothing : t.cluster.rebalance.nothingToLead} />
             <Left plan={made} />
             <div class="form-actions"><Button kind="primary" onClick={closeAction}>{t.ui.close}</Button></div>
           </>
@@ -29,60 +33,90 @@ export function Rebalance(props: ActionProps): VNode {
   );
 }
 
+interface Step {
+  move: RebalanceMove;
+  what: "replica" | "leader";
+}
+
 function Moves(props: { plan: PlanRebalanceResponse; status: ClusterStatusResponse }): VNode {
   const t = useText().cluster.rebalance;
   const { plan, status } = props;
-  const say = (move: RebalanceMove) => t.move(move.group, nodeName(status, move.from), nodeName(status, move.to));
+  const steps: Step[] = [
+    ...plan.replicas.map((move) => ({ move, what: "replica" as const })),
+    ...plan.moves.map((move) => ({ move, what: "leader" as const })),
+  ];
+  const say = ({ move, what }: Step) => t[what](move.group, nodeName(status, move.from), nodeName(status, move.to));
+  const counts = [plan.replicas.length, plan.moves.length] as const;
   return (
     <StepsDialog
       title={t.title}
-      submit={t.submit(plan.moves.length)}
+      submit={t.submit(...counts)}
       label={t.running}
-      done={t.done(plan.moves.length)}
+      done={t.done(...counts)}
       need="operate"
       onClose={closeAction}
-      action={(control) => runSteps(control, plan.moves, (move) => carryOut(control, move), say)}
+      action={(control) => runSteps(control, steps, (step) => carryOut(control, step), say)}
     >
-      <p>{t.what}</p>
-      <div class="table-box">
-        <table>
-          <caption class="hidden">{t.leads}</caption>
-          <thead>
-            <tr><th scope="col">{t.node}</th><th scope="col" class="end">{t.before}</th><th scope="col" class="end">{t.after}</th></tr>
-          </thead>
-          <tbody>
-            {plan.nodes.map((node) => (
-              <tr key={node.node}>
-                <th scope="row">{node.name}</th>
-                <td class="end">{number(node.before)}</td>
-                <td class="end">{number(node.after)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-      <ol class="plan">{plan.moves.map((move) => <li key={move.group}>{say(move)}</li>)}</ol>
+      {plan.replicas.length > 0 && <p>{t.whatReplicas}</p>}
+      {plan.moves.length > 0 && <p>{t.what}</p>}
+      <Nodes plan={plan} />
+      <ol class="plan">{steps.map((step) => <li key={`${step.what} ${step.move.group} ${step.move.from} ${step.move.to}`}>{say(step)}</li>)}</ol>
       <Left plan={plan} />
     </StepsDialog>
   );
 }
 
-/** A transfer that is refused for a moment is asked for again: it asks for a state, not for a change. */
-async function carryOut(control: StepsControl, move: RebalanceMove): Promise<void> {
+/** What each node holds and leads, now and then. */
+function Nodes(props: { plan: PlanRebalanceResponse }): VNode {
+  const t = useText().cluster.rebalance;
+  const { nodes, replicas } = props.plan;
+  const placed = replicas.length > 0;
+  return (
+    <div class="table-box">
+      <table>
+        <caption class="hidden">{t.nodes}</caption>
+        <thead>
+          <tr>
+            <th scope="col">{t.node}</th>
+            {placed && <><th scope="col" class="end">{t.holds}</th><th scope="col" class="end">{t.willHold}</th></>}
+            <th scope="col" class="end">{t.before}</th>
+            <th scope="col" class="end">{t.after}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {nodes.map((node) => (
+            <tr key={node.node}>
+              <th scope="row">{node.name}</th>
+              {placed && <><td class="end">{number(node.placed_before ?? 0)}</td><td class="end">{number(node.placed_after ?? 0)}</td></>}
+              <td class="end">{number(node.before)}</td>
+              <td class="end">{number(node.after)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** A step that is refused for a moment is asked for again: it asks for a state, not for a change. */
+async function carryOut(control: StepsControl, { move, what }: Step): Promise<void> {
+  const [from, to] = [String(move.from), String(move.to)];
   await untilDone(control, async () => {
-    await cluster.transfer(move.group, { to: String(move.to) });
+    if (what === "replica") return cluster.move(move.group, { from, to });
+    await cluster.transfer(move.group, { to });
     return { done: true };
   });
 }
 
 function Left(props: { plan: PlanRebalanceResponse }): VNode | null {
   const t = useText().cluster.rebalance;
+  const say = useSay();
   const { left } = props.plan;
   if (left.length === 0) return null;
   return (
     <div>
       <h3>{t.left}</h3>
-      <ul class="plain-list">{left.map((one) => <li key={one.group}><strong>{one.group}</strong>: {one.why}</li>)}</ul>
+      <ul class="plain-list">{left.map((one) => <li key={one.group}><strong>{one.group}</strong>: {say(one.said, one.why)}</li>)}</ul>
     </div>
   );
 }

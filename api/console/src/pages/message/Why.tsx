@@ -4,6 +4,7 @@ import { messages, observe } from "../../api/calls";
 import { useLoad } from "../../api/load";
 import type { ExplainDeliveryResponse, FoundMessage } from "../../api/types";
 import { useText } from "../../i18n";
+import { useSay } from "../../said";
 import { setQuery, useQueryState } from "../../router";
 import { Time } from "../../time";
 import { Await, Badge, Button, Card, Empty, Facts, Foreign, Form } from "../../ui";
@@ -72,6 +73,7 @@ function Answer(props: { id: string; message: FoundMessage; group: string }): VN
 
 function Reason(props: { answer: ExplainDeliveryResponse; message: FoundMessage; group: string; onAgain: () => void; busy: boolean }): VNode {
   const t = useText().message;
+  const say = useSay();
   const { answer, message, group } = props;
   const known = answer.reason in ADVICE;
   return (
@@ -80,7 +82,7 @@ function Reason(props: { answer: ExplainDeliveryResponse; message: FoundMessage;
         <Badge tone={TONES[answer.reason] ?? "neutral"}>{known ? t.reasons[answer.reason].title : answer.reason}</Badge>{" "}
         <code class="muted">{answer.reason}</code>
       </h3>
-      <p class="prose"><Foreign text={answer.sentence} max={2_000} /></p>
+      <p class="prose"><Foreign text={say(answer.said, answer.sentence)} max={2_000} /></p>
       <ReasonFacts answer={answer} />
       {known && <Advice answer={answer} message={message} group={group} />}
       <p><Button size="small" onClick={props.onAgain} busy={props.busy}>{t.askAgain}</Button></p>
