@@ -120,10 +120,7 @@ mod tests {
         let sentence = Sentence::new("due", "{name} comes at {due_unix_ms}, {name}.")
             .with("name", "{due_unix_ms}")
             .at("due_unix_ms", 0);
-        assert_eq!(
-            sentence.to_string(),
-            "{due_unix_ms} comes at 1970-01-01T00:00:00.000Z, {due_unix_ms}."
-        );
+        assert_eq!(sentence.to_string(), "{due_unix_ms} comes at 1970-01-01T00:00:00.000Z, {due_unix_ms}.");
         let wire = sentence.wire();
         assert_eq!((wire.code.as_str(), wire.values["due_unix_ms"].as_str()), ("due", "0"));
         assert_eq!(Sentence::from("a {b} c".to_owned()).to_string(), "a {b} c");

@@ -194,7 +194,9 @@ fn text(plan: &Plan) -> String {
     }
     let holds = |node: u64| {
         let placed = plan.placed(node);
-        placed.map_or(["-".to_owned(), "-".to_owned()], |(before, after)| [before.to_string(), after.to_string()])
+        placed.map_or(["-".to_owned(), "-".to_owned()], |(before, after)| {
+            [before.to_string(), after.to_string()]
+        })
     };
     let row = |it: &NodeLeads| {
         let [before, after] = holds(it.node);

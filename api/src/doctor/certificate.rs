@@ -43,8 +43,7 @@ pub async fn finding(place: &str, grpc: &str) -> Finding {
 }
 
 fn judge(place: &str, ends_ms: i64, now_ms: i64) -> Finding {
-    let found =
-        Sentence::new("certificate_ends", "valid until {end_unix_ms}").at("end_unix_ms", ends_ms);
+    let found = Sentence::new("certificate_ends", "valid until {end_unix_ms}").at("end_unix_ms", ends_ms);
     let advice = Sentence::new(
         "new_certificate",
         "put a new one at grpc.tls_cert and grpc.tls_key: the node takes it within seconds",

@@ -172,10 +172,8 @@ fn clocks(status: &ClusterStatusResponse, found: &mut Vec<Finding>) {
     }
     let what = Sentence::new("clocks_differ", "that of {high} is at least {ms} ms ahead of that of {low}");
     let what = what.with("high", name(high)).with("ms", apart).with("low", name(low));
-    let advice = Sentence::new(
-        "set_clocks",
-        "run chrony or ntpd on every node; delays and leases go by these clocks",
-    );
+    let advice =
+        Sentence::new("set_clocks", "run chrony or ntpd on every node; delays and leases go by these clocks");
     found.push(Finding::new(level, "clocks", "cluster", what, advice));
 }
 
@@ -296,8 +294,7 @@ fn spread(status: &ClusterStatusResponse, found: &mut Vec<Finding>) {
         found.push(Finding::ok("spread", "cluster", what));
         return;
     }
-    let what =
-        Sentence::new("leaders_uneven", "{most} leads {many} broker groups, and {fewest} leads {few}");
+    let what = Sentence::new("leaders_uneven", "{most} leads {many} broker groups, and {fewest} leads {few}");
     let what = what.with("most", &most.name).with("many", most.before);
     let what = what.with("fewest", &fewest.name).with("few", fewest.before);
     let advice = Sentence::new("rebalance", "`ledgermq cluster rebalance` spreads them");

@@ -46,7 +46,11 @@ impl Asset {
 static ASSETS: LazyLock<[Asset; 5]> = LazyLock::new(|| {
     [
         Asset::new("index.html", "text/html; charset=utf-8", include_bytes!("../../console/dist/index.html")),
-        Asset::new("start.js", "text/javascript; charset=utf-8", include_bytes!("../../console/dist/start.js")),
+        Asset::new(
+            "start.js",
+            "text/javascript; charset=utf-8",
+            include_bytes!("../../console/dist/start.js"),
+        ),
         Asset::new("app.js", "text/javascript; charset=utf-8", include_bytes!("../../console/dist/app.js")),
         Asset::new("app.css", "text/css; charset=utf-8", include_bytes!("../../console/dist/app.css")),
         // Of what is bundled in the script.

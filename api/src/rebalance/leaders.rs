@@ -89,10 +89,7 @@ pub fn plan(view: &ClusterView) -> LeaderPlan {
                 plan.left.push(left("leader_silent", "its leader does not answer"));
             }
             Some(from) if candidates.is_empty() => {
-                plan.left.push(left(
-                    "no_candidate",
-                    "no voter that may lead it is sound and has everything",
-                ));
+                plan.left.push(left("no_candidate", "no voter that may lead it is sound and has everything"));
                 led.push(Led { view: group, from, to: from, candidates });
             }
             Some(from) => led.push(Led { view: group, from, to: from, candidates }),

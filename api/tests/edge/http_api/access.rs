@@ -76,6 +76,8 @@ async fn nobody_gets_anything_and_a_user_without_rights_what_everybody_may() {
             false => assert_eq!(status, 403, "{call:?} without rights"),
         }
     }
+    let timers = scene.port.ask("GET", "/api/v1/timers", &[("cookie", &cookie)], "").await.json();
+    assert!(timers["total"].is_null(), "how many wait in topics that the user may not list: {timers}");
     for path in ["/api/v1/session", "/api/v1/events"] {
         assert_eq!(scene.status("GET", path, "").await, 401, "{path}");
     }

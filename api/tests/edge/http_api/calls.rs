@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use api::access::gate::AccessControl;
+use api::cli::moment::print_unix_ms;
 use raft::catalog::TopicType;
 use serde_json::{Value, json};
 
@@ -74,6 +75,7 @@ async fn a_message_is_sent_found_told_of_and_sent_again() {
     assert_eq!(traced["messages"][0]["message"]["message_id"], json!(id));
     assert!(traced["messages"][0]["index"].as_u64() > Some(0));
     let why = port.get(&format!("/messages/{id}/why?group=billing&topic=orders")).await;
+    assert_eq!(said(&why["said"]), why["sentence"]);
     assert_eq!(why["reason"], "consumer_offline");
 
     let again = port.done("POST", &format!("/messages/{id}/resend"), &json!({ "topic": "orders" })).await;
@@ -194,8 +196,34 @@ async fn clients_lags_and_rates_are_those_of_the_whole_cluster() {
     .await;
     assert!(traffic["nodes"][0]["now"]["messages_in_per_s"].is_number());
     let doctor = port.get("/doctor").await;
-    assert!(doctor["findings"].as_array().unwrap().iter().any(|finding| finding["check"] == "leader"));
-    assert_eq!(port.get("/cluster/rebalance").await["nodes"].as_array().unwrap().len(), 3);
+    let findings = doctor["findings"].as_array().unwrap();
+    assert!(findings.iter().any(|finding| finding["check"] == "leader"));
+    for finding in findings {
+        assert_eq!(said(&finding["found_said"]), finding["found"], "{finding}");
+        if finding["level"] != "ok" {
+            assert_eq!(said(&finding["advice_said"]), finding["advice"], "{finding}");
+        }
+    }
+    let plan = port.get("/cluster/rebalance").await;
+    assert_eq!((plan["nodes"].as_array().unwrap().len(), &plan["replicas"]), (3, &json!([])));
+    assert_eq!(plan["nodes"][0]["placed_before"], 0);
+    let plan = port.get("/cluster/rebalance?leaders_only=true").await;
+    assert!(plan["nodes"][0]["placed_before"].is_null(), "replicas were looked at: {plan}");
+}
+
+/// What a translation would make of a sentence if it had no other words.
+fn said(sentence: &Value) -> String {
+    assert_ne!(sentence["code"], "", "it cannot be translated: {sentence}");
+    let values = sentence["values"].as_object().expect("values");
+    let template = sentence["template"].as_str().expect("a template").to_owned();
+    values.iter().fold(template, |text, (name, value)| {
+        let value = value.as_str().expect("a text");
+        let shown = match name.ends_with("_unix_ms") {
+            true => print_unix_ms(value.parse().expect("milliseconds")),
+            false => value.to_owned(),
+        };
+        text.replace(&format!("{{{name}}}"), &shown)
+    })
 }
 
 /// What comes to be within a while.
