@@ -129,7 +129,7 @@ fn file_system(place: &str, data: &Path) -> Finding {
 fn judge_file_system(place: &str, known: Option<&str>, number: u64) -> Finding {
     let check = "file system";
     match known {
-        Some(name) if SOUND.contains(&name) => Finding::ok(check, place, name),
+        Some(name) if SOUND.contains(&name) => Finding::ok(check, place, name.to_owned()),
         Some(name) if UNSAFE.contains(&name) => {
             let what = format!("{name}: what an fsync promises does not hold there");
             Finding::new(
