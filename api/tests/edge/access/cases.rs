@@ -378,7 +378,7 @@ fn cluster() -> Vec<Case> {
         case(path!(own "ClusterStatus"), admin::ClusterStatusRequest {}, &[&[GET_CLUSTER]]),
         case(path!(own "Traffic"), admin::TrafficRequest::default(), &[&[GET_CLUSTER]]),
         case(path!(own "Doctor"), admin::DoctorRequest {}, &[&[GET_CLUSTER]]),
-        case(path!(own "PlanRebalance"), admin::PlanRebalanceRequest {}, &[&[GET_CLUSTER]]),
+        case(path!(own "PlanRebalance"), admin::PlanRebalanceRequest::default(), &[&[GET_CLUSTER]]),
         case(path!(own "DigestReplicas"), admin::DigestReplicasRequest::default(), &[&[GET_CLUSTER]]),
         // What follows gets through the gate and fails: there is no such node, no such group.
         case(
