@@ -36,7 +36,7 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
   page: async ({ page }, use) => {
     const built = process.env["CONSOLE_DIST"];
     // What `build.mjs --out DIR` wrote, in place of what is in the binary.
-    if (built) await page.route(/\/console\/app\.(js|css)$/, (route) => route.fulfill({ path: join(built, new URL(route.request().url()).pathname.split("/").at(-1) ?? "") }));
+    if (built) await page.route(/\/console\/(app|start)\.(js|css)$/, (route) => route.fulfill({ path: join(built, new URL(route.request().url()).pathname.split("/").at(-1) ?? "") }));
     const wrong: string[] = [];
     page.on("pageerror", (error) => wrong.push(error.message));
     page.on("console", (message) => {
