@@ -100,7 +100,7 @@ class Running implements StepsControl {
   }
 }
 
-/** Does something with each of a list, one after another. The first failure ends it. */
+/** Does something with each of a list, one after another. The first failure ends it. `act` gives null if it was stopped before it was done. */
 export async function runSteps<S>(
   control: StepsControl,
   steps: readonly S[],
@@ -108,9 +108,8 @@ export async function runSteps<S>(
   what?: (step: S) => string,
 ): Promise<void> {
   for (const [at, step] of steps.entries()) {
-    if (control.stopped) return;
     control.tell({ done: at, of: steps.length, what: what?.(step) });
-    await act(step, at);
+    if (control.stopped || (await act(step, at)) === null) return;
   }
   control.tell({ done: steps.length, of: steps.length });
 }
