@@ -29,6 +29,7 @@ export interface Message {
   properties?: Record<string, string>;
   message_group?: string;
   delay_ms?: number;
+  lite_topic?: string;
 }
 
 /** Sends a message, and answers its id. */
@@ -44,10 +45,10 @@ export interface Holder {
 }
 
 /** Begins a consumer, and waits until it has so many messages. The brokers lease for 10 s at least. */
-export async function hold(cluster: Cluster, topic: string, group: string, messages: number): Promise<Holder> {
+export async function hold(cluster: Cluster, topic: string, group: string, messages: number, lease = "10s"): Promise<Holder> {
   // It waits for one more than there is, so that it does not end by itself.
   const wanted = ["--max", `${messages + 1}`, "--wait", "10m"];
-  const consumer = cluster.begin("receive", topic, "--group", group, "--no-ack", "--invisible", "10s", ...wanted);
+  const consumer = cluster.begin("receive", topic, "--group", group, "--no-ack", "--invisible", lease, ...wanted);
   const ended = new Promise<void>((resolve) => consumer.once("exit", () => resolve()));
   let got = 0;
   if (consumer.stdout) {

@@ -1,14 +1,15 @@
 // Clients as the official ones are to the broker: each has a telemetry stream, on which it tells its settings.
 // Only that: they neither send nor receive. Many of them share a connection.
 import { connect, type ClientHttp2Session, type ClientHttp2Stream } from "node:http2";
+import { bytes, fieldOf, framed, Frames, message, number, text } from "./protobuf";
 
 /** The numbers that the protocol has for them (apache/rocketmq/v2/definition.proto). */
 const KINDS = { producer: 1, push_consumer: 2, simple_consumer: 3 };
 const FILTERS = { tag: 1, sql: 2 };
 const LANGUAGES = { JAVA: 1, CPP: 2, GOLANG: 4, PYTHON: 6 };
 const TELEMETRY = "/apache.rocketmq.v2.MessagingService/Telemetry";
-const VARINT = 0;
-const BYTES = 2;
+/** Fields of a `TelemetryCommand`. */
+const FIELDS = { status: 1, settings: 2, verifyResult: 4, verify: 7 };
 
 /** What a client says of itself. */
 export interface ClientSettings {
@@ -18,6 +19,8 @@ export interface ClientSettings {
   /** Of a consumer. */
   group?: string;
   topics: { name: string; type?: keyof typeof FILTERS; expression?: string }[];
+  /** Consumes a message that it is asked to try, by its body, and says how it went. Without it, it says nothing. */
+  tries?: (body: string) => { code: number; message: string };
 }
 
 /** A connection to one broker, and the clients on it. */
@@ -51,6 +54,10 @@ export class ClientConnection {
       stream.on("error", reject);
       // It answers with the settings that count.
       stream.once("data", () => resolve());
+      const frames = new Frames();
+      stream.on("data", (part: Buffer) => {
+        for (const command of frames.take(part)) answer(client, command, (told) => stream.write(framed(told)));
+      });
       stream.once("trailers", (trailers) => reject(new Error(`the stream of ${client.id} ended: ${trailers["grpc-status"]} ${trailers["grpc-message"]}`)));
       stream.write(framed(settings(client)));
     });
@@ -74,7 +81,17 @@ function settings(client: ClientSettings): Buffer {
     client.kind === "producer" ? bytes(5, publishing) : bytes(6, subscription(client)),
     bytes(7, message(number(1, LANGUAGES[client.language ?? "JAVA"]), text(2, "5.0.7"), text(4, "console-tests"))),
   ];
-  return message(bytes(2, message(...told)));
+  return message(bytes(FIELDS.settings, message(...told)));
+}
+
+/** Answers a `VerifyMessageCommand` with a `VerifyMessageResult`. */
+function answer(client: ClientSettings, command: Buffer, tell: (told: Buffer) => void): void {
+  const verify = fieldOf(command, FIELDS.verify);
+  if (!verify || !client.tries) return;
+  const [nonce, given] = [fieldOf(verify, 1), fieldOf(verify, 2)];
+  const { code, message: why } = client.tries((given && fieldOf(given, 4))?.toString() ?? "");
+  const status = message(number(1, code), text(2, why));
+  tell(message(bytes(FIELDS.status, status), bytes(FIELDS.verifyResult, message(text(1, nonce?.toString() ?? "")))));
 }
 
 function subscription(client: ClientSettings): Buffer {
@@ -86,37 +103,4 @@ function subscription(client: ClientSettings): Buffer {
 
 function resource(name: string): Buffer {
   return message(text(2, name));
-}
-
-// Protobuf by hand: a message is its fields, one after another.
-
-function message(...fields: Buffer[]): Buffer {
-  return Buffer.concat(fields);
-}
-
-function number(field: number, value: number): Buffer {
-  return Buffer.concat([varint((field << 3) | VARINT), varint(value)]);
-}
-
-function bytes(field: number, value: Buffer): Buffer {
-  return Buffer.concat([varint((field << 3) | BYTES), varint(value.length), value]);
-}
-
-function text(field: number, value: string): Buffer {
-  return bytes(field, Buffer.from(value, "utf8"));
-}
-
-function varint(value: number): Buffer {
-  const digits: number[] = [];
-  for (let rest = value; ; rest = Math.floor(rest / 128)) {
-    if (rest < 128) return Buffer.from([...digits, rest]);
-    digits.push((rest % 128) | 128);
-  }
-}
-
-/** A message of gRPC: not compressed, with its length in front. */
-function framed(payload: Buffer): Buffer {
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(payload.length, 1);
-  return Buffer.concat([head, payload]);
 }
