@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import type { Locator, Page } from "@playwright/test";
 import { unique } from "./support/broker";
-import { Cluster } from "./support/cluster";
 import { expect, isAccessible, test } from "./support/fixtures";
+import { places, seed } from "./support/places";
 
 const WIDE = 1280;
 const LOOKS = [
@@ -12,47 +12,9 @@ const LOOKS = [
   { look: "phone", scheme: "light", width: 360 },
 ] as const;
 
-/** Something of everything, so that pages have something to show. */
-async function seed(cluster: Cluster): Promise<string> {
-  await cluster.api("POST", "/topics", { name: "orders", queues: 4, if_not_exists: true });
-  await cluster.api("POST", "/topics", { name: "reminders", type: "TOPIC_TYPE_DELAY", queues: 2, if_not_exists: true });
-  await cluster.api("POST", "/groups", { name: "billing", max_attempts: 1, start_from: "START_FROM_FIRST", if_not_exists: true });
-  let id = "";
-  for (let number = 0; number < 5; number++) {
-    const body = Buffer.from(JSON.stringify({ order: number, state: "paid" })).toString("base64");
-    const sent = await cluster.api("POST", "/topics/orders/messages", { body, tag: "paid", keys: [`order-${number}`] });
-    id = sent.message_id;
-  }
-  await cluster.api("POST", "/topics/reminders/messages", { body: "eA==", delay_ms: 3_600_000 });
-  await cluster.command("receive", "orders", "--group", "billing", "--max", "1", "--invisible", "10s").catch(() => null);
-  return id;
-}
-
 async function shoot(page: Page, name: string, look: string): Promise<void> {
   const directory = process.env["CONSOLE_ARTIFACTS"] ?? "../../target/console";
   await page.screenshot({ path: join(directory, "screenshots", `${name}-${look}.png`), fullPage: true });
-}
-
-function places(id: string): [string, string][] {
-  return [
-    ["cluster", "cluster"],
-    ["group-of-replicas", "cluster/groups/g1"],
-    ["topics", "topics"],
-    ["topic", "topics/orders"],
-    ["topic-queues", "topics/orders?tab=queues"],
-    ["groups", "groups"],
-    ["group", "groups/billing"],
-    ["messages", "messages?topic=orders&by=key&key=order-1"],
-    ["message", `messages/${id}?topic=orders&group=billing`],
-    ["dead-letters", "dead-letters"],
-    ["dead-letters-of-a-group", "dead-letters/billing"],
-    ["timers", "timers"],
-    ["transactions", "transactions"],
-    ["access", "access"],
-    ["doctor", "doctor"],
-    ["login", "login"],
-    ["overview", ""],
-  ];
 }
 
 test("every page is there and accessible, in light, dark and on a phone", async ({ page, cluster }) => {
