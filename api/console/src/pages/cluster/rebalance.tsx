@@ -66,10 +66,44 @@ function Moves(props: { plan: PlanRebalanceResponse; status: ClusterStatusRespon
   );
 }
 
+/** What each node holds and leads, now and then. */
+function Nodes(props: { plan: PlanRebalanceResponse }): VNode {
+  const t = useText().cluster.rebalance;
+  const { nodes, replicas } = props.plan;
+  const placed = replicas.length > 0;
+  return (
+    <div class="table-box">
+      <table>
+        <caption class="hidden">{t.nodes}</caption>
+        <thead>
+          <tr>
+            <th scope="col">{t.node}</th>
+            {placed && <><th scope="col" class="end">{t.holds}</th><th scope="col" class="end">{t.willHold}</th></>}
+            <th scope="col" class="end">{t.before}</th>
+            <th scope="col" class="end">{t.after}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {nodes.map((node) => (
+            <tr key={node.node}>
+              <th scope="row">{node.name}</th>
+              {placed && <><td class="end">{number(node.placed_before ?? 0)}</td><td class="end">{number(node.placed_after ?? 0)}</td></>}
+              <td class="end">{number(node.before)}</td>
+              <td class="end">{number(node.after)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
 /** A step that is refused for a moment is asked for again: it asks for a state, not for a change. */
 function carryOut(control: StepsControl, { move, what }: Step): Promise<unknown> {
   const [from, to] = [String(move.from), String(move.to)];
   return untilDone<{ done: boolean }>(control, async () => {
+    if (what === "replica") return cluster.move(move.group, { from, to });
+    await cluster.transfer(move.group, { to });
     return { done: true };
   });
 }
