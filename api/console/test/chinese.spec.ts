@@ -62,6 +62,16 @@ test("so do the login and the pages of users", async ({ page, guarded }) => {
   await expectChinese(page, `用户 ${who.user}`);
 });
 
+test("what nodes say is said in Chinese", async ({ page, cluster }) => {
+  const id = await seed(cluster);
+  await page.goto(`${cluster.http()}/console/doctor`);
+  await expect(page.getByText("全部 3 个节点均有响应")).toBeVisible();
+  const found = await page.locator("tbody .prose").allTextContents();
+  expect(found.filter((text) => text !== "–" && !/[一-鿿]/.test(text)), "findings in English").toEqual([]);
+  await page.goto(`${cluster.http()}/console/messages/${id}?topic=orders&group=billing`);
+  await expect(page.locator(".why p.prose")).toHaveText(/^[^a-z]*billing.*[一-鿿]/);
+});
+
 test.describe("for somebody whose browser asks for English", () => {
   test.use({ locale: "en-GB" });
 
