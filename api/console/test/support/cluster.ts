@@ -1,6 +1,6 @@
 // Real clusters of real processes, on loopback.
 import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -50,22 +50,6 @@ export class Cluster {
     await ledgermq(["local", "start", "--nodes", `${size}`, "--detach", ...where, ...flags], options.settings);
     const secret = options.access ? await readFile(join(data, "access", "admin-secret"), "utf8") : "";
     return new Cluster(data, basePort, size, options.access ? { user: "admin", secret: secret.trim() } : null);
-  }
-
-  /** The last node is away when the cluster comes into being; `restart` brings it. So the feature level stays at 1. */
-  static async startIncomplete(size: number): Promise<Cluster> {
-    const data = await mkdtemp(join(tmpdir(), "ledgermq-console-"));
-    const basePort = await freePorts(size * PORTS_A_NODE);
-    // A file is where its directory should be, so that it ends at once, and with it the start of all.
-    const inTheWay = join(data, `node${size}`, "data");
-    await mkdir(join(data, `node${size}`));
-    await writeFile(inTheWay, "");
-    const where = ["--data", data, "--base-port", `${basePort}`];
-    await ledgermq(["local", "start", "--nodes", `${size}`, "--detach", ...where]).catch(() => null);
-    await rm(inTheWay);
-    const cluster = new Cluster(data, basePort, size, null);
-    await Promise.all([...Array(size - 1).keys()].map((before) => cluster.restart(before + 1)));
-    return cluster;
   }
 
   /** `http://host:port` of a node, by its id. */
