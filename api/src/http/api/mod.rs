@@ -8,7 +8,7 @@ pub mod calls;
 mod error;
 mod events;
 pub mod openapi;
-mod session;
+pub mod session;
 mod transcode;
 
 use std::sync::Arc;
@@ -61,6 +61,8 @@ const WRONG_LOGIN_PAUSE: Duration = Duration::from_millis(500);
 
 /// Set where nobody but the page itself asks: it does not make a session last.
 const BACKGROUND: &str = "x-ledgermq-background";
+/// The stream of what changes. A page opens it again every few minutes by itself, and a browser sets no header there.
+const EVENTS: &str = "/events";
 
 /// What the API works with.
 #[derive(Clone)]
@@ -95,7 +97,7 @@ impl Api {
         }
         calls
             .route("/session", get(session_now).post(log_in).delete(log_out))
-            .route("/events", get(events_of))
+            .route(EVENTS, get(events_of))
             .route("/openapi.json", get(|| async { Json(openapi::document()) }))
             .fallback(|| async {
                 ApiError::with(StatusCode::NOT_FOUND, "there is no such call: see /api/v1/openapi.json")
@@ -126,7 +128,8 @@ async fn guarded(State(api): State<Api>, peer: ConnectInfo<Peer>, request: Reque
         return error.into_response();
     }
     // What a page asks by itself is no sign of somebody who looks at it.
-    let edge = if headers.contains_key(BACKGROUND) { None } else { api.edge().ok() };
+    let by_itself = headers.contains_key(BACKGROUND) || request.uri().path() == EVENTS;
+    let edge = if by_itself { None } else { api.edge().ok() };
     let renewed = edge.and_then(|edge| renewed(&edge, headers, &peer.0));
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use api::access::gate::AccessControl;
 use api::access::seal::SealKey;
+use api::http::api::session::Session;
 use raft::access::Role;
+use raft::clock;
 use raft::machine::AccessAction;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -85,4 +87,25 @@ async fn a_stream_ends_when_its_reader_is_no_user_any_more() {
         }
     }
     assert_eq!(events.next().await, None);
+}
+
+/// A page opens it again and again, whether anybody looks at it or not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_does_not_make_a_session_last() {
+    let guarded = Guarded::start().await;
+    guarded.user("eve", Role::Admin, Vec::new()).await;
+    let key = SealKey::of_bytes(&KEY);
+    let session = Session::begin("eve".into(), SECRET.into(), clock::now_ms() - 600_000);
+    let set = session.set_cookie(&key, false).expect("random bytes");
+    let cookie = [("cookie", set.split(';').next().expect("a value"))];
+    let port = Port::of(&guarded.server, AccessControl::On(Arc::new(key))).await;
+    let renewed = port.ask("GET", "/api/v1/topics", &cookie, "").await;
+    assert!(renewed.header("set-cookie").is_some(), "{}", renewed.head);
+    let mut lines = BufReader::new(port.begin("GET", "/api/v1/events", &cookie, "").await).lines();
+    let mut head = Vec::new();
+    while let Some(line) = lines.next_line().await.expect("a head").filter(|line| !line.is_empty()) {
+        head.push(line.to_ascii_lowercase());
+    }
+    assert_eq!(head[0], "http/1.1 200 ok");
+    assert!(!head.iter().any(|line| line.starts_with("set-cookie")), "{head:?}");
 }
