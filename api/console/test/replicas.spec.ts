@@ -71,6 +71,27 @@ test("a replica is moved to another node, with what is in it", async ({ page, ow
   expect((await own.api("GET", "/messages?topic=moving&key=all")).messages).toHaveLength(8);
 });
 
+test("a rebalance moves replicas first, then leaderships", async ({ page, own }) => {
+  await addGroups(own, { count: 2, nodes: ["1"] });
+  await open(page, own, "cluster?do=rebalance");
+  const dialog = page.getByRole("dialog", { name: "Rebalance" });
+  const { replicas, moves, nodes } = await own.api("GET", "/cluster/rebalance");
+  expect(replicas.length).toBeGreaterThan(0);
+  const says = (before: string) => (move: any) => `${before}${move.group}: node${move.from} → node${move.to}`;
+  await expect(dialog.locator("ol").getByRole("listitem")).toHaveText([...replicas.map(says("Replica of ")), ...moves.map(says(""))]);
+  for (const node of nodes) {
+    const cells = dialog.getByRole("row").filter({ hasText: node.name }).getByRole("cell");
+    await expect(cells).toHaveText([node.placed_before, node.placed_after, node.before, node.after].map(String));
+  }
+  await isAccessible(page);
+  await dialog.getByRole("button", { name: /^Move \d+ replica/ }).click();
+  await expect(dialog.getByText(/ moved\.$/)).toBeVisible({ timeout: 60_000 });
+  for (const move of replicas) expect((await group(own, move.group)).placed).toEqual([move.to]);
+  await dialog.getByRole("button", { name: "Close" }).last().click();
+  await page.getByRole("button", { name: "Rebalance …" }).click();
+  await expect(dialog.getByText("There is nothing to move.")).toBeVisible();
+});
+
 test("a rebalance that is stopped halfway leaves the rest as it is, and says how far it came", async ({ page, own }) => {
   const added = await addGroups(own, { count: 3 });
   const leaders = async () => Promise.all(added.map(async (name) => (await group(own, name)).leader));
@@ -81,7 +102,7 @@ test("a rebalance that is stopped halfway leaves the rest as it is, and says how
   }
   await expect.poll(leaders).toEqual([1, 1, 1]);
   await open(page, own, "cluster?do=rebalance");
-  const dialog = page.getByRole("dialog", { name: "Rebalance leaderships" });
+  const dialog = page.getByRole("dialog", { name: "Rebalance" });
   const { moves } = await own.api("GET", "/cluster/rebalance");
   expect(moves.length).toBeGreaterThan(1);
   // The first transfer is held back until somebody wants it to stop.
