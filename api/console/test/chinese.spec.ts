@@ -1,6 +1,6 @@
 // Every page in Chinese: its title, without errors, accessible, and as wide as a phone.
 import type { Page } from "@playwright/test";
-import { makeTopic } from "./support/broker";
+import { makeTopic, unique } from "./support/broker";
 import { expect, isAccessible, test } from "./support/fixtures";
 import { adminOf, makeUser, SEES } from "./support/people";
 import { places, seed } from "./support/places";
@@ -70,6 +70,9 @@ test("what nodes say is said in Chinese", async ({ page, cluster }) => {
   expect(found.filter((text) => text !== "–" && !/[一-鿿]/.test(text)), "findings in English").toEqual([]);
   await page.goto(`${cluster.http()}/console/messages/${id}?topic=orders&group=billing`);
   await expect(page.locator(".why p.prose")).toHaveText(/^[^a-z]*billing.*[一-鿿]/);
+  // Of an error at least the kind.
+  await page.goto(`${cluster.http()}/console/topics/${unique("none")}`);
+  await expect(page.getByRole("alert")).toContainText("不存在：");
 });
 
 test.describe("for somebody whose browser asks for English", () => {

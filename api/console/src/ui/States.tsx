@@ -46,7 +46,9 @@ export function errorText(error: unknown): string {
   const t = text().ui;
   if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error);
   if (error.code === "NETWORK") return t.network;
-  const said = error.message || t.unknownError(error.status);
+  const own = error.message || t.unknownError(error.status);
+  const kind = t.errorKinds[error.code];
+  const said = kind ? t.saidOf(kind, own) : own;
   return error.code === "DEADLINE_EXCEEDED" ? `${said} ${t.outcomeUnknown}` : said;
 }
 

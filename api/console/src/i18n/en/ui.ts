@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../../api/types";
 import { number } from "../../format";
 import { plural } from "../plural";
 
@@ -7,6 +8,9 @@ const ui = {
   failed: "That did not work",
   network: "The node did not answer. Check that it runs and can be reached, then try again.",
   unknownError: (status: number) => `The node answered with status ${status} and gave no reason.`,
+  // What kind of error it is, where a node's own words are in another language.
+  errorKinds: {} as Readonly<Partial<Record<ErrorCode, string>>>,
+  saidOf: (kind: string, said: string) => `${kind}: ${said}`,
   outcomeUnknown: "It is not known whether it was done. Look before you try again.",
   close: "Close",
   cancel: "Cancel",
