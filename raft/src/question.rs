@@ -371,7 +371,7 @@ pub struct JournalEvent {
 pub struct JournalFound {
     /// By ascending time.
     pub events: Vec<JournalEvent>,
-    /// Since when the journal was looked through; `None` if it holds nothing so young.
+    /// Since when everything that happened is known; `None` if nothing is.
     pub since_ms: Option<u64>,
     /// There was more to look at than one look may.
     pub cut: bool,

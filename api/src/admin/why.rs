@@ -236,8 +236,8 @@ impl Case<'_> {
         if (is_fresh && state.is_full) || settings.in_flight_max.is_some_and(|max| in_flight >= max) {
             let sentence = Sentence::new(
                 "in_flight_limit",
-                "{group} has {in_flight} messages in flight, {unsettled} of this queue unsettled, and gets no fresh \
-                 ones until it settles some.",
+                "{group} gets no fresh ones until it settles some: in flight are {in_flight}, and of this queue {unsettled} \
+                 are unsettled.",
             );
             let sentence = sentence.with("group", name).with("in_flight", in_flight);
             return reason("in_flight_limit", sentence.with("unsettled", state.unsettled));
@@ -277,7 +277,7 @@ impl Case<'_> {
             .with("attempt", attempt),
             _ => Sentence::new(
                 "ready",
-                "It is ready: the next receive gets it, after {before} messages of its queue.",
+                "It is ready: the next receive gets it. Messages of its queue before it: {before}.",
             )
             .with("before", before),
         };

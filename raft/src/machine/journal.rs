@@ -88,6 +88,8 @@ impl Journal {
 pub struct JournalView<T> {
     tables: T,
     chunks: Vec<JournalChunk>,
+    /// The log's time.
+    now_ms: u64,
 }
 
 impl<T: TableStore> Machine<T> {
@@ -96,6 +98,7 @@ impl<T: TableStore> Machine<T> {
         JournalView {
             tables: self.progress.tables().clone(),
             chunks: self.journal.chunks.iter().copied().collect(),
+            now_ms: self.progress.stamp_ms(),
         }
     }
 }
@@ -114,9 +117,14 @@ impl<T: TableStore> JournalView<T> {
         since_ms: u64,
     ) -> Result<JournalFound, MachineFailure> {
         let mut found = JournalFound { events: Vec::new(), since_ms: None, cut: false };
-        let Some(chunk) = self.chunks.iter().find(|chunk| chunk.newest_ms >= since_ms) else {
-            return Ok(found);
+        let place = self.chunks.iter().position(|chunk| chunk.newest_ms >= since_ms);
+        let knows_all = match place {
+            // The one before it is older, and the oldest go first.
+            Some(place) => place > 0,
+            None => !self.chunks.is_empty() || since_ms.saturating_add(JOURNAL_WINDOW_MS) >= self.now_ms,
         };
+        found.since_ms = knows_all.then_some(since_ms);
+        let Some(chunk) = place.map(|place| self.chunks[place]) else { return Ok(found) };
         let mut looked_at = 0;
         JournalRow::scan(&self.tables, chunk.number, |row| {
             found.since_ms.get_or_insert(row.stamp_ms);

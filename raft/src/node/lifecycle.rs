@@ -288,9 +288,10 @@ impl NodeInner {
     async fn register(self: Arc<Self>) {
         let own = self.own();
         let brokers: Vec<GroupId> = (1..=self.options.broker_groups).map(GroupId).collect();
+        let mut catalog = self.catalog.clone();
         while !self.is_stopping() {
             let (known, groups) = {
-                let catalog = self.catalog.borrow();
+                let catalog = catalog.borrow_and_update();
                 (catalog.nodes.get(&self.id) == Some(&own), !catalog.groups.is_empty())
             };
             if known && groups {
@@ -298,19 +299,27 @@ impl NodeInner {
             }
             let deadline = Instant::now() + Duration::from_secs(5);
             let change = match groups {
-                false => {
+                true => Some(MetaAction::RegisterNode(own.clone())),
+                false if self.founds() => {
                     self.begin_at_newest_level(deadline).await;
-                    MetaAction::SetGroups(brokers.clone())
+                    Some(MetaAction::SetGroups(brokers.clone()))
                 }
-                true => MetaAction::RegisterNode(own.clone()),
+                false => None,
             };
-            if let Err(error) = self.change(change, deadline).await {
+            if let Some(change) = change
+                && let Err(error) = self.change(change, deadline).await
+            {
                 tracing::debug!(%error, "could not register yet");
                 continue;
             }
-            let mut catalog = self.catalog.clone();
             let _ = tokio::time::timeout(Duration::from_millis(200), catalog.changed()).await;
         }
+    }
+
+    /// Whether what this node knows of `meta` is all there is: a node that joins, or that lost its data, knows nothing, and
+    /// founds no cluster for that.
+    fn founds(&self) -> bool {
+        self.group(GroupId::META).is_ok_and(|meta| meta.serves(self.id))
     }
 
     pub(crate) async fn until_ready_to_serve(&self, deadline: Instant) -> Result<(), RequestError> {

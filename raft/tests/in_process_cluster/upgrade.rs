@@ -5,7 +5,7 @@ use std::path::Path;
 use raft::catalog::TopicType;
 use raft::features::FeatureLevel;
 use raft::node::{Node, NodeOptions};
-use raft::request::{Rejection, RequestError};
+use raft::request::{NewTopic, Rejection, RequestError};
 
 use crate::cluster::{Cluster, PATIENCE, soon};
 
@@ -71,6 +71,31 @@ async fn the_level_is_raised_once_all_nodes_can_read_it() {
         error.to_string().contains("the cluster is at feature level 8, and this version knows only 7"),
         "{error}"
     );
+}
+
+/// The level was left where it is, so that one can go back to the older version.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_comes_without_data_raises_no_level() {
+    let mut cluster = in_the_middle_of_an_upgrade().await;
+    level_of(cluster.node(1), OLD).await;
+    cluster.stop(3).await;
+    std::fs::remove_dir_all(cluster.dir.path().join("3")).expect("its data goes");
+    start(&mut cluster, 3, NEW).await;
+    cluster.node(3).ready(soon()).await.expect("it is back");
+    let topic = NewTopic {
+        name: "t".to_owned(),
+        kind: TopicType::Normal,
+        queues: 1,
+        if_not_exists: false,
+        settings: Default::default(),
+    };
+    let topic = cluster.node(3).create_topic(topic, soon()).await.expect("it takes part");
+    for id in 1..=3 {
+        let mut catalog = cluster.node(id).catalog_changes();
+        let seen = catalog.wait_for(|catalog| catalog.topics.contains_key(&topic.name));
+        let seen = tokio::time::timeout_at(soon(), seen).await.expect("in time").expect("the node runs");
+        assert_eq!(seen.feature_level, OLD, "nobody asked for another one");
+    }
 }
 
 /// Its data of before the level was raised comes back, and the version of then.

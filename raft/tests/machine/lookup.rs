@@ -125,6 +125,17 @@ fn receive(attempt: u64) -> Bytes {
 }
 
 #[test]
+fn an_empty_journal_knows_that_nothing_happened_for_a_day() {
+    let mut rig = Rig::open(MemoryTables::new());
+    rig.apply(&[publish()]).unwrap();
+    let since = |rig: &Rig| rig.machine.journal().find(QUEUE, 0, None, EPOCH_MS).unwrap().since_ms;
+    assert_eq!(since(&rig), Some(EPOCH_MS));
+    rig.now_ms = EPOCH_MS + JOURNAL_WINDOW_MS + 1;
+    rig.apply(&[publish()]).unwrap();
+    assert_eq!(since(&rig), None);
+}
+
+#[test]
 fn the_journal_lets_go_of_whole_chunks_after_a_day_and_reopens_alike() {
     let tables = MemoryTables::new();
     let mut rig = Rig::open(tables.clone());
@@ -143,6 +154,9 @@ fn the_journal_lets_go_of_whole_chunks_after_a_day_and_reopens_alike() {
     rig.apply(&[receive(9999)]).unwrap();
     let chunks = rig.machine.journal().chunks();
     assert_eq!((chunks.len(), chunks.keys().next()), (1, Some(&1)), "{chunks:?}");
+    let since = |ms| rig.machine.journal().find(QUEUE, 0, None, ms).unwrap().since_ms;
+    assert!(since(EPOCH_MS) > Some(EPOCH_MS + 4096 * 2000), "what it let go of is not known any more");
+    assert_eq!(since(rig.now_ms + 1), Some(rig.now_ms + 1), "nothing happened since, and that is known");
     let digest = rig.machine.digest().unwrap();
     rig.machine.durability().flush().unwrap();
     rig.reopen(tables.crashed());
