@@ -119,8 +119,8 @@ impl<T: TableStore> JournalView<T> {
         let mut found = JournalFound { events: Vec::new(), since_ms: None, cut: false };
         let place = self.chunks.iter().position(|chunk| chunk.newest_ms >= since_ms);
         let knows_all = match place {
-            // The one before it is older, and the oldest go first.
-            Some(place) => place > 0,
+            // The one before it is older, and the oldest go first; before the chunk of the first entry there is none.
+            Some(place) => place > 0 || self.chunks[place].number == 0,
             None => !self.chunks.is_empty() || since_ms.saturating_add(JOURNAL_WINDOW_MS) >= self.now_ms,
         };
         found.since_ms = knows_all.then_some(since_ms);
