@@ -51,7 +51,7 @@ const routes = [
   ["POST", "/cluster/groups/:group/move", () => ({ done: true, behind: 0 })],
   ["POST", "/cluster/groups", () => ({ groups: ["g4"] })],
   ["DELETE", "/cluster/nodes/:node", () => ({ done: true, groups_done: 4, groups: 4 })],
-  ["GET", "/cluster/rebalance", () => ({ moves: [{ group: "g2", from: 1, to: 2 }], nodes: [1, 2, 3].map((n) => ({ node: n, name: `n${n}`, before: [2, 0, 1][n - 1], after: 1 })), left: [], replicas: [] })],
+  ["GET", "/cluster/rebalance", () => ({ moves: [{ group: "g2", from: 1, to: 2 }], nodes: [1, 2, 3].map((n) => ({ node: n, name: `n${n}`, before: [2, 0, 1][n - 1], after: 1, placed_before: [2, 0, 1][n - 1], placed_after: 1 })), left: [], replicas: [{ group: "g5", from: 1, to: 2 }] })],
   ["POST", "/cluster/feature-level", () => ({ before: 6, level: 7 })],
   ["GET", "/users", ({ query }) => ({ users: users().filter((u) => !query.get("name") || u.name === query.get("name")) })],
   ["POST", "/users", ({ body }) => ({ user: { ...users()[0], ...body, rules: [] }, secret: body.secret ? "" : "hT5kq0Wz-made-up-secret" })],
