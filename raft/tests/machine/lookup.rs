@@ -128,7 +128,8 @@ fn receive(attempt: u64) -> Bytes {
 fn an_empty_journal_knows_that_nothing_happened_for_a_day() {
     let mut rig = Rig::open(MemoryTables::new());
     rig.apply(&[publish()]).unwrap();
-    let since = |rig: &Rig<MemoryTables>| rig.machine.journal().find(QUEUE, 0, None, EPOCH_MS).unwrap().since_ms;
+    let since =
+        |rig: &Rig<MemoryTables>| rig.machine.journal().find(QUEUE, 0, None, EPOCH_MS).unwrap().since_ms;
     assert_eq!(since(&rig), Some(EPOCH_MS));
     rig.now_ms = EPOCH_MS + JOURNAL_WINDOW_MS + 1;
     rig.apply(&[publish()]).unwrap();
