@@ -94,6 +94,8 @@ PLANTED = [
      "            - name: LEDGERMQ_GRPC__ADVERTISE", everything, "is said by the arguments"),
     (f"{TEMPLATES}/_config.tpl", "[http]\nbind = \"0.0.0.0:8082\"\n{{- if include \"ledgermq.tlsOnly\" . }}",
      "[http]\nbind = \"0.0.0.0:8082\"\n{{- if false }}", everything, "--insecure names nothing, but unprotected is plaintext"),
+    (f"{TEMPLATES}/_config.tpl", 'client_authority = "/etc/ledgermq/access/', 'client_authority = "/etc/ledgermq/operators/', everything,
+     "node.toml: access.client_authority: no secret has /etc/ledgermq/operators/operators.pem"),
     (f"{TEMPLATES}/_config.tpl", 'include "ledgermq.accessEnabled" . | default "false"', "false", everything,
      "but unprotected is access"),
     (f"{TEMPLATES}/_config.tpl", 'include "ledgermq.accessEnabled" . | default "false"', "true", mixed,

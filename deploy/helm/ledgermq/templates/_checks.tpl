@@ -15,6 +15,9 @@
 {{- fail (printf "\n\ncluster.seedReplicas is %d, but this cluster was formed with %s: it says who formed the cluster, and never changes. Set cluster.seedReplicas=%s; the number of nodes is `replicas`." $seeds $before $before) -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.access.clientAuthority (not .Values.access.secretName) -}}
+{{- fail "\n\naccess.clientAuthority names an entry of the secret access.secretName, and that is not set." -}}
+{{- end -}}
 {{- if and .Values.tls.secretName .Values.tls.certManager.enabled -}}
 {{- fail "\n\ntls.secretName and tls.certManager.enabled are both set: cert-manager would write into a secret that is yours. Set one of them." -}}
 {{- end -}}

@@ -47,6 +47,9 @@ tls_names = ["{{ $name }}-0.{{ $domain }}"]
 enabled = {{ include "ledgermq.accessEnabled" . | default "false" }}
 seal_key = "/etc/ledgermq/access/seal-key"
 admin_secret = "/etc/ledgermq/access/admin-secret"
+{{- if and .Values.access.clientAuthority (include "ledgermq.accessEnabled" .) }}
+client_authority = "/etc/ledgermq/access/{{ .Values.access.clientAuthority }}"
+{{- end }}
 {{- end }}
 {{- range $section, $keys := .Values.config }}
 {{- if $keys }}
