@@ -1,15 +1,20 @@
 //! The feature level of the cluster: see [`crate::features`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::features::FeatureLevel;
 use crate::machine::MetaAction;
+use crate::names::GroupId;
 use crate::node::route::invalid;
 use crate::node::{Node, NodeInner, unexpected};
 use crate::outcome::Outcome;
 use crate::request::RequestError;
+
+/// Between two looks whether a founder that was late is there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl Node {
     /// Raises the feature level of the cluster to `to`, or as far as all nodes can read. The level that it has then.
@@ -94,17 +99,43 @@ impl NodeInner {
         Ok(all)
     }
 
-    /// A new cluster has nothing that an older version would have to read. If a node does not answer, the level stays
-    /// where it is, and can be raised later.
-    pub(crate) async fn begin_at_newest_level(&self, deadline: Instant) {
+    /// A new cluster has nothing that an older version would have to read. Whether it is at the newest level that all
+    /// nodes can read: not while one of them does not answer.
+    pub(crate) async fn begin_at_newest_level(&self, deadline: Instant) -> bool {
         let now = self.catalog.borrow().feature_level;
-        if self.options.reads_up_to > now
-            && let Ok(level) = self.read_by_all(None).await
-            && level > now
-            && let Err(error) = self.change(MetaAction::RaiseFeatureLevel(level), deadline).await
-        {
-            tracing::debug!(%error, %level, "the feature level is not raised yet");
+        if self.options.reads_up_to <= now {
+            return true;
         }
+        let Ok(level) = self.read_by_all(None).await else { return false };
+        if level <= now {
+            return true;
+        }
+        let raised = self.change(MetaAction::RaiseFeatureLevel(level), deadline).await;
+        raised
+            .inspect_err(|error| tracing::debug!(%error, %level, "the feature level is not raised yet"))
+            .is_ok()
+    }
+
+    /// For who has founded a cluster while not all of its nodes answered: raises the level when they do, if nobody has
+    /// made anything until then, and this node leads `meta` still. Else it stays where it is, and can be raised later.
+    pub(crate) async fn await_late_founders(&self) {
+        let mut catalog = self.catalog.clone();
+        while !self.is_stopping() && self.leads_meta() {
+            let is_unused = {
+                let catalog = catalog.borrow_and_update();
+                catalog.topics.is_empty() && catalog.consumers.is_empty()
+            };
+            if !is_unused || self.begin_at_newest_level(Instant::now() + LOOK_EVERY).await {
+                return;
+            }
+            let _ = tokio::time::timeout(LOOK_EVERY, catalog.changed()).await;
+        }
+    }
+
+    /// Whether this node leads `meta`, and what it knows of it is all there is. Who joins, or has lost its data, knows
+    /// nothing, and founds no cluster for that.
+    pub(crate) fn leads_meta(&self) -> bool {
+        self.group(GroupId::META).is_ok_and(|meta| meta.serves(self.id))
     }
 
     /// Ends the node once the cluster writes what it cannot read.

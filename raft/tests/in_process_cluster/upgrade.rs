@@ -73,6 +73,24 @@ async fn the_level_is_raised_once_all_nodes_can_read_it() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_cluster_is_at_the_newest_level_when_its_last_node_has_come() {
+    let mut cluster = Cluster::of(3, 1);
+    for id in [1, 2] {
+        start(&mut cluster, id, NEW).await;
+    }
+    cluster.node(1).ready(soon()).await.expect("two of three found a cluster");
+    assert_eq!(
+        cluster.node(1).catalog().feature_level,
+        FeatureLevel::FIRST,
+        "nobody knows what the third one reads"
+    );
+    start(&mut cluster, 3, NEW).await;
+    for id in 1..=3 {
+        level_of(cluster.node(id), NEW).await;
+    }
+}
+
 /// The level was left where it is, so that one can go back to the older version.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_comes_without_data_raises_no_level() {
