@@ -37,7 +37,8 @@ use crate::seams::{self, TcpListener};
 
 /// A peer that listens is dialled within this: see [`crate::node::peers`].
 const HEARD_OF_WITHIN: Duration = Duration::from_secs(3);
-/// Who founds a cluster waits so long for nodes that do not answer: they may be old versions, or be on their way.
+/// All of its nodes elect the first leader, who waits so long for their answers: without them the cluster begins at the
+/// lowest feature level.
 const FOUNDERS_WAIT: Duration = HEARD_OF_WITHIN;
 /// A peer that ended may run again, and is dialled again within this: see [`crate::node::peers`].
 const BACK_WITHIN: Duration = Duration::from_millis(500);
@@ -291,22 +292,22 @@ impl NodeInner {
         let own = self.own();
         let brokers: Vec<GroupId> = (1..=self.options.broker_groups).map(GroupId).collect();
         let mut catalog = self.catalog.clone();
-        let (mut leads_since, mut all_answer) = (None, true);
+        let mut leads_since = None;
         while !self.is_stopping() {
             let (known, groups) = {
                 let catalog = catalog.borrow_and_update();
                 (catalog.nodes.get(&self.id) == Some(&own), !catalog.groups.is_empty())
             };
             if known && groups {
-                break;
+                return;
             }
             let deadline = Instant::now() + Duration::from_secs(5);
             let change = match groups {
                 true => Some(MetaAction::RegisterNode(own.clone())),
                 false if self.leads_meta() => {
-                    let since = *leads_since.get_or_insert_with(Instant::now);
-                    all_answer = self.begin_at_newest_level(deadline).await;
-                    let is_due = all_answer || since.elapsed() >= FOUNDERS_WAIT;
+                    let since: Instant = *leads_since.get_or_insert_with(Instant::now);
+                    let is_due =
+                        self.begin_at_newest_level(deadline).await || since.elapsed() >= FOUNDERS_WAIT;
                     is_due.then(|| MetaAction::SetGroups(brokers.clone()))
                 }
                 false => None,
@@ -318,9 +319,6 @@ impl NodeInner {
                 continue;
             }
             let _ = tokio::time::timeout(Duration::from_millis(200), catalog.changed()).await;
-        }
-        if !all_answer {
-            self.await_late_founders().await;
         }
     }
 

@@ -1,7 +1,6 @@
 //! The feature level of the cluster: see [`crate::features`].
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -12,9 +11,6 @@ use crate::node::route::invalid;
 use crate::node::{Node, NodeInner, unexpected};
 use crate::outcome::Outcome;
 use crate::request::RequestError;
-
-/// Between two looks whether a founder that was late is there.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl Node {
     /// Raises the feature level of the cluster to `to`, or as far as all nodes can read. The level that it has then.
@@ -114,22 +110,6 @@ impl NodeInner {
         raised
             .inspect_err(|error| tracing::debug!(%error, %level, "the feature level is not raised yet"))
             .is_ok()
-    }
-
-    /// For who has founded a cluster while not all of its nodes answered: raises the level when they do, if nobody has
-    /// made anything until then, and this node leads `meta` still. Else it stays where it is, and can be raised later.
-    pub(crate) async fn await_late_founders(&self) {
-        let mut catalog = self.catalog.clone();
-        while !self.is_stopping() && self.leads_meta() {
-            let is_unused = {
-                let catalog = catalog.borrow_and_update();
-                catalog.topics.is_empty() && catalog.consumers.is_empty()
-            };
-            if !is_unused || self.begin_at_newest_level(Instant::now() + LOOK_EVERY).await {
-                return;
-            }
-            let _ = tokio::time::timeout(LOOK_EVERY, catalog.changed()).await;
-        }
     }
 
     /// Whether this node leads `meta`, and what it knows of it is all there is. Who joins, or has lost its data, knows

@@ -74,20 +74,17 @@ async fn the_level_is_raised_once_all_nodes_can_read_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_cluster_is_at_the_newest_level_when_its_last_node_has_come() {
-    let mut cluster = Cluster::of(3, 1);
-    for id in [1, 2] {
-        start(&mut cluster, id, NEW).await;
-    }
-    cluster.node(1).ready(soon()).await.expect("two of three found a cluster");
-    assert_eq!(
-        cluster.node(1).catalog().feature_level,
-        FeatureLevel::FIRST,
-        "nobody knows what the third one reads"
-    );
-    start(&mut cluster, 3, NEW).await;
-    for id in 1..=3 {
-        level_of(cluster.node(id), NEW).await;
+async fn a_new_cluster_is_at_the_newest_level_that_all_can_read() {
+    for reads_up_to in [NEW, OLD] {
+        let mut cluster = Cluster::of(3, 1);
+        for id in [1, 2] {
+            start(&mut cluster, id, NEW).await;
+        }
+        start(&mut cluster, 3, reads_up_to).await;
+        for id in 1..=3 {
+            cluster.node(id).ready(soon()).await.expect("a leader for each group");
+            assert_eq!(cluster.node(id).catalog().feature_level, reads_up_to, "from the first moment on");
+        }
     }
 }
 
