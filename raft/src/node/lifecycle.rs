@@ -318,7 +318,9 @@ impl NodeInner {
                 tracing::debug!(%error, "could not register yet");
                 continue;
             }
-            let _ = tokio::time::timeout(Duration::from_millis(200), catalog.changed()).await;
+            // Who is the first leader is asked to make topics at once.
+            let pause = Duration::from_millis(if groups { 200 } else { 10 });
+            let _ = tokio::time::timeout(pause, catalog.changed()).await;
         }
     }
 
