@@ -32,7 +32,7 @@ impl Children {
     }
 }
 
-/// Starts every node, and waits until all answer and every group has a leader.
+/// Starts every node, and waits until every group has a leader and all nodes are ready.
 pub async fn start(
     directory: &LocalDirectory,
     cluster: &mut LocalCluster,
@@ -59,7 +59,7 @@ pub async fn start(
                 return Err(died(directory, node));
             }
             led &= match status::ask(&node.grpc, credentials.as_ref()).await {
-                Some(view) => view.is_led(cluster.groups) && status::listens(node).await,
+                Some(view) => view.is_led(cluster.groups) && status::is_ready(node).await,
                 None => false,
             };
         }

@@ -1,8 +1,11 @@
 //! Where a local cluster stands, also when some of its nodes are dead.
 
+use std::io;
 use std::time::Duration;
 
 use proto::admin;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::state::{LocalCluster, LocalNode};
 use crate::client::access::{Broker, Headers, HostPort};
@@ -40,8 +43,20 @@ pub async fn view(cluster: &LocalCluster, credentials: Option<&Credentials>) -> 
 
 /// Whether a node serves. Its HTTP port tells: neighbours answer on its client port while it does not.
 pub async fn listens(node: &LocalNode) -> bool {
-    let connecting = tokio::net::TcpStream::connect(&node.http);
+    let connecting = TcpStream::connect(&node.http);
     matches!(tokio::time::timeout(ASK_TIMEOUT, connecting).await, Ok(Ok(_)))
+}
+
+/// Whether a node is ready for clients, as its `/readyz` says.
+pub async fn is_ready(node: &LocalNode) -> bool {
+    let asked = async {
+        let mut stream = TcpStream::connect(&node.http).await?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await?;
+        let mut head = *b"HTTP/1.1 ...";
+        stream.read_exact(&mut head).await?;
+        io::Result::Ok(head == *b"HTTP/1.1 200")
+    };
+    matches!(tokio::time::timeout(ASK_TIMEOUT, asked).await, Ok(Ok(true)))
 }
 
 /// What one node says; `None` if it does not answer.
