@@ -115,6 +115,7 @@ test("a transaction that is open is listed until it ends", async ({ page, cluste
   await page.goBack();
 
   const { transactions } = await cluster.api("GET", "/transactions");
+  expect(transactions.filter((one: any) => one.topic === topic)).toHaveLength(2);
   const handle = transactions.find((one: any) => one.message_id === sent.message_id).transaction_id;
   await cluster.command("transaction", "commit", topic, handle, "--id", sent.message_id, "--yes");
   await page.getByRole("button", { name: "Load again" }).click();

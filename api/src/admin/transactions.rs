@@ -11,13 +11,19 @@ use crate::convert::status::Fault;
 use crate::convert::waiting::transaction_id;
 use crate::edge::EdgeState;
 
+/// How many are listed of each broker group where nobody says.
+const LISTED: usize = 100;
+
 /// Open transactions and those that were given up lately.
 pub async fn list(
     edge: &EdgeState,
     request: ListTransactionsRequest,
     deadline: Instant,
 ) -> Result<ListTransactionsResponse, Fault> {
-    let max = usize::try_from(request.limit.max(1)).unwrap_or(usize::MAX);
+    let max = match request.limit as usize {
+        0 => LISTED,
+        limit => limit,
+    };
     let found = edge.node.transactions(max, deadline).await?;
     Ok(ListTransactionsResponse { transactions: found.iter().map(transaction).collect() })
 }
