@@ -108,7 +108,6 @@ async fn keep_snapshotting(node: Arc<NodeInner>, group: Group) {
     let mut stop = node.stop.subscribe();
     let mut ticks = tokio::time::interval(SNAPSHOT_LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut given_up = None;
     loop {
         tokio::select! {
             biased;
@@ -121,13 +120,13 @@ async fn keep_snapshotting(node: Arc<NodeInner>, group: Group) {
         if matches!(due, Ok(true)) && group.raft.trigger().snapshot().await.is_err() {
             return;
         }
+        // Asked for until it is done: what Raft does not know of a snapshot yet it does not give up, and forgets.
         let reach = group.reach_of_purge(node.options.tuning.snapshot_entries_kept);
-        if reach > given_up {
-            given_up = reach;
-            let Some(last) = reach else { continue };
-            if group.raft.trigger().purge_log(last).await.is_err() {
-                return;
-            }
+        let given_up = group.store.log().pointers().purged.map(|purged| purged.index);
+        if let Some(last) = reach.filter(|_| reach > given_up)
+            && group.raft.trigger().purge_log(last).await.is_err()
+        {
+            return;
         }
     }
 }
