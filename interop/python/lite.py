@@ -11,6 +11,7 @@ from rocketmq.v5.consumer.push.message_listener import ConsumeResult, MessageLis
 PATIENCE_SECONDS = 60
 INVISIBLE_SECONDS = 15
 QUOTA = 1_000
+SETTINGS_SECONDS = 10
 
 
 def send(options, producer, name, body):
@@ -65,12 +66,25 @@ def exactly(source, wanted):
     assert source.arrived == wanted, f"{type(source).__name__}: {source.arrived}, not {wanted}"
 
 
+def subscribe_first(consumer, name):
+    """This client does not wait for the broker's settings at its start, and takes its quota for 0 until they have come."""
+    deadline = time.monotonic() + SETTINGS_SECONDS
+    while True:
+        try:
+            consumer.subscribe_lite(name)
+            return
+        except Exception as error:  # pylint: disable=broad-except
+            if "Quota" not in type(error).__name__ or time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
+
+
 def changes(options, producer, kind):
     first, second, third = (f"{kind.__name__}-{number}" for number in (1, 2, 3))
     for name in (first, second, third):
         send(options, producer, name, "begin")
     source = kind(options)
-    source.consumer.subscribe_lite(first)
+    subscribe_first(source.consumer, first)
     wanted = {(first, "begin")}
     exactly(source, wanted)
     source.consumer.subscribe_lite(second)
