@@ -18,7 +18,6 @@ use crate::catalog::{Catalog, NodeInfo};
 use crate::consensus::snapshot::pace::Pace;
 use crate::group::{Group, GroupOpenError, GroupSetup};
 use crate::limits::READING_KIB_MAX;
-use crate::machine::MetaAction;
 use crate::names::{GroupId, NodeId};
 use crate::node::data_lock;
 use crate::node::failure::Failure;
@@ -36,10 +35,7 @@ use crate::request::RequestError;
 use crate::seams::{self, TcpListener};
 
 /// A peer that listens is dialled within this: see [`crate::node::peers`].
-const HEARD_OF_WITHIN: Duration = Duration::from_secs(3);
-/// All of its nodes elect the first leader, who waits so long for their answers: without them the cluster begins at the
-/// lowest feature level.
-const FOUNDERS_WAIT: Duration = HEARD_OF_WITHIN;
+pub(super) const HEARD_OF_WITHIN: Duration = Duration::from_secs(3);
 /// A peer that ended may run again, and is dialled again within this: see [`crate::node::peers`].
 const BACK_WITHIN: Duration = Duration::from_millis(500);
 /// A group that its first leader has not begun after so long is begun by another member.
@@ -284,43 +280,6 @@ impl NodeInner {
             if metrics.changed().await.is_err() {
                 return;
             }
-        }
-    }
-
-    /// Tells `meta` of this node and, once, of the broker groups.
-    async fn register(self: Arc<Self>) {
-        let own = self.own();
-        let brokers: Vec<GroupId> = (1..=self.options.broker_groups).map(GroupId).collect();
-        let mut catalog = self.catalog.clone();
-        let mut leads_since = None;
-        while !self.is_stopping() {
-            let (known, groups) = {
-                let catalog = catalog.borrow_and_update();
-                (catalog.nodes.get(&self.id) == Some(&own), !catalog.groups.is_empty())
-            };
-            if known && groups {
-                return;
-            }
-            let deadline = Instant::now() + Duration::from_secs(5);
-            let change = match groups {
-                true => Some(MetaAction::RegisterNode(own.clone())),
-                false if self.leads_meta() => {
-                    let since: Instant = *leads_since.get_or_insert_with(Instant::now);
-                    let is_due =
-                        self.begin_at_newest_level(deadline).await || since.elapsed() >= FOUNDERS_WAIT;
-                    is_due.then(|| MetaAction::SetGroups(brokers.clone()))
-                }
-                false => None,
-            };
-            if let Some(change) = change
-                && let Err(error) = self.change(change, deadline).await
-            {
-                tracing::debug!(%error, "could not register yet");
-                continue;
-            }
-            // Who is the first leader is asked to make topics at once.
-            let pause = Duration::from_millis(if groups { 200 } else { 10 });
-            let _ = tokio::time::timeout(pause, catalog.changed()).await;
         }
     }
 

@@ -19,6 +19,7 @@ mod find;
 mod find_dead;
 mod flow;
 mod forward;
+mod founding;
 mod groups;
 mod held;
 mod identity;

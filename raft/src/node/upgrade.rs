@@ -6,7 +6,6 @@ use tokio::time::Instant;
 
 use crate::features::FeatureLevel;
 use crate::machine::MetaAction;
-use crate::names::GroupId;
 use crate::node::route::invalid;
 use crate::node::{Node, NodeInner, unexpected};
 use crate::outcome::Outcome;
@@ -110,12 +109,6 @@ impl NodeInner {
         raised
             .inspect_err(|error| tracing::debug!(%error, %level, "the feature level is not raised yet"))
             .is_ok()
-    }
-
-    /// Whether this node leads `meta`, and what it knows of it is all there is. Who joins, or has lost its data, knows
-    /// nothing, and founds no cluster for that.
-    pub(crate) fn leads_meta(&self) -> bool {
-        self.group(GroupId::META).is_ok_and(|meta| meta.serves(self.id))
     }
 
     /// Ends the node once the cluster writes what it cannot read.
