@@ -27,7 +27,7 @@ const RECEIVE: &str = "/apache.rocketmq.v2.MessagingService/ReceiveMessage";
 const TELEMETRY: &str = "/apache.rocketmq.v2.MessagingService/Telemetry";
 const BODY_BYTES: usize = 4 << 20;
 /// How long an attack without an end of its own goes on.
-const FOR: Duration = Duration::from_secs(3);
+pub const FOR: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -346,8 +346,8 @@ pub async fn new_topics(port: u16, count: usize) {
     }
 }
 
-/// More long polls than one address may have; they wait until the connections are closed.
-pub async fn long_polls(port: u16, from: Ipv4Addr, count: usize) {
+/// Long polls over thirteen connections; they wait for as long as these are there.
+pub async fn long_polls(port: u16, from: Ipv4Addr, count: usize) -> Vec<Stingy> {
     let resource = |name: &str| Some(Resource { name: name.to_owned(), ..Resource::default() });
     let request = ReceiveMessageRequest {
         group: resource("hostile"),
@@ -359,24 +359,14 @@ pub async fn long_polls(port: u16, from: Ipv4Addr, count: usize) {
     };
     // Made before, or most would be refused for being too many at once that want to make them.
     receive(port, "nothing", FilterType::Tag, "*").await;
-    let body = &enveloped(&request.encode_to_vec());
+    let request = &request.encode_to_vec();
     const CONNECTIONS: usize = 13;
     let polls = (0..CONNECTIONS).map(|_| async move {
-        let mut stream = connect(port, from).await.expect("the port is open");
-        let (mut read, mut write) = stream.split();
-        let sending = async {
-            write.write_all(&preface(1 << 20)).await.expect("sent");
-            for number in 0..count / CONNECTIONS {
-                let id = 2 * number as u32 + 1;
-                let request = [headers(id, RECEIVE, 0), frame(DATA, END_STREAM, id, body)].concat();
-                write.write_all(&request).await.expect("sent");
-            }
-        };
-        let reading = async {
-            let mut sink = vec![0; 65_536];
-            while read.read(&mut sink).await.is_ok_and(|count| count > 0) {}
-        };
-        let _ = timeout(Duration::from_secs(12), futures::future::join(sending, reading)).await;
+        let mut stingy = Stingy::open(port, from).await.expect("the port is open");
+        for _ in 0..count / CONNECTIONS {
+            stingy.request(RECEIVE, request).await.expect("sent");
+        }
+        stingy
     });
-    join_all(polls).await;
+    join_all(polls).await
 }
