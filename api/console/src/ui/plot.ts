@@ -41,7 +41,7 @@ export function makePlot(element: HTMLElement, options: PlotOptions, data: uPlot
       scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
       series: [{}, ...lines],
       axes: [
-        { ...axis, values: (_, splits) => splits.map((s) => clock(s * 1_000)), space: 60, size: 28 },
+        { ...axis, values: (_, splits, __, ___, step) => splits.map((s) => clock(s * 1_000, step % 60 !== 0)), space: 64, size: 28 },
         { ...axis, values: (_, splits) => splits.map((v) => options.format(v)), size: 72 },
       ],
       hooks: { setCursor: [(u) => options.onIndex(u.cursor.idx ?? null)] },
