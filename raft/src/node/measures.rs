@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
+use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
-use openraft::{Instant, ServerState};
 
 use crate::group::Group;
 use crate::group::counters::{FINISH_BOUNDS_MS, TRANSACTION_FIELDS};
@@ -146,11 +145,6 @@ fn broker_measures(group: &Group) -> Option<BrokerMeasures> {
 }
 
 impl NodeInner {
-    /// A leader whom no quorum has answered for so long leads nobody: it goes on as one until it hears of another.
-    fn quorum_silence_max(&self) -> Duration {
-        2 * self.options.tuning.election_timeout
-    }
-
     fn group_measures(&self, group: &Group) -> GroupMeasures {
         // Before the borrow: see `status.rs`.
         let voters = group.raft.voter_ids().count();
@@ -161,10 +155,8 @@ impl NodeInner {
         let metrics = metrics.borrow_watched();
         let last = metrics.last_log_index.unwrap_or(0);
         let leads = metrics.state == ServerState::Leader;
-        let acked = metrics.last_quorum_acked.as_ref().map(|acked| acked.elapsed());
-        let has_quorum = voters <= 1 || acked.is_some_and(|since| since < self.quorum_silence_max());
         let is_led = match self.leader(group.id) {
-            Leader::Here => has_quorum,
+            Leader::Here => self.hears_a_quorum(voters, &metrics),
             Leader::At(id) => self.presence.is_up(id),
             Leader::Nobody => false,
         };

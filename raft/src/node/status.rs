@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
+use openraft::{Instant, RaftMetrics, ServerState};
 use proto::peer;
 
 use crate::catalog::NodeInfo;
+use crate::consensus::types::TypeConfig;
 use crate::features::FeatureLevel;
 use crate::group::Group;
 use crate::names::{GroupId, NodeId};
@@ -132,30 +133,6 @@ fn disk_in(status: &peer::DiskStatus) -> DiskStatus {
     DiskStatus { total_bytes: *total_bytes, free_bytes: *free_bytes, level }
 }
 
-/// Where this node's replica of a group stands.
-fn replica_status(group: &Group) -> peer::ReplicaStatus {
-    // Before the borrow: it borrows too, and a writer that comes between two borrows would wait for the first one,
-    // and the second one for it.
-    let voters = group.raft.voter_ids().collect();
-    let metrics = group.raft.metrics();
-    let metrics = metrics.borrow_watched();
-    let pointers = group.store.log().pointers();
-    peer::ReplicaStatus {
-        group: group.id.0,
-        name: group.id.to_string(),
-        leader: metrics.current_leader.unwrap_or(0),
-        term: metrics.current_term,
-        role: if group.rejoining.goes_on() { NO_VOICE } else { role(metrics.state) }.to_owned(),
-        last_index: metrics.last_log_index.unwrap_or(0),
-        applied_index: metrics.last_applied.as_ref().map_or(0, |id| id.index),
-        durable_index: pointers.durable_index.unwrap_or(0),
-        committed_index: metrics.local_committed.as_ref().map_or(0, |id| id.index),
-        voters,
-        first_index: pointers.first_index,
-        snapshot_index: group.dirs.current().map_or(0, |snapshot| snapshot.meta().last.index),
-    }
-}
-
 impl Node {
     /// The group that this node is farthest behind in, and how many entries that are committed it has not applied.
     pub fn lag(&self) -> (GroupId, u64) {
@@ -172,12 +149,49 @@ impl Node {
 }
 
 impl NodeInner {
+    /// A leader whom no quorum has answered for so long leads nobody: it goes on as one until it hears of another.
+    fn quorum_silence_max(&self) -> Duration {
+        2 * self.options.tuning.election_timeout
+    }
+
+    /// Whether a quorum of so many voters has answered this node, which leads them, a moment ago.
+    pub(super) fn hears_a_quorum(&self, voters: usize, metrics: &RaftMetrics<TypeConfig>) -> bool {
+        let acked = metrics.last_quorum_acked.as_ref().map(|acked| acked.elapsed());
+        voters <= 1 || acked.is_some_and(|since| since < self.quorum_silence_max())
+    }
+
+    /// Where this node's replica of a group stands.
+    fn replica_status(&self, group: &Group) -> peer::ReplicaStatus {
+        // Before the borrow: it borrows too, and a writer that comes between two borrows would wait for the first one,
+        // and the second one for it.
+        let voters: Vec<u64> = group.raft.voter_ids().collect();
+        let metrics = group.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let pointers = group.store.log().pointers();
+        let leads = metrics.state == ServerState::Leader;
+        peer::ReplicaStatus {
+            group: group.id.0,
+            name: group.id.to_string(),
+            leader: metrics.current_leader.unwrap_or(0),
+            term: metrics.current_term,
+            role: if group.rejoining.goes_on() { NO_VOICE } else { role(metrics.state) }.to_owned(),
+            last_index: metrics.last_log_index.unwrap_or(0),
+            applied_index: metrics.last_applied.as_ref().map_or(0, |id| id.index),
+            durable_index: pointers.durable_index.unwrap_or(0),
+            committed_index: metrics.local_committed.as_ref().map_or(0, |id| id.index),
+            unheard: leads && !self.hears_a_quorum(voters.len(), &metrics),
+            voters,
+            first_index: pointers.first_index,
+            snapshot_index: group.dirs.current().map_or(0, |snapshot| snapshot.meta().last.index),
+        }
+    }
+
     /// This node's part of the status.
     pub(crate) fn own_status(&self) -> peer::StatusResponse {
         peer::StatusResponse {
             node: self.id.0,
             pid: u64::from(std::process::id()),
-            replicas: self.groups.values().map(replica_status).collect(),
+            replicas: self.groups.values().map(|group| self.replica_status(group)).collect(),
             disk: Some(disk_out(self.space.own())),
             joining: !self.members.identity().settled,
             aside: self.presence.is_aside(),
@@ -249,6 +263,7 @@ fn group_status(group: GroupId, answers: &[(NodeInfo, Option<peer::StatusRespons
         placed: None,
     };
     let mut known_by = (0, false, 0);
+    let mut unheard = Vec::new();
     for (info, answer) in answers {
         let Some(replica) = answer
             .as_ref()
@@ -264,6 +279,9 @@ fn group_status(group: GroupId, answers: &[(NodeInfo, Option<peer::StatusRespons
             status.leader = Some(NodeId(replica.leader));
         }
         status.committed = status.committed.max(replica.committed_index);
+        if replica.unheard {
+            unheard.push((info.id, replica.term));
+        }
         let knows = (replica.term, replica.leader == info.id.0, replica.last_index);
         if known_by <= knows {
             known_by = knows;
@@ -280,8 +298,9 @@ fn group_status(group: GroupId, answers: &[(NodeInfo, Option<peer::StatusRespons
             snapshot_index: replica.snapshot_index,
         });
     }
-    // A leader that does not answer leads nobody.
+    // A leader that does not answer leads nobody, and neither does one that no quorum answers.
     let answered = |id: NodeId| answers.iter().any(|(info, answer)| info.id == id && answer.is_some());
-    status.leader = status.leader.filter(|id| answered(*id));
+    let term = status.term;
+    status.leader = status.leader.filter(|id| answered(*id) && !unheard.contains(&(*id, term)));
     status
 }

@@ -1,10 +1,15 @@
 //! Leaders that leave, and nodes that start again.
 
+use std::time::Duration;
+
 use raft::catalog::TopicType;
 use raft::names::{GroupId, QueueKey};
 use raft::request::{DeadLettersWanted, ResendResult};
+use tokio::time::Instant;
 
 use crate::cluster::{Cluster, drain, message, receive, soon};
+
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leadership_moves_and_nothing_acknowledged_is_lost() {
@@ -46,6 +51,32 @@ async fn leadership_moves_and_nothing_acknowledged_is_lost() {
     }
     let ids = drain(cluster.node(2), &topic, &consumer, sent.len()).await;
     assert_eq!(ids, sent, "order within the message group holds");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_lost_its_quorum_is_not_told_as_a_leader() {
+    let mut cluster = Cluster::start(3, 1).await;
+    let leader = cluster.any().leader_of(GroupId(1)).expect("a leader");
+    let others: Vec<u64> = (1..=3).filter(|id| *id != leader.0).collect();
+    for id in &others {
+        cluster.stop(*id).await;
+    }
+    let told = async |cluster: &Cluster| {
+        let status = cluster.node(leader.0).status().await;
+        status.groups.into_iter().find(|it| it.group == GroupId(1)).expect("the group").leader
+    };
+    let deadline = soon();
+    while let Some(id) = told(&cluster).await {
+        assert!(Instant::now() < deadline, "{id} leads nobody any more");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    for id in others {
+        cluster.start_node(id).await;
+    }
+    while told(&cluster).await.is_none() {
+        assert!(Instant::now() < deadline, "nobody leads, though all are back");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
