@@ -31,6 +31,27 @@ test("an election is seen, and the page goes on", async ({ page }) => {
   }
 });
 
+test("a leader that has lost its majority is told as one that leads nobody", async ({ page }) => {
+  test.setTimeout(240_000);
+  const cluster = await Cluster.start(3);
+  try {
+    const leader = (await cluster.api("GET", "/cluster")).groups.find((group: any) => group.name === "g1").leader as number;
+    const others = [1, 2, 3].filter((id) => id !== leader);
+    await page.goto(`${cluster.http(leader)}/console/cluster/groups/g1`);
+    const role = row(page, "Replicas", `node${leader}`);
+    await expect(role.getByText("leader", { exact: true })).toBeVisible();
+    for (const id of others) await cluster.kill(id);
+    await expect(role.getByText("unheard", { exact: true })).toBeVisible({ timeout: 60_000 });
+    await expect(page.getByText("nobody leads").first()).toBeVisible();
+    for (const id of others) await cluster.restart(id);
+    // It leads on, or another one does.
+    await expect(page.getByText(/term \d+: node\d leads( again|;)/).first()).toBeVisible({ timeout: 60_000 });
+    await expect(page.getByText("unheard", { exact: true })).toHaveCount(0);
+  } finally {
+    await cluster.stop();
+  }
+});
+
 test("when the node that serves the page dies, the page says where to go on", async ({ page }) => {
   test.setTimeout(240_000);
   const cluster = await Cluster.start(3);

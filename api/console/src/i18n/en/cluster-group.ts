@@ -32,6 +32,7 @@ const clusterGroup = {
       `term ${number(term)}: ${node} leads; ${before} led term ${number(beforeTerm)}`,
     leadsOn: (term: number, node: string, beforeTerm: number) =>
       `term ${number(term)}: ${node} leads again; it led term ${number(beforeTerm)}`,
+    leadsStill: (term: number, node: string) => `term ${number(term)}: ${node} leads again: a majority hears it`,
     leaderless: (term: number, before: string, beforeTerm: number) =>
       `term ${number(term)}: nobody leads; ${before} led term ${number(beforeTerm)}`,
     nobody: (term: number) => `term ${number(term)}: nobody leads`,
@@ -43,6 +44,7 @@ const clusterGroup = {
       candidate: (node: string, term: number) => `${node} stands for election in term ${number(term)}`,
       learner: (node: string, _term: number) => `${node} is a learner now: it has no vote`,
       rejoining: (node: string, _term: number) => `${node} is being rebuilt, and does not vote yet`,
+      unheard: (node: string, term: number) => `${node} would lead term ${number(term)}, and no majority hears it`,
       down: (node: string, _term: number) => `${node} does not answer`,
       silent: (node: string, _term: number) => `${node} says nothing of its replica`,
     },

@@ -33,6 +33,7 @@ const clusterGroup: Like<typeof en> = {
       `任期 ${number(term)}：Leader 为 ${node}；任期 ${number(beforeTerm)} 的 Leader 是 ${before}`,
     leadsOn: (term: number, node: string, beforeTerm: number) =>
       `任期 ${number(term)}：${node} 再次成为 Leader；任期 ${number(beforeTerm)} 也是它`,
+    leadsStill: (term: number, node: string) => `任期 ${number(term)}：${node} 重新得到多数派响应，继续担任 Leader`,
     leaderless: (term: number, before: string, beforeTerm: number) =>
       `任期 ${number(term)}：没有 Leader；任期 ${number(beforeTerm)} 的 Leader 是 ${before}`,
     nobody: (term: number) => `任期 ${number(term)}：没有 Leader`,
@@ -44,6 +45,7 @@ const clusterGroup: Like<typeof en> = {
       candidate: (node: string, term: number) => `${node} 在任期 ${number(term)} 参加选举`,
       learner: (node: string, _term: number) => `${node} 现为 Learner，没有投票权`,
       rejoining: (node: string, _term: number) => `${node} 正在重建，暂不投票`,
+      unheard: (node: string, term: number) => `${node} 自认为是任期 ${number(term)} 的 Leader，但没有多数派响应`,
       down: (node: string, _term: number) => `${node} 没有响应`,
       silent: (node: string, _term: number) => `${node} 没有报告其副本`,
     },

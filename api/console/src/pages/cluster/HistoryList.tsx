@@ -41,6 +41,7 @@ function sentence(entry: Entry, name: (id: number) => string): string {
   switch (it.what) {
     case "leads":
       if (!it.before) return t.leads(it.term, name(it.node));
+      if (it.before.node === it.node && it.before.term === it.term) return t.leadsStill(it.term, name(it.node));
       return it.before.node === it.node ? t.leadsOn(it.term, name(it.node), it.before.term) : t.leadsNow(it.term, name(it.node), name(it.before.node), it.before.term);
     case "leaderless":
       return it.before ? t.leaderless(it.term, name(it.before.node), it.before.term) : t.nobody(it.term);

@@ -37,7 +37,7 @@ export interface Snapshot {
 
 const ENTRIES_MAX = 200;
 /** That these come and go is said by who leads. */
-const QUIET: ReadonlySet<MemberState> = new Set(["leader", "follower"]);
+const QUIET: ReadonlySet<MemberState> = new Set(["leader", "unheard", "follower"]);
 
 function snapshot(status: ClusterStatusResponse, group: BrokerGroup): Snapshot {
   const members = membersOf(status, group);
@@ -59,7 +59,7 @@ export function compare(before: Snapshot, after: Snapshot, reign: Reign | null):
   if (after.leader === 0) {
     if (before.leader !== 0) found.push({ what: "leaderless", term: after.term, before: reign });
     else if (after.term !== before.term) found.push({ what: "election", term: after.term });
-  } else if (after.leader !== reign?.node || after.term !== reign.term) {
+  } else if (before.leader === 0 || after.leader !== reign?.node || after.term !== reign.term) {
     found.push({ what: "leads", node: after.leader, term: after.term, before: reign });
   }
   if (after.voters.join() !== before.voters.join() && after.voters.length) found.push({ what: "voters", voters: after.voters });

@@ -13,7 +13,7 @@ interface Row {
 }
 
 export const ROLE_TONES: Record<MemberState, Tone> = {
-  leader: "info", follower: "neutral", candidate: "warn", learner: "neutral", rejoining: "warn", down: "bad", silent: "warn",
+  leader: "info", follower: "neutral", candidate: "warn", learner: "neutral", rejoining: "warn", unheard: "warn", down: "bad", silent: "warn",
 };
 
 /** Where the logs of all replicas are; of one group if it is given, with what can be done. */

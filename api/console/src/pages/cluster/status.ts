@@ -23,28 +23,34 @@ export interface Member {
   /** Absent: it did not answer, or has none. */
   replica: Replica | undefined;
   votes: boolean;
+  /** It would lead, and leads nobody: no majority hears it, or another one leads by now. */
+  unheard: boolean;
 }
 
 /** All replicas of a group, those too that do not answer, by node. */
 export function membersOf(status: ClusterStatusResponse, group: BrokerGroup): Member[] {
   const holders = group.placed.length ? group.placed : status.nodes.map((node) => node.id);
   const ids = new Set([...holders, ...group.voters, ...group.replicas.map((replica) => replica.node)]);
-  return [...ids].sort((a, b) => a - b).map((id) => ({
-    id,
-    name: nodeName(status, id),
-    node: status.nodes.find((node) => node.id === id),
-    replica: group.replicas.find((replica) => replica.node === id),
-    votes: group.voters.includes(id),
-  }));
+  return [...ids].sort((a, b) => a - b).map((id) => {
+    const replica = group.replicas.find((replica) => replica.node === id);
+    return {
+      id,
+      name: nodeName(status, id),
+      node: status.nodes.find((node) => node.id === id),
+      replica,
+      votes: group.voters.includes(id),
+      unheard: replica?.role === "leader" && group.leader !== id,
+    };
+  });
 }
 
 /** How a replica is, in one word. */
-export type MemberState = Replica["role"] | "down" | "silent";
+export type MemberState = Replica["role"] | "unheard" | "down" | "silent";
 
 /** `silent`: its node runs, and says nothing of a replica. */
 export function stateOf(member: Member): MemberState {
   if (!member.node?.alive) return "down";
-  return member.replica?.role ?? "silent";
+  return member.unheard ? "unheard" : (member.replica?.role ?? "silent");
 }
 
 /** Whether the group is held by chosen nodes, so that its replicas can be moved. */
