@@ -220,6 +220,25 @@ test("what waits is skipped", async ({ page, cluster }) => {
   await expect(preview.getByRole("status")).toContainText("No queue would move.");
 });
 
+test("a group that has not begun yet is told where it would begin", async ({ page, cluster }) => {
+  const topic = await makeTopic(cluster);
+  const group = await makeGroup(cluster, { start_from: "START_FROM_LAST" });
+  for (let sent = 0; sent < 3; sent++) await send(cluster, topic);
+  await openGroup(page, cluster, group, `?tab=reset&topic=${topic}`);
+  await page.getByRole("button", { name: "Preview" }).click();
+  const preview = page.getByRole("region", { name: "What would happen" });
+  await expect(preview.getByRole("status")).toContainText("In 1 queue it has not begun yet: it begins there.");
+  await expect(row(page, "What would happen", "begins").getByRole("cell")).toHaveText(["not begun", "0", "begins there"]);
+  await preview.getByRole("button", { name: "Reset" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("textbox").fill(group);
+  await dialog.getByRole("button", { name: "Reset" }).click();
+  await expectToast(page, `The consumer group is moved in ${topic}.`);
+  // From the first one on, and not with what comes.
+  await cluster.command("receive", topic, "--group", group, "--max", "3");
+  await expect.poll(() => settledOf(cluster, group, topic)).toBe(3);
+});
+
 test("clients of a group that subscribe to different things are flagged", async ({ page, cluster }) => {
   const topic = await makeTopic(cluster);
   const [differing, agreeing] = [await makeGroup(cluster), await makeGroup(cluster)];

@@ -27,7 +27,7 @@ export function ResetTab(props: { data: DescribeGroupResponse; reload: () => voi
       calls.offsets(group.name, request.topic),
       calls.reset(group.name, { ...request, preview: true }),
     ]);
-    setPreview({ request, moves: movesOf(now.queues, then.queues, request.queue ?? null) });
+    setPreview({ request, moves: movesOf(now.queues, then.queues, request.queue ?? null, group.start_from === "START_FROM_FIRST") });
   };
   const move = async () => {
     if (!preview) return;
@@ -45,7 +45,7 @@ export function ResetTab(props: { data: DescribeGroupResponse; reload: () => voi
         <Card title={t.to.previewTitle} lead={t.to.previewLead}>
           <Shown moves={preview.moves} />
           <div class="actions">
-            <Button kind="danger" need="operate" onClick={() => confirm(true)} unusable={preview.moves.again + preview.moves.skipped === 0 ? t.to.sumNone : ""}>
+            <Button kind="danger" need="operate" onClick={() => confirm(true)} unusable={isNothing(preview.moves) ? t.to.sumNone : ""}>
               {skip ? t.to.doSkip : t.to.do}
             </Button>
           </div>
@@ -66,18 +66,30 @@ export function ResetTab(props: { data: DescribeGroupResponse; reload: () => voi
   );
 }
 
+function isNothing(moves: Moves): boolean {
+  return moves.again + moves.skipped + moves.begins === 0;
+}
+
 /** What would happen in all. */
 function Summary(props: { moves: Moves }): VNode {
   const t = useText().group.to;
-  const { again, skipped, in_flight } = props.moves;
+  const { again, skipped, begins, in_flight } = props.moves;
   return (
     <>
-      {again + skipped === 0 && <p>{t.sumNone}</p>}
+      {isNothing(props.moves) && <p>{t.sumNone}</p>}
       {again > 0 && <p><strong>{t.sumAgain(again)}</strong></p>}
       {skipped > 0 && <p><strong>{t.sumSkipped(skipped)}</strong></p>}
+      {begins > 0 && <p>{t.sumBegins(begins)}</p>}
       {in_flight > 0 && <p>{t.inFlight(in_flight)}</p>}
     </>
   );
+}
+
+function From(props: { move: Move }): VNode {
+  const t = useText().group.to;
+  const { from, begun } = props.move;
+  if (begun) return <>{number(from ?? 0)}</>;
+  return <span>{from !== null && `${number(from)} `}<span class="muted">{from === null ? t.notBegun : `(${t.notBegun})`}</span></span>;
 }
 
 function Shown(props: { moves: Moves }): VNode {
@@ -87,12 +99,12 @@ function Shown(props: { moves: Moves }): VNode {
   useEffect(() => show(true), []);
   const columns: Column<Move>[] = [
     { key: "queue", title: t.queue, cell: (m) => String(m.queue), value: (m) => m.queue },
-    { key: "from", title: t.to.from, cell: (m) => <span>{number(m.from)}{!m.begun && <span class="muted"> ({t.to.notBegun})</span>}</span>, value: (m) => m.from, end: true },
+    { key: "from", title: t.to.from, cell: (m) => <From move={m} />, value: (m) => m.from ?? -1, end: true },
     { key: "to", title: t.to.toOffset, cell: (m) => number(m.to), value: (m) => m.to, end: true },
     {
       key: "effect",
       title: t.to.effect,
-      cell: (m) => (m.again > 0 ? t.to.again(m.again) : m.skipped > 0 ? t.to.skipped(m.skipped) : <span class="muted">{t.to.same}</span>),
+      cell: (m) => (m.again > 0 ? t.to.again(m.again) : m.skipped > 0 ? t.to.skipped(m.skipped) : <span class="muted">{m.begun ? t.to.same : t.to.begins}</span>),
       value: (m) => m.skipped - m.again,
       end: true,
     },
