@@ -117,7 +117,7 @@ def main():
     arguments.add_argument("--rounds", type=int, default=20)
     arguments.add_argument("--seconds", type=int, default=5, help="of one round")
     arguments.add_argument("--rules", type=int, default=20, help="of the user that sends")
-    arguments.add_argument("--port", type=int, default=38081)
+    arguments.add_argument("--port", type=int, default=28281)
     arguments.add_argument("--perf", action="store_true", help="tell where the time of a send goes, too")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="ledgermq-access-cost-") as data:

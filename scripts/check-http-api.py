@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 
+from free_ports import free_base_port
+
 # What is there when it begins; calls with these names get beyond "there is no such thing".
 NAMES = {"name": "orders", "topic": "orders", "group": "billing", "node": "node9", "user": "eve"}
 CALLS_NOT_TRIED = "/events"  # a stream does not end
@@ -70,14 +72,15 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--binary", required=True)
     arguments.add_argument("--schemathesis", required=True)
-    arguments.add_argument("--port", type=int, default=37081)
+    arguments.add_argument("--port", type=int, help="of the first node [default: one that is free]")
     arguments.add_argument("--examples", type=int, default=6, help="of each call")
     arguments.add_argument("--seed", type=int, default=1)
     options = arguments.parse_args()
+    port = options.port or free_base_port()
     with tempfile.TemporaryDirectory(prefix="ledgermq-http-api-") as data:
-        cluster = Cluster(options.binary, f"{data}/cluster", options.port)
+        cluster = Cluster(options.binary, f"{data}/cluster", port)
         try:
-            url = f"http://127.0.0.1:{options.port + 1}"
+            url = f"http://127.0.0.1:{port + 1}"
             # First what is there, and stays there.
             named = ["--config-file", str(configuration(data))]
             went_well = tried(options, url, data, *named, last=["--exclude-method", "DELETE"]) and tried(options, url, data) and cluster.is_well()

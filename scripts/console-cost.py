@@ -100,7 +100,7 @@ def main():
     arguments.add_argument("--rounds", type=int, default=30)
     arguments.add_argument("--seconds", type=int, default=2, help="of one round")
     arguments.add_argument("--consoles", type=int, default=5)
-    arguments.add_argument("--port", type=int, default=36081)
+    arguments.add_argument("--port", type=int, default=28581)
     options = arguments.parse_args()
     found = ([], [])
     with tempfile.TemporaryDirectory(prefix="ledgermq-console-cost-") as data:

@@ -262,7 +262,7 @@ def main():
     parser.add_argument("what", nargs="+", choices=sorted([*FILLS, "bytes"]), help="what there is a lot of; bytes: what the disk writes")
     parser.add_argument("--binary", required=True, help="ledgermq")
     parser.add_argument("--data", required=True, help="a directory that may be removed: it is, before and after")
-    parser.add_argument("--port", type=int, default=37081, help="of the first node; the second has 10 more")
+    parser.add_argument("--port", type=int, default=28481, help="of the first node; the second has 10 more")
     parser.add_argument("--count", type=int, help="instead of the usual number")
     parser.add_argument("--size", type=int, default=1024, help="of a body, for `bytes`")
     parser.add_argument("--no-rates", action="store_true", help="memory and start only")

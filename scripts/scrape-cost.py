@@ -79,7 +79,7 @@ def main():
     arguments.add_argument("--binary", required=True)
     arguments.add_argument("--rounds", type=int, default=20)
     arguments.add_argument("--seconds", type=int, default=5, help="of one round")
-    arguments.add_argument("--port", type=int, default=38081)
+    arguments.add_argument("--port", type=int, default=28181)
     arguments.add_argument("--topics", type=int, default=0, help="as many more topics, each with a message and a reader")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="ledgermq-scrape-cost-") as data:
