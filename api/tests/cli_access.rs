@@ -7,7 +7,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use cli_process::local::Local;
-use cli_process::{Background, Ended, command, ended, free_base_port, ledgermq};
+use cli_process::ports::free_base_port;
+use cli_process::{Background, Ended, command, ended, ledgermq};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

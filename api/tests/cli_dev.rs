@@ -4,7 +4,8 @@ mod cli_process;
 
 use std::path::Path;
 
-use cli_process::{Background, free_base_port, ledgermq};
+use cli_process::ports::free_base_port;
+use cli_process::{Background, ledgermq};
 
 fn start(port: u16, data: &Path) -> Background {
     let bind = format!("127.0.0.1:{port}");

@@ -2,7 +2,8 @@
 
 mod cli_process;
 
-use cli_process::{command, ended, free_base_port, ledgermq};
+use cli_process::ports::free_base_port;
+use cli_process::{command, ended, ledgermq};
 
 #[test]
 fn nothing_listens_says_what_to_do() {

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use checkers::history::{Call, History};
 use cli_process::local::Local;
-use cli_process::{Background, command, ended, free_base_port, ledgermq};
+use cli_process::ports::free_base_port;
+use cli_process::{Background, command, ended, ledgermq};
 use serde_json::Value;
 
 fn start(port: u16, data: &Path) -> Background {

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Ended, by, command, ended, free_base_port, ledgermq};
+use super::ports::free_base_port;
+use super::{Ended, by, command, ended, ledgermq};
 
 /// A cluster on this machine, in a directory of its own. Stopped when it is dropped.
 pub struct Local {

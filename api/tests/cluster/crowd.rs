@@ -7,7 +7,8 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 use tonic::transport::Endpoint;
 
-use crate::cli_process::{Background, free_base_port, ledgermq};
+use crate::cli_process::ports::free_base_port;
+use crate::cli_process::{Background, ledgermq};
 use crate::client::{Client, message, receive};
 
 const CROWD: usize = 10_000;

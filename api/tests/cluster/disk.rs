@@ -4,7 +4,8 @@
 
 use std::process::{Command, Output};
 
-use crate::cli_process::{free_base_port, skipped};
+use crate::cli_process::ports::free_base_port;
+use crate::cli_process::skipped;
 
 /// Runs a script in a mount namespace of its own, with the binary as $0, an empty directory as $1 and an endpoint
 /// as $2. Without the right to make one the test says so: a container without privileges cannot run it.

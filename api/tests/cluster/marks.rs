@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use tonic::transport::Endpoint;
 
 use crate::cli_process::local::Local;
-use crate::cli_process::{command, free_base_port, skipped};
+use crate::cli_process::ports::free_base_port;
+use crate::cli_process::{command, skipped};
 use crate::client::{Client, body, message, ok, receive};
 
 /// The disk, in MiB. Two logs that are empty take 256 of it.

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::cli_process::{Ended, command, free_base_port, ledgermq};
+use crate::cli_process::ports::free_base_port;
+use crate::cli_process::{Ended, command, ledgermq};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

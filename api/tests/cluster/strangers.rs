@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::cli_process::{Background, Ended, command, free_base_port, ledgermq};
+use crate::cli_process::ports::free_base_port;
+use crate::cli_process::{Background, Ended, command, ledgermq};
 
 /// A node of a cluster of two whose other member is at `base + 10`.
 fn config(dir: &Path, id: u16, base: u16, cluster: &str, groups: u32) -> String {

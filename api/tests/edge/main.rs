@@ -12,6 +12,8 @@ mod lite;
 mod lookup;
 mod metrics;
 mod port;
+#[path = "../cli_process/ports.rs"]
+mod ports;
 mod priority;
 mod pull;
 mod receipts;

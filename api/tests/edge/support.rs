@@ -1,6 +1,6 @@
 //! A node with its edge, and a client that speaks the public protocol by hand.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use api::{Edge, EdgeOptions, TlsOptions};
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tonic::transport::Channel;
 
 pub use crate::client::*;
+use crate::ports::free_base_port;
 
 /// Long enough for a slow machine; nothing waits for it when all is well.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,17 +24,14 @@ pub fn soon() -> Instant {
     Instant::now() + PATIENCE
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port()
-}
-
 fn member(id: u64) -> NodeInfo {
+    let port = free_base_port(1);
     NodeInfo {
         id: NodeId(id),
         name: format!("node{id}"),
-        grpc: format!("127.0.0.1:{}", free_port()),
+        grpc: format!("127.0.0.1:{port}"),
         http: String::new(),
-        peer: format!("127.0.0.1:{}", free_port()),
+        peer: format!("127.0.0.1:{}", port + 2),
         incarnation: 0,
     }
 }

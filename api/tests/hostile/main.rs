@@ -14,7 +14,8 @@ mod wire;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use cli_process::{Background, free_base_port};
+use cli_process::Background;
+use cli_process::ports::free_base_port;
 use good::Good;
 use tokio::sync::RwLock;
 
