@@ -11,7 +11,8 @@
 //! | `fill FILE BYTES` | appends so many bytes, without a sync |
 //! | `blob BYTES` | so many bytes in a line |
 //! | `count TEXT` | how many bytes the text has |
-//! | `datagrams` | how many datagrams have come to the same port |
+//! | `datagrams` | how many datagrams have come to the same port, but for marks |
+//! | `marks` | how many datagrams were marks: those that begin with a dot |
 //! | `shout ADDRESS` | sends a datagram to the probe there |
 //! | `sync FILE` | fsync of that file |
 //!
@@ -27,8 +28,9 @@ use std::time::{Duration, Instant, SystemTime};
 const PORT: u16 = 7100;
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How many have come.
+/// How many have come that are no marks.
 static DATAGRAMS: AtomicU64 = AtomicU64::new(0);
+static MARKS: AtomicU64 = AtomicU64::new(0);
 
 fn main() -> io::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -39,8 +41,10 @@ fn main() -> io::Result<()> {
     let listener = TcpListener::bind(format!("{address}:{PORT}"))?;
     let datagrams = UdpSocket::bind(format!("{address}:{PORT}"))?;
     std::thread::spawn(move || {
-        while datagrams.recv(&mut [0; 16]).is_ok() {
-            DATAGRAMS.fetch_add(1, Ordering::Relaxed);
+        let mut datagram = [0; 16];
+        while datagrams.recv(&mut datagram).is_ok() {
+            let count = if datagram[0] == b'.' { &MARKS } else { &DATAGRAMS };
+            count.fetch_add(1, Ordering::Relaxed);
         }
     });
     for stream in listener.incoming() {
@@ -83,6 +87,7 @@ fn answer(line: &str, directory: &Path, born: Instant) -> io::Result<String> {
         "blob" => Ok("x".repeat(rest.parse().map_err(io::Error::other)?)),
         "count" => Ok(rest.len().to_string()),
         "datagrams" => Ok(DATAGRAMS.load(Ordering::Relaxed).to_string()),
+        "marks" => Ok(MARKS.load(Ordering::Relaxed).to_string()),
         "shout" => UdpSocket::bind("0.0.0.0:0")?.send_to(b"x", format!("{rest}:{PORT}")).map(|_| "ok".into()),
         "sync" => File::open(directory.join(rest))?.sync_all().map(|()| "ok".into()),
         _ => Ok(format!("error no such word: {word}")),
