@@ -45,7 +45,7 @@ pub struct ReplicaStatus {
 pub struct GroupStatus {
     /// The group.
     pub group: GroupId,
-    /// Its leader, if it has one.
+    /// Its leader, if it has one that answers, and that a quorum answers.
     pub leader: Option<NodeId>,
     /// The newest term seen.
     pub term: u64,
