@@ -9,7 +9,6 @@ Exit 0: everything held. 1: a check found something. 2: the run itself could not
 import argparse
 import os
 import pathlib
-import socket
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,9 @@ import checks
 import clients
 import features
 from cluster import Cluster, ClusterError
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "scripts"))
+from free_ports import free_base_port  # pylint: disable=wrong-import-position
 
 BEGAN = time.monotonic()
 NODES = 3
@@ -146,20 +148,6 @@ def report(language, events, kills, found):
             print(f"    {sentence[:400]}")
 
 
-def free_base_port():
-    """A base from which the ports of all nodes are free: three a node, ten apart."""
-    for base in range(18081, 30000, 100):
-        try:
-            for node in range(NODES):
-                for offset in range(3):
-                    with socket.socket() as probe:
-                        probe.bind(("127.0.0.1", base + 10 * node + offset))
-            return base
-        except OSError:
-            continue
-    raise ClusterError("no free ports on loopback")
-
-
 def prepare(wanted, required):
     """Builds what the machine can; returns the languages that can run and the ones that cannot."""
     ready, skipped = [], []
@@ -265,12 +253,12 @@ def main():
         print(f"{binary} is not there: run `make build` first", file=sys.stderr)
         return 2
     work = pathlib.Path(tempfile.mkdtemp(prefix="ledgermq-interop-"))
-    cluster = Cluster(binary, work / "data", free_base_port(), slow, access=True)
+    cluster = Cluster(binary, work / "data", free_base_port(NODES), slow, access=True)
     failures = ["not run to its end"]
     try:
         passed, failures = run_all(languages, cluster, work, options, slow)
         cluster.stop()
-        cluster = Cluster(binary, work / "open", free_base_port(), slow)
+        cluster = Cluster(binary, work / "open", free_base_port(NODES), slow)
         lacking = run_open(languages, cluster, work, slow)
         passed, failures = passed + (not lacking), failures + lacking
         # Again, at the end: whoever has only the last lines of a log shall know what failed.
